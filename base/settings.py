@@ -1,0 +1,172 @@
+"""The settings of every process, read once from the environment and refused at start with cause and remedy."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Concurrency = Annotated[int, Field(ge=1, le=1000)]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message names the variable, the cause and the remedy."""
+
+
+class Settings(BaseSettings):
+    """Environment variables by their lower-case names. Durations say their unit; secrets never print."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    # What runs
+    enable_queue_service: bool = True
+    enable_email_service: bool = True
+    job_plugins: Names = ()
+    """Packages with job types of their own: each has `contract` (the generated modules) and `handlers`."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    shutdown_grace_seconds: float = Field(10, ge=0, le=3600)
+    """How long running jobs may go on after SIGTERM before they are handed back."""
+
+    # Where it listens
+    bind_host: str = "127.0.0.1"
+    rest_port: Port = 5000
+    grpc_port: Port = 50051
+    envoy_admin_port: Port = 9901
+    metrics_port: int = Field(9464, ge=0, le=65535)
+    grpc_tls_cert: Path | None = None
+    grpc_tls_key: Path | None = None
+    grpc_tls_client_ca: Path | None = None
+    """With it, callers must show a certificate of this authority (mTLS)."""
+    grpc_reflection: bool = True
+    grpc_max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024)
+    cors_origin: Names = ()
+    rest_rate_limit: int = Field(0, ge=0)
+    """REST requests a second that Envoy lets through; 0 means no limit."""
+    rest_max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+
+    # Who may call
+    jwt_secret: SecretStr | None = None
+    jwt_jwks: str | None = None
+    """A file or an https address with the public keys, for ES256 and RS256."""
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
+
+    # The store
+    redis_url: SecretStr | None = None
+    """redis://, rediss://, redis+sentinel://host:port,host:port/service, redis+cluster://host:port,host:port."""
+    redis_host: str = "127.0.0.1"
+    redis_port: Port = 6379
+    redis_username: str | None = None
+    redis_password: SecretStr | None = None
+    redis_queue_db: int = Field(1, ge=0, le=15)
+    redis_key_prefix: str = Field("qjobs", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    redis_max_connections: int = Field(200, ge=10)
+    redis_tls_ca: Path | None = None
+
+    # The engine
+    queue_lease_seconds: float = Field(30, ge=1, le=3600)
+    queue_max_payload_bytes: int = Field(1_000_000, ge=1024, le=8_000_000)
+    queue_max_backlog: int = Field(1_000_000, ge=1)
+    queue_min_retention: float = Field(900, ge=0)
+    """Seconds that a finished job stays at least."""
+    retention_completed_hours: float = Field(24, gt=0)
+    retention_failed_days: float = Field(30, gt=0)
+
+    # Jobs that one worker process runs at once, by family
+    email_concurrency: Concurrency = 5
+    file_concurrency: Concurrency = 2
+    export_concurrency: Concurrency = 1
+    analytics_concurrency: Concurrency = 2
+    system_concurrency: Concurrency = 1
+
+    # Mail
+    smtp_host: str | None = None
+    smtp_port: Port = 587
+    smtp_secure: bool = False
+    """TLS from the first byte (port 465). Otherwise STARTTLS as `smtp_starttls` says."""
+    smtp_starttls: Literal["auto", "required", "never"] = "auto"
+    """auto: required once SMTP_USER is set, used where offered otherwise."""
+    smtp_tls_ca: Path | None = None
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_max_connections: int = Field(5, ge=1, le=100)
+    smtp_max_messages: int = Field(100, ge=1)
+    """Messages on one connection before it is renewed."""
+    smtp_timeout_seconds: float = Field(30, gt=0, le=600)
+    smtp_rate_limit: int = Field(0, ge=0)
+    """Mails a minute over all workers; 0 means no limit."""
+    email_from: str | None = None
+    """Defaults to SMTP_USER where that is an address, else to no-reply@localhost."""
+    email_reply_to: str | None = None
+    email_locale: str = "en"
+    email_timezone: str = "UTC"
+    email_templates_dir: Path = PROJECT / "templates" / "email"
+    app_url: str = "http://localhost:5000"
+    """Where the application's pages are: links in mails begin with it."""
+
+    # Data
+    data_dir: Path = Path("var")
+    upload_dir: Path | None = None
+    temp_dir: Path | None = None
+    export_dir: Path | None = None
+    backup_dir: Path | None = None
+    log_dir: Path | None = None
+    database_url: SecretStr | None = None
+
+    @field_validator("job_plugins", "cors_origin", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if (self.grpc_tls_cert is None) != (self.grpc_tls_key is None):
+            raise ValueError("GRPC_TLS_CERT and GRPC_TLS_KEY: set both or neither")
+        if self.grpc_tls_client_ca is not None and self.grpc_tls_cert is None:
+            raise ValueError("GRPC_TLS_CLIENT_CA: needs GRPC_TLS_CERT and GRPC_TLS_KEY as well")
+        if self.smtp_password is not None and self.smtp_user is None:
+            raise ValueError("SMTP_PASSWORD: set SMTP_USER as well")
+        return self
+
+    def root(self, name: Literal["upload", "temp", "export", "backup", "log"]) -> Path:
+        """A storage root: its own variable, else its place under DATA_DIR."""
+        configured: Path | None = getattr(self, f"{name}_dir")
+        default = {"upload": "uploads", "temp": "temp", "export": "exports", "backup": "backups", "log": "logs"}[name]
+        return (configured or self.data_dir / default).resolve()
+
+    def family_concurrency(self, family: str) -> int:
+        """What `<FAMILY>_CONCURRENCY` says; families of plugins are read from the environment, else 50."""
+        known: int | None = getattr(self, f"{family}_concurrency", None)
+        if known is not None:
+            return known
+        variable = f"{family.upper()}_CONCURRENCY"
+        text = os.environ.get(variable, "")
+        if not text:
+            return 50
+        if not text.isdigit() or not 1 <= int(text) <= 1000:  # noqa: PLR2004  (the bounds of Concurrency)
+            raise SettingsError(f"{variable}={text!r}: not a whole number from 1 to 1000. Correct or unset it.")
+        return int(text)
+
+
+def load(**overrides: Any) -> Settings:
+    """Reads the environment.
+
+    Raises:
+      SettingsError: names every variable that cannot be used, why, and what to do.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            where = ".".join(str(part) for part in problem["loc"][:1]).upper()
+            lines.append(f"{where + ': ' if where else ''}{problem['msg'].removeprefix('Value error, ')}")
+        raise SettingsError(
+            "These settings cannot be used; correct or unset the variables:\n  " + "\n  ".join(lines)
+        ) from None

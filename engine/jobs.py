@@ -1,0 +1,244 @@
+"""What a job is to the engine: its states, and the records that travel between the callers and the store."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
+from qcollector.jobs.v1.job_pb2 import JobState
+
+
+class State(StrEnum):
+    """Where a job stands, by the letter that the store keeps."""
+
+    WAITING = "w"
+    DELAYED = "d"
+    ACTIVE = "a"
+    COMPLETED = "c"
+    FAILED = "f"
+    CANCELLED = "x"
+    BLOCKED = "b"
+
+    @property
+    def finished(self) -> bool:
+        return self in FINISHED
+
+    @property
+    def proto(self) -> JobState.ValueType:
+        return PROTO_STATES[self]
+
+
+FINISHED: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+PROTO_STATES: Final = {state: JobState.Value(f"JOB_STATE_{state.name}") for state in State}
+STATES_BY_PROTO: Final = {value: state for state, value in PROTO_STATES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that is valid in every respect and ready to be stored. Times are milliseconds."""
+
+    queue: str
+    id: str
+    type: str
+    owner: str
+    """The caller's id."""
+    envelope: bytes
+    """A JobEnvelope, serialized, without sensitive values."""
+    secret: bytes = b""
+    """The whole payload message, serialized, where it has sensitive values."""
+    priority: int = 0
+    delay: int = 0
+    run_at: int = 0
+    """Unix time; 0 means by `delay`."""
+    expire_at: int = 0
+    attempts: int = 1
+    exponential: bool = False
+    backoff: int = 0
+    jitter: float = 0.0
+    retention: int = 0
+    """How long it stays at least once it has ended, where that is longer than the queue's minimum."""
+    digest: bytes = b""
+    """Set for a caller's own id: what else with that id counts as the same job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """A job that is in the store."""
+
+    id: str
+    state: State
+    created: int
+    """Unix time in milliseconds, by the store's clock."""
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed attempt."""
+
+    time: int
+    reason: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job as the store has it. Times are Unix milliseconds, 0 where there is none."""
+
+    id: str
+    state: State
+    envelope: JobEnvelope
+    secret: bytes
+    """The whole payload with its sensitive values while they are stored, else empty."""
+    starts: int
+    fails: int
+    max_attempts: int
+    priority: int
+    created: int
+    ready: int
+    """When it became, or becomes, ready to run."""
+    started: int
+    finished: int
+    progress: float
+    stalls: int
+    worker: str
+    result: bytes
+    """The result message, serialized; empty until it completed."""
+    failed_reason: str
+    failures: tuple[Failure, ...]
+    expire_at: int = 0
+
+    @property
+    def attempts_made(self) -> int:
+        return self.fails + (1 if self.state is State.COMPLETED else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job that this worker holds a lease on."""
+
+    id: str
+    fence: int
+    """How often the job has been started: whatever this worker reports of it must carry this number."""
+    fails: int
+    """Attempts that failed before this one."""
+    max_attempts: int
+    created: int
+    ready: int
+    envelope: bytes
+    secret: bytes
+    checkpoint: bytes
+
+
+class Outcome(StrEnum):
+    """How an attempt ended, by the letter that the store reads."""
+
+    COMPLETE = "c"
+    FAIL = "f"
+    """Counts as an attempt; retried by the job's backoff, or after `delay` where that is not negative, while attempts are left."""
+    FAIL_FOR_GOOD = "g"
+    SNOOZE = "s"
+    """Again after `delay`; counts as no attempt."""
+    RELEASE = "r"
+    """Back to its old place at once; counts as no attempt."""
+    UNKNOWN = "u"
+    """This worker does not know the type: as SNOOZE, but fails for good once ten minutes have passed since the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a worker reports at the end of an attempt."""
+
+    id: str
+    fence: int
+    outcome: Outcome
+    result: bytes = b""
+    reason: str = ""
+    delay: int = -1
+    """Milliseconds; -1 takes the job's backoff."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the store answers to a worker that settles and asks for more."""
+
+    jobs: tuple[ClaimedJob, ...]
+    lost: tuple[str, ...] = ()
+    """Settled jobs that were no longer this worker's."""
+    due_in: int = 0
+    """Milliseconds until something becomes due; 0 means nothing is known to."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """Which jobs of a queue. All conditions hold together; an empty one holds always. Times are Unix milliseconds."""
+
+    states: frozenset[State] = frozenset()
+    type: str = ""
+    owner: str = ""
+    created_after: int = 0
+    created_before: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    jobs: tuple[JobRecord, ...]
+    next_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    time: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """Limits over all workers; 0 means none."""
+
+    max_active: int = 0
+    rate_max: int = 0
+    rate_period: int = 0
+    """Milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    p50: float = 0.0
+    p95: float = 0.0
+    p99: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSnapshot:
+    """A queue at one instant: `counts` are exact. Times are milliseconds."""
+
+    name: str
+    paused: bool
+    counts: dict[State, int]
+    totals: dict[State, int]
+    """Jobs that ended since the queue began, by final state."""
+    oldest_waiting_age: int
+    completed_per_minute: float
+    failed_per_minute: float
+    wait: Quantiles
+    run: Quantiles
+    limits: QueueLimits
+    last_event: str = field(default="0-0", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One change of one job, as watchers get it."""
+
+    queue: str
+    job_id: str
+    sequence: str
+    """Place in the queue's event stream: `<ms>-<n>-<index>`."""
+    time: int
+    state: State
+    progress: float
+    message: str
+    removed: bool = False
+    """The job was deleted."""

@@ -1,0 +1,52 @@
+"""proto/ -> gen/, and the test plugin's contract beside it.  With --check, writes nothing and fails on drift."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+BUILT = Path("build/gen")
+# Each top-level package of the contract goes to the source root that owns it.
+ROOTS = {"qcollector": Path("gen"), "testjobs": Path("tests/plugin")}
+
+
+def generated() -> dict[Path, str]:
+    """Runs the generators; every wanted file by its place in the tree."""
+    subprocess.run([sys.executable, "tools/proto_deps.py"], check=True)
+    subprocess.run(["buf", "generate"], check=True)
+    want: dict[Path, str] = {}
+    for path in BUILT.rglob("*_pb2*.py*"):
+        text = path.read_text("utf-8")
+        if "_pb2_grpc" in path.name and "class " not in text:
+            continue  # a file without a service
+        relative = path.relative_to(BUILT)
+        text = re.sub(r"^from buf\.validate import", "from qcollector._proto import", text, flags=re.MULTILINE)
+        want[ROOTS[relative.parts[0]] / relative] = text
+    for path in list(want):
+        for folder in path.parents:
+            if folder in ROOTS.values():
+                break
+            marker = folder / "__init__.py"
+            want.setdefault(marker, marker.read_text("utf-8") if marker.exists() else "")
+    return want
+
+
+def main() -> int:
+    want = generated()
+    have = {p for root in ROOTS.values() for p in root.rglob("*_pb2*.py*")}
+    have = {p for p in have if p.parent.name != "_proto" and "__pycache__" not in p.parts}
+    stale = sorted(have - want.keys())
+    changed = sorted(p for p, text in want.items() if not p.exists() or p.read_text("utf-8") != text)
+    if "--check" in sys.argv:
+        for path in changed + stale:
+            print(f"out of step with the contract: {path}; run `make gen` and commit the result")
+        return int(bool(changed or stale))
+    for path in stale:
+        path.unlink()
+    for path in changed:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(want[path], "utf-8")
+    return 0
+
+
+sys.exit(main())
