@@ -1,0 +1,218 @@
+"""How a declaration in the contract becomes a job type or a queue, and what is wrong with one that cannot."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor, FileDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from qcollector.jobs.v1 import options_pb2
+from qcollector.jobs.v1.options_pb2 import JobTypeOptions, QueueOptions, Role
+from qcollector.jobs.v1.payload_pb2 import JobPayload, JobResult
+
+from engine.masking import has_sensitive
+
+CUSTOM: Final = "custom"
+"""The member that carries the types of other packages."""
+DEFAULT_TIMEOUT: Final = 10 * 60 * 1000
+HOUR: Final = 60 * 60 * 1000
+MessageClass = type[Message]
+
+_QUEUE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*(:[a-z0-9][a-z0-9_-]*)*")
+_WORD: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_NOT_IN_MEMBERS: Final = re.compile(r"[^a-z0-9]+")
+_CAPITALS: Final = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+class CatalogError(Exception):
+    """A contract that cannot be served; the message says each cause and its remedy."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("The declared job types cannot be served:\n  " + "\n  ".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePolicy:
+    """A queue as its file declares it."""
+
+    name: str
+    family: str
+    concurrency: int
+    """The most jobs that one worker process runs at once; 0 means the family's setting alone decides."""
+    max_active: int
+    """The most jobs active over all workers until an operator says otherwise; 0 means no limit."""
+    keep_completed: int
+    keep_failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobType:
+    """A job type as its payload message declares it. Times are milliseconds."""
+
+    queue: str
+    type: str
+    key: str
+    """Queue and word: `email:send/welcome`."""
+    payload: MessageClass
+    result: MessageClass
+    member: str
+    """The member of JobPayload and JobResult that carries it, or `custom`."""
+    attempts: int
+    exponential: bool
+    backoff: int
+    jitter: float
+    timeout: int
+    minimum_role: Role.ValueType
+    retention: int
+    """How long a finished job stays at least; 0 means the service's own minimum."""
+    sensitive: bool
+    """Whether its payload can hold secrets."""
+    description: str
+
+
+class Declarations:
+    """What some files declare, and everything that is wrong with it."""
+
+    def __init__(self, files: Collection[FileDescriptor]) -> None:
+        self.types: dict[str, JobType] = {}
+        self.queues: dict[str, QueuePolicy] = {}
+        self.problems: list[str] = []
+        for file in files:
+            self._read_queues(file)
+        for file in files:
+            for descriptor in _messages(file.message_types_by_name.values()):
+                self._read_type(descriptor)
+        self._check_members()
+
+    def _read_queues(self, file: FileDescriptor) -> None:
+        for options in file.GetOptions().Extensions[options_pb2.queue]:
+            where = f"queue {options.name!r} in {file.name}"
+            if wrong := _wrong_with_queue(options):
+                self.problems.append(f"{where}: {wrong}")
+            elif options.name in self.queues:
+                self.problems.append(f"{where}: another file declares a queue of that name; rename one of them")
+            else:
+                self.queues[options.name] = QueuePolicy(
+                    name=options.name,
+                    family=options.family,
+                    concurrency=options.concurrency,
+                    max_active=options.max_active,
+                    keep_completed=options.keep_completed,
+                    keep_failed=options.keep_failed,
+                )
+
+    def _read_type(self, descriptor: Descriptor) -> None:
+        if not descriptor.GetOptions().HasExtension(options_pb2.job_type):
+            return
+        options = descriptor.GetOptions().Extensions[options_pb2.job_type]
+        key = f"{options.queue}/{options.type}"
+        result = _result_of(descriptor, options.result)
+        if wrong := _wrong_with_type(options):
+            self.problems.append(f"{descriptor.full_name}: {wrong}")
+        elif options.queue not in self.queues:
+            self.problems.append(
+                f"{descriptor.full_name}: no file declares the queue {options.queue!r}; add `option (queue)` with that "
+                "name to the file, or correct the name"
+            )
+        elif key in self.types:
+            other = self.types[key].payload.DESCRIPTOR.full_name
+            self.problems.append(f"{descriptor.full_name}: {other} is {key} already; give one of them another word")
+        elif result is None:
+            self.problems.append(
+                f"{descriptor.full_name}: the result message {options.result!r} does not exist; declare it, or correct "
+                "`result` (a name without a dot is looked up in the payload's package)"
+            )
+        else:
+            self.types[key] = _job_type(descriptor, options, result)
+
+    def _check_members(self) -> None:
+        """Holds the types of the contract's own package against the members of JobPayload and JobResult."""
+        wanted: dict[str, JobType] = {}
+        for job_type in self.types.values():
+            if job_type.member == CUSTOM:
+                continue
+            if job_type.member in wanted:
+                self.problems.append(
+                    f"{job_type.key} and {wanted[job_type.member].key} would share the member {job_type.member}: give "
+                    "one of them another word"
+                )
+            wanted[job_type.member] = job_type
+        for union, part in ((JobPayload.DESCRIPTOR, "payload"), (JobResult.DESCRIPTOR, "result")):
+            fields = {field.name: field for field in union.oneofs_by_name[part].fields if field.name != CUSTOM}
+            for member, job_type in wanted.items():
+                message = getattr(job_type, part).DESCRIPTOR
+                if member not in fields:
+                    self.problems.append(
+                        f"{job_type.key} has no member in {union.name}: add `{message.name} {member} = <next number>;`"
+                    )
+                elif fields[member].message_type is not message:
+                    self.problems.append(
+                        f"{union.name}.{member} is not a {message.name}, the {part} of {job_type.key}: correct its type"
+                    )
+            self.problems += [
+                f"{union.name}.{member} belongs to no job type: name it after its type's family and word, as "
+                "`email_welcome` for email:send/welcome, or remove it"
+                for member in fields.keys() - wanted.keys()
+            ]
+
+
+def _messages(descriptors: Iterable[Descriptor]) -> Iterator[Descriptor]:
+    for descriptor in descriptors:
+        yield descriptor
+        yield from _messages(descriptor.nested_types)
+
+
+def _wrong_with_queue(options: QueueOptions) -> str:
+    if not _QUEUE_NAME.fullmatch(options.name):
+        return "set `name` to lower-case words joined by colons, such as `email:send`"
+    if not _WORD.fullmatch(options.family):
+        return "set `family` to one lower-case word, such as `email`"
+    if min(options.concurrency, options.max_active, options.keep_completed, options.keep_failed) < 0:
+        return "no figure may be negative; 0 means none"
+    return ""
+
+
+def _wrong_with_type(options: JobTypeOptions) -> str:
+    if not _WORD.fullmatch(options.type):
+        return f"type {options.type!r}: set a lower-case word, such as `welcome`"
+    if options.backoff.type not in {"", "fixed", "exponential"}:
+        return f"backoff type {options.backoff.type!r}: set `fixed` or `exponential`"
+    if min(options.attempts, options.backoff.delay, options.timeout, options.retention) < 0:
+        return "no figure may be negative; 0 takes the default"
+    if not 0 <= options.backoff.jitter <= 1:
+        return f"backoff jitter {options.backoff.jitter}: set a share from 0 to 1"
+    return ""
+
+
+def _result_of(payload: Descriptor, name: str) -> Descriptor | None:
+    full_name = name if "." in name else f"{payload.file.package}.{name}"
+    try:
+        return descriptor_pool.Default().FindMessageTypeByName(full_name)
+    except KeyError:
+        return None
+
+
+def _job_type(payload: Descriptor, options: JobTypeOptions, result: Descriptor) -> JobType:
+    own = payload.file.package == JobPayload.DESCRIPTOR.file.package
+    member = _NOT_IN_MEMBERS.sub("_", f"{options.queue.partition(':')[0]}_{options.type}") if own else CUSTOM
+    return JobType(
+        queue=options.queue,
+        type=options.type,
+        key=f"{options.queue}/{options.type}",
+        payload=GetMessageClass(payload),
+        result=GetMessageClass(result),
+        member=member,
+        attempts=options.attempts or 1,
+        exponential=options.backoff.type == "exponential",
+        backoff=options.backoff.delay,
+        jitter=options.backoff.jitter,
+        timeout=options.timeout or DEFAULT_TIMEOUT,
+        minimum_role=options.minimum_role or Role.ROLE_ADMIN,
+        retention=options.retention * HOUR,
+        sensitive=has_sensitive(payload),
+        description=_CAPITALS.sub(" ", payload.name).capitalize(),
+    )
