@@ -1,0 +1,120 @@
+"""The folders that jobs may read and write: nothing outside of them is ever touched on a caller's word."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from base.settings import Settings, SettingsError
+
+RootName = Literal["upload", "temp", "export", "backup", "log"]
+ROOTS: Final[tuple[RootName, ...]] = get_args(RootName)
+VARIABLES: Final = ", ".join(f"{name.upper()}_DIR" for name in ROOTS)
+MARKER: Final = ".qjobs-storage"
+"""A file in each root with a random id: hosts that see different ids do not share their storage."""
+
+_FOLDER_MODE: Final = 0o750
+_MAX_PATH_BYTES: Final = 4096
+
+
+class StoragePathError(Exception):
+    """A path that a job may not touch; the message says why, for the caller."""
+
+
+class StorageRoots:
+    """The five storage roots of a process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.roots: dict[RootName, Path] = {name: settings.root(name) for name in ROOTS}
+        self._base = settings.data_dir.resolve()
+
+    def prepare(self) -> None:
+        """Creates the folders that are missing, readable for this user and group alone, and marks each once.
+
+        Raises:
+          SettingsError: names the variables whose folders cannot be created or written.
+        """
+        problems = []
+        for name, root in self.roots.items():
+            try:
+                root.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+                _mark(root)
+            except OSError as error:
+                problems.append(f"{_variable(name)}={root}: {error.strerror or error}")
+        if problems:
+            raise SettingsError(
+                "These folders cannot be used; correct the variables, or give this user the right to write there:\n  "
+                + "\n  ".join(problems)
+            )
+
+    def resolve(self, path: str) -> Path:
+        """The absolute place of `path`, with every symbolic link followed, also where its end does not exist yet.
+
+        A relative path begins at DATA_DIR. What is on disk may change until the path is used, so a job resolves again
+        when it runs.
+
+        Raises:
+          StoragePathError: the place lies outside the storage roots, or the path cannot name a file.
+        """
+        if not path or "\0" in path:
+            raise StoragePathError("the path is empty or holds a NUL character; name a file within the storage roots")
+        try:
+            if len(os.fsencode(path)) > _MAX_PATH_BYTES:
+                raise StoragePathError(f"the path is longer than {_MAX_PATH_BYTES} bytes; use a shorter one")
+            place = (self._base / path).resolve()
+        except (OSError, RuntimeError, ValueError):
+            raise StoragePathError(
+                "the path cannot be followed: its symbolic links loop; name the file itself"
+            ) from None
+        if place.name == MARKER:
+            raise StoragePathError("the path is that of the service's own marker; name another file")
+        if not any(place.is_relative_to(root) for root in self.roots.values()):
+            raise StoragePathError(
+                f"the path lies outside the storage roots once its symbolic links are followed; name a file within {VARIABLES} "
+                "(a relative path begins at DATA_DIR)"
+            )
+        return place
+
+    def check(self) -> list[str]:
+        """What is wrong with the folders now, one line for each, by the variable's name."""
+        problems = []
+        for name, root in self.roots.items():
+            if not root.is_dir():
+                problems.append(f"{_variable(name)} is missing or is not a folder")
+            elif not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+                problems.append(f"{_variable(name)} cannot be read and written by this process")
+            elif not _read_marker(root):
+                problems.append(f"{_variable(name)} has lost its marker file {MARKER}; is its volume mounted?")
+        return problems
+
+    def marker_ids(self) -> dict[RootName, str]:
+        """The id in each root's marker, empty where there is none: equal on every host that shares the storage."""
+        return {name: _read_marker(root) for name, root in self.roots.items()}
+
+
+def _variable(name: RootName) -> str:
+    return f"{name.upper()}_DIR"
+
+
+def _mark(root: Path) -> None:
+    """Writes the marker if there is none. Of processes that start at once one wins, and no one reads half a marker."""
+    marker = root / MARKER
+    if marker.exists():
+        return
+    draft = root / f"{MARKER}.{secrets.token_hex(8)}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{secrets.token_hex(16)}\n")
+        os.link(draft, marker)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _read_marker(root: Path) -> str:
+    try:
+        return (root / MARKER).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
