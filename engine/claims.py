@@ -1,0 +1,154 @@
+"""What a worker does with the jobs of one queue: lease, renew, report, settle. Whatever it reports is fenced."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+from redis import exceptions as redis_errors
+
+
+from base.settings import Settings
+from engine.catalog import QueuePolicy
+from engine.jobs import Claim, ClaimedJob, Settlement
+from engine.store import Store, translated
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+MAX_ROWS: Final = 500
+"""Jobs that one script call settles at most, as it blocks the store while it runs."""
+_COLUMNS: Final = 9
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a running job has to say."""
+
+    id: str
+    fence: int
+    progress: float = -1.0
+    """0 to 100; -1 leaves it."""
+    messages: tuple[tuple[str, str], ...] = ()
+    """Pairs of a kind ("step" or "log") and a text."""
+    checkpoint: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    stalled: tuple[str, ...]
+    """Jobs whose worker had stopped renewing its lease."""
+    forgotten: int
+    """Finished jobs that retention no longer keeps."""
+
+
+class Claims:
+    """One worker's dealings with one queue. `lease_ms` is how long a job stays its own without a renewal."""
+
+    def __init__(self, store: Store, policy: QueuePolicy, worker: str, settings: Settings) -> None:
+        self.queue = policy.name
+        self.worker = worker
+        self.lease_ms = int(settings.queue_lease_seconds * 1000)
+        self._store = store
+        self._policy = policy
+        self._settings = settings
+        self._marker = store.keys(policy.name)["marker"]
+
+    async def claim(self, n: int) -> Claim:
+        """Leases up to `n` ready jobs, within the queue's limits."""
+        return await self.settle((), n)
+
+    async def settle(self, settlements: Sequence[Settlement], n: int) -> Claim:
+        """Reports how attempts ended, and leases up to `n` ready jobs, in one round trip.
+
+        Raises:
+          StoreUnavailableError: nothing is known of what was done; report the same again, which does no harm.
+        """
+        items = [(s.id, s.fence, s.outcome.value, s.result or s.reason, s.delay) for s in settlements[:MAX_ROWS]]
+        later = settlements[MAX_ROWS:]
+        rows, lost, due_in = await self._store.run(
+            "settle",
+            self.queue,
+            *(_encode(items), 0 if later else min(n, MAX_ROWS), self.worker, self.lease_ms, self._policy.max_active),
+        )
+        found = Claim(
+            jobs=tuple(_claimed(rows[place : place + _COLUMNS]) for place in range(0, len(rows), _COLUMNS)),
+            lost=tuple(job_id.decode() for job_id in lost),
+            due_in=due_in,
+        )
+        if not later:
+            return found
+        rest = await self.settle(later, n)
+        return Claim(rest.jobs, found.lost + rest.lost, rest.due_in)
+
+    async def extend(self, held: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+        """Renews the leases of jobs (id, fence); answers the ids that are no longer this worker's."""
+        if not held:
+            return ()
+        lost = await self._store.run("extend", self.queue, self.worker, self.lease_ms, _encode(list(held)))
+        return tuple(job_id.decode() for job_id in lost)
+
+    async def note(self, notes: Sequence[Note]) -> list[bool]:
+        """Writes what running jobs say; False for each that is no longer this worker's."""
+        items = [
+            (
+                *(note.id, note.fence, note.progress),
+                [part for message in note.messages for part in message],
+                False if note.checkpoint is None else note.checkpoint,
+            )
+            for note in notes
+        ]
+        answer = await self._store.run("note", self.queue, self.worker, _encode(items))
+        return [bool(kept) for kept in answer]
+
+    async def reap(self) -> Reaped:
+        """Housekeeping of the queue, for whoever comes by: stalled jobs start again, due ones become ready, old ones go."""
+        settings = self._settings
+        stalled: list[str] = []
+        forgotten = 0
+        for _ in range(100):
+            names, dropped, more = await self._store.run(
+                "reap",
+                self.queue,
+                *(self._policy.keep_completed, self._policy.keep_failed, int(settings.queue_min_retention * 1000)),
+                int(settings.retention_completed_hours * _HOUR_MS),
+                int(settings.retention_failed_days * _DAY_MS),
+            )
+            stalled += [name.decode() for name in names]
+            forgotten += dropped
+            if not more:
+                break
+        return Reaped(tuple(stalled), forgotten)
+
+    async def wait_for_work(self, seconds: float) -> bool:
+        """Waits until jobs become ready; False when none did. Takes the wake-up: use it, or `hand_on_wakeup`.
+
+        It holds a connection of its own while it waits, and gives it up with the wait.
+        """
+        try:
+            # The client's reply timeout (5 s) must lie beyond the wait.
+            answer = await cast("Any", self._store.client).bzpopmin(self._marker, min(seconds, 4))
+        except (redis_errors.RedisError, OSError) as error:
+            raise translated(error) from error
+        return bool(answer)
+
+    async def hand_on_wakeup(self) -> None:
+        """Gives a wake-up to another worker that this one cannot use."""
+        try:
+            await cast("Any", self._store.client).zadd(self._marker, {"0": 0})
+        except (redis_errors.RedisError, OSError) as error:
+            raise translated(error) from error
+
+
+def _claimed(row: Sequence[Any]) -> ClaimedJob:
+    return ClaimedJob(
+        id=row[0].decode(),
+        fence=row[1],
+        fails=row[2],
+        max_attempts=row[3],
+        created=int(row[4]),
+        ready=int(row[5]),
+        envelope=row[6],
+        secret=row[7],
+        checkpoint=row[8],
+    )

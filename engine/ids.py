@@ -1,0 +1,30 @@
+"""Job ids that the service makes: time-ordered, unique, and ending in the queue's shard."""
+
+import os
+import time
+
+from engine.keys import SHARD
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_RANDOM_BITS = 80
+_state = {"last": 0}
+
+
+def new_job_id() -> str:
+    """26 characters of Crockford base 32 (48 bits of milliseconds, 80 random) and the shard: `01ja...x-0`.
+
+    Within one process each is greater than the one before.
+    """
+    value = (time.time_ns() // 1_000_000) << _RANDOM_BITS | int.from_bytes(os.urandom(10), "big")
+    if value <= _state["last"]:
+        value = _state["last"] + 1
+    _state["last"] = value
+    return _base32(value) + "-" + SHARD
+
+
+def _base32(value: int) -> str:
+    characters = []
+    for _ in range(26):
+        characters.append(_ALPHABET[value & 31])
+        value >>= 5
+    return "".join(reversed(characters))

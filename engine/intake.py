@@ -1,0 +1,154 @@
+"""Puts jobs into the store. Concurrent calls for one queue share a round trip."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from base.settings import Settings
+from engine.errors import (
+    BacklogFullError,
+    JobIdConflictError,
+    JobServiceError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from engine.jobs import Enqueued, NewJob, State
+from engine.store import Store
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+BATCH_ROWS: Final = 200
+BATCH_BYTES: Final = 2_000_000
+"""Bounds of one script call, which blocks the store while it runs."""
+
+_STORED, _KNOWN, _TAKEN, _FULL = 1, 2, 3, 4
+
+
+def _row(job: NewJob) -> tuple[object, ...]:
+    """The row that lua/enqueue.lua reads."""
+    return (
+        *(job.id, job.envelope, job.secret, job.type, job.owner, job.priority, job.delay, job.run_at, job.expire_at),
+        *(job.attempts, int(job.exponential), job.backoff, job.jitter, job.retention, job.digest),
+    )
+
+
+class _QueueIntake:
+    """The jobs of one queue on their way: while a call is under way the next ones gather, and leave together."""
+
+    def __init__(self, store: Store, queue: str, max_backlog: int) -> None:
+        self._store = store
+        self._queue = queue
+        self._max_backlog = max_backlog
+        self._gathered: list[tuple[NewJob, asyncio.Future[Enqueued]]] = []
+        self._sender: asyncio.Task[None] | None = None
+
+    def add(self, job: NewJob) -> asyncio.Future[Enqueued]:
+        future: asyncio.Future[Enqueued] = asyncio.get_running_loop().create_future()
+        self._gathered.append((job, future))
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send())
+        return future
+
+    def _next_batch(self) -> list[tuple[NewJob, asyncio.Future[Enqueued]]]:
+        size = rows = 0
+        for job, _ in self._gathered:
+            size += len(job.envelope) + len(job.secret)
+            if rows == BATCH_ROWS or (rows and size > BATCH_BYTES):
+                break
+            rows += 1
+        batch, self._gathered = self._gathered[:rows], self._gathered[rows:]
+        return batch
+
+    async def _send(self) -> None:
+        try:
+            while self._gathered:
+                batch = self._next_batch()
+                for (_, future), outcome in zip(batch, await self._store_rows([job for job, _ in batch]), strict=True):
+                    if future.done():  # its caller has left
+                        continue
+                    if isinstance(outcome, Enqueued):
+                        future.set_result(outcome)
+                    else:
+                        future.set_exception(outcome)
+        finally:
+            self._sender = None
+            for _, future in self._gathered:  # only when the task itself was cancelled
+                future.cancel()
+            self._gathered = []
+
+    async def _store_rows(self, jobs: list[NewJob]) -> Sequence[Enqueued | JobServiceError]:
+        rows = _encode([_row(job) for job in jobs])
+        retried = False
+        try:
+            answer = await self._store.run("enqueue", self._queue, rows, self._max_backlog)
+        except StoreUnavailableError:
+            # The answer may have been lost on its way, so once more under the same ids: a row that is there is ours.
+            retried = True
+            try:
+                answer = await self._store.run("enqueue", self._queue, rows, self._max_backlog)
+            except JobServiceError as error:
+                return [error] * len(jobs)
+        except StoreFullError as error:
+            return [error] * len(jobs)
+        return [
+            self._outcome(job, *answer[place * 3 : place * 3 + 3], retried=retried) for place, job in enumerate(jobs)
+        ]
+
+    def _outcome(
+        self, job: NewJob, verdict: int, state: bytes, created: int, *, retried: bool
+    ) -> Enqueued | JobServiceError:
+        if verdict in (_STORED, _KNOWN):
+            duplicate = verdict == _KNOWN and not (retried and not job.digest)
+            return Enqueued(job.id, State(state.decode()), int(created), duplicate)
+        if verdict == _TAKEN:
+            return JobIdConflictError(
+                f"The job id {job.id!r} was used in {self._queue} for another payload or by another caller. "
+                "Choose an id that names this job alone.",
+                queue=self._queue,
+                job=job.id,
+            )
+        return BacklogFullError(
+            f"{self._queue} holds {self._max_backlog} unfinished jobs, which is its limit (QUEUE_MAX_BACKLOG). "
+            "Try again when its workers have caught up.",
+            retry_after=10,
+            queue=self._queue,
+            limit=self._max_backlog,
+        )
+
+
+class Intake:
+    """Enqueues jobs of all queues."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._max_backlog = settings.queue_max_backlog
+        self._queues: dict[str, _QueueIntake] = {}
+
+    def _of(self, queue: str) -> _QueueIntake:
+        found = self._queues.get(queue)
+        if found is None:
+            found = self._queues[queue] = _QueueIntake(self._store, queue, self._max_backlog)
+        return found
+
+    async def enqueue(self, job: NewJob) -> Enqueued:
+        """Stores one job; when this returns, it is stored.
+
+        Raises:
+          JobIdConflictError: the id was used for something else.
+          BacklogFullError: the queue holds as many unfinished jobs as it may.
+          StoreFullError, StoreUnavailableError: the store cannot take it. It may be there all the same if the connection broke.
+        """
+        return await self._of(job.queue).add(job)
+
+    async def enqueue_many(self, jobs: Sequence[NewJob]) -> list[Enqueued | JobServiceError]:
+        """Stores many jobs; each answers for itself, in order."""
+        futures = [self._of(job.queue).add(job) for job in jobs]
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        answer: list[Enqueued | JobServiceError] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, JobServiceError):
+                raise outcome
+            answer.append(outcome)
+        return answer

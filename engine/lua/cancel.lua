@@ -1,0 +1,31 @@
+-- Cancels jobs that have not ended. A running one stops being its worker's at once.
+-- KEYS: meta wait delayed active completed failed cancelled states secrets results failures checkpoints marker
+-- ARGV: names reason
+-- FLAGS: allow-oom
+-- names: packed ids
+-- RETURNS: for each its state before (empty: there is no such job)
+--- @include clock
+--- @include record
+--- @include events
+--- @include tally
+--- @include finish
+local sets = { w = wait, d = delayed, a = active }
+local answer, freed = {}, false
+for i, id in ipairs(cmsgpack.unpack(names)) do
+  local kept = redis.call('HGET', states, id)
+  local record = kept and unpack_record(kept)
+  answer[i] = record and record[STATE] or ''
+  local set = sets[answer[i]]
+  if set then
+    redis.call('ZREM', set, id)
+    freed = freed or set == active
+    finish(id, record, 'x', reason)
+    redis.call('HSET', states, id, pack(record))
+    tell(id, 'x', record[PROGRESS], reason)
+  end
+end
+write_finished()
+if freed and redis.call('ZCARD', wait) > 0 and redis.call('HEXISTS', meta, 'paused') == 0 then redis.call('ZADD', marker, 0, '0') end
+write_tally()
+publish()
+return answer

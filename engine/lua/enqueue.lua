@@ -1,0 +1,92 @@
+-- Stores jobs that are not there yet. A full backlog refuses the rest of the rows; a full store refuses the script itself.
+-- KEYS: meta wait delayed all jobs states secrets ids marker
+-- ARGV: rows max_backlog
+-- rows: packed arrays of id, envelope, secret, type, owner, priority, delay, run_at, expire_at, attempts, exponential, backoff,
+--       jitter, keep, digest
+-- RETURNS: for each row a verdict (1 stored, 2 there already, 3 the id is taken, 4 backlog full), state, created ms
+--- @include clock
+--- @include record
+--- @include events
+local input = cmsgpack.unpack(rows)
+local count = #input
+local names = {}
+for i, row in ipairs(input) do names[i] = row[1] end
+local kept = redis.call('HMGET', states, unpack(names))
+local room = tonumber(max_backlog) - redis.call('ZCARD', wait) - redis.call('ZCARD', delayed)
+local number = take_numbers(meta, count)
+local seen, answer = {}, {}
+local new_jobs, new_states, new_secrets, new_ids, new_all, new_wait, new_delayed = {}, {}, {}, {}, {}, {}, {}
+
+-- What an id that was used before answers: verdict, state, created.
+local function known(id, digest, record)
+  local entry = #digest > 0 and redis.call('HGET', ids, id)
+  if entry then
+    entry = cmsgpack.unpack(entry)
+    if entry[1] ~= digest then return 3, '', 0 end
+    return 2, record and record[STATE] or entry[3], entry[2]
+  end
+  if not record then return nil end
+  if #digest > 0 then return 3, '', 0 end
+  return 2, record[STATE], record[CREATED]
+end
+
+for i, row in ipairs(input) do
+  local id, digest = row[1], row[15]
+  local record = seen[id] or (kept[i] and unpack_record(kept[i]))
+  local verdict, state, created = known(id, digest, record)
+  if not verdict and room <= 0 then
+    verdict, state, created = 4, '', 0
+  elseif not verdict then
+    room = room - 1
+    local ready = row[8] > 0 and math.max(row[8], now) or now + row[7]
+    verdict, state, created = 1, ready > now and 'd' or 'w', now
+    record = {
+      state, 0, 0, row[10], row[6], row[11], row[12], row[13],
+      '', now, ready, 0, 0, 0, number, row[9],
+      row[14], 0, 0, #digest > 0 and 1 or 0, row[4], row[5], 0, #row[3] > 0 and SECRET_STORED or SECRET_NONE,
+      0, 0,
+    }
+    new_jobs[#new_jobs + 1] = id
+    new_jobs[#new_jobs + 1] = row[2]
+    new_states[#new_states + 1] = id
+    new_states[#new_states + 1] = pack(record)
+    new_all[#new_all + 1] = timed(now, number)
+    new_all[#new_all + 1] = id
+    if #row[3] > 0 then
+      new_secrets[#new_secrets + 1] = id
+      new_secrets[#new_secrets + 1] = row[3]
+    end
+    if #digest > 0 then
+      -- At once, so that a second row with this id in the same call finds it.
+      redis.call('HSET', ids, id, cmsgpack.pack({ digest, now, state }))
+    end
+    local target = state == 'd' and new_delayed or new_wait
+    target[#target + 1] = state == 'd' and timed(ready, number) or wait_score(record)
+    target[#target + 1] = id
+    tell(id, state, 0, '')
+    number = number + 1
+    seen[id] = record
+  end
+  answer[#answer + 1] = verdict
+  answer[#answer + 1] = state
+  answer[#answer + 1] = created
+end
+
+if #new_jobs > 0 then
+  redis.call('HSET', jobs, unpack(new_jobs))
+  redis.call('HSET', states, unpack(new_states))
+  redis.call('ZADD', all, unpack(new_all))
+end
+if #new_secrets > 0 then redis.call('HSET', secrets, unpack(new_secrets)) end
+local wake = #new_wait > 0
+if wake then redis.call('ZADD', wait, unpack(new_wait)) end
+if #new_delayed > 0 then
+  redis.call('ZADD', delayed, unpack(new_delayed))
+  -- Workers sleep until the earliest due time they know of: wake one only if that moved.
+  for i = 2, #new_delayed, 2 do
+    if redis.call('ZRANK', delayed, new_delayed[i]) == 0 then wake = true end
+  end
+end
+if wake then redis.call('ZADD', marker, 0, '0') end
+publish()
+return answer

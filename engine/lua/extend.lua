@@ -1,0 +1,26 @@
+-- Renews a worker's leases.
+-- KEYS: active states
+-- ARGV: worker lease items
+-- FLAGS: allow-oom
+-- items: packed pairs of id, fence
+-- RETURNS: the ids that are no longer this worker's
+--- @include clock
+--- @include record
+local input = cmsgpack.unpack(items)
+if #input == 0 then return {} end
+local names = {}
+for i, item in ipairs(input) do names[i] = item[1] end
+local kept = redis.call('HMGET', states, unpack(names))
+local expiry = string.format('%.0f', now + tonumber(lease))
+local lost, leases = {}, {}
+for i, item in ipairs(input) do
+  local record = kept[i] and unpack_record(kept[i])
+  if record and record[STATE] == 'a' and record[WORKER] == worker and record[STARTS] == item[2] then
+    leases[#leases + 1] = expiry
+    leases[#leases + 1] = item[1]
+  else
+    lost[#lost + 1] = item[1]
+  end
+end
+if #leases > 0 then redis.call('ZADD', active, 'XX', unpack(leases)) end
+return lost

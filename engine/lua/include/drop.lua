@@ -1,0 +1,48 @@
+-- KEYS: all jobs states secrets results failures checkpoints logs ids gone
+-- Forgets jobs that have left their state's set. An id of a caller's own stays known for a day.
+local GONE_MS = 86400000
+
+local function drop(dropped, records)
+  if #dropped == 0 then return end
+  local secret, failed, checkpointed, lines = {}, {}, {}, {}
+  for i, id in ipairs(dropped) do
+    local record = records[i]
+    if record then
+      if record[SECRET] == SECRET_STORED then secret[#secret + 1] = id end
+      if record[FAILURES] > 0 then failed[#failed + 1] = id end
+      if record[CHECKPOINT] > 0 then checkpointed[#checkpointed + 1] = id end
+      for n = 0, math.min(record[LOGS], LOG_LINES) - 1 do lines[#lines + 1] = id .. ':' .. n end
+      if record[CUSTOM] > 0 then
+        local known = redis.call('HGET', ids, id)
+        if known then
+          local entry = cmsgpack.unpack(known)
+          entry[3] = record[STATE]
+          redis.call('HSET', ids, id, cmsgpack.pack(entry))
+          redis.call('ZADD', gone, now + GONE_MS, id)
+        end
+      end
+    end
+  end
+  redis.call('ZREM', all, unpack(dropped))
+  redis.call('HDEL', jobs, unpack(dropped))
+  redis.call('HDEL', states, unpack(dropped))
+  redis.call('HDEL', results, unpack(dropped))
+  if #secret > 0 then redis.call('HDEL', secrets, unpack(secret)) end
+  if #failed > 0 then redis.call('HDEL', failures, unpack(failed)) end
+  if #checkpointed > 0 then redis.call('HDEL', checkpoints, unpack(checkpointed)) end
+  for first = 1, #lines, 1000 do
+    redis.call('HDEL', logs, unpack(lines, first, math.min(first + 999, #lines)))
+  end
+end
+
+-- Forgets the jobs of a state's set; answers how many.
+local function drop_from(set, dropped)
+  if #dropped == 0 then return 0 end
+  local records = {}
+  for i, kept in ipairs(redis.call('HMGET', states, unpack(dropped))) do
+    records[i] = kept and unpack_record(kept)
+  end
+  redis.call('ZREM', set, unpack(dropped))
+  drop(dropped, records)
+  return #dropped
+end

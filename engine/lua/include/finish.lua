@@ -1,0 +1,60 @@
+-- KEYS: meta completed failed cancelled secrets checkpoints results failures
+-- Ends jobs: collects what ends in one script call and writes it at once.
+local finished = {
+  c = { set = completed, ids = {}, entries = {} },
+  f = { set = failed, ids = {}, entries = {} },
+  x = { set = cancelled, ids = {}, entries = {} },
+}
+local finished_count = 0
+local purge, spent, outputs = {}, {}, {}
+
+-- Notes a failed attempt in the job's history.
+local function add_failure(id, record, reason)
+  local kept = record[FAILURES] > 0 and redis.call('HGET', failures, id)
+  local history = kept and cmsgpack.unpack(kept) or {}
+  if #history >= 100 then table.remove(history, 1) end
+  history[#history + 1] = { now, reason, record[WORKER] }
+  record[FAILURES] = #history
+  redis.call('HSET', failures, id, cmsgpack.pack(history))
+end
+
+-- The record is changed; the caller writes it back.
+local function finish(id, record, state, output)
+  record[STATE] = state
+  record[FINISHED] = now
+  if record[SECRET] == SECRET_STORED then
+    record[SECRET] = SECRET_PURGED
+    purge[#purge + 1] = id
+  end
+  if record[CHECKPOINT] > 0 then
+    record[CHECKPOINT] = 0
+    spent[#spent + 1] = id
+  end
+  if state == 'c' then record[PROGRESS] = 100 end
+  if #output > 0 then
+    outputs[#outputs + 1] = id
+    outputs[#outputs + 1] = output
+  end
+  local ended = finished[state].ids
+  ended[#ended + 1] = id
+  finished_count = finished_count + 1
+  tally_end(state)
+end
+
+local function write_finished()
+  if finished_count == 0 then return end
+  local tie = redis.call('HINCRBY', meta, 'ended', finished_count) - finished_count
+  for _, ended in pairs(finished) do
+    if #ended.ids > 0 then
+      for _, id in ipairs(ended.ids) do
+        ended.entries[#ended.entries + 1] = timed(now, tie)
+        ended.entries[#ended.entries + 1] = id
+        tie = tie + 1
+      end
+      redis.call('ZADD', ended.set, unpack(ended.entries))
+    end
+  end
+  if #outputs > 0 then redis.call('HSET', results, unpack(outputs)) end
+  if #purge > 0 then redis.call('HDEL', secrets, unpack(purge)) end
+  if #spent > 0 then redis.call('HDEL', checkpoints, unpack(spent)) end
+end

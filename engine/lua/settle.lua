@@ -1,0 +1,112 @@
+-- Settles the attempts that a worker ended, and leases it as many ready jobs as it has room for, in one step.
+-- KEYS: meta wait delayed active jobs states results marker completed failed all secrets failures checkpoints logs ids gone
+-- ARGV: items n worker lease default_max_active
+-- FLAGS: allow-oom
+-- items: packed arrays of id, fence, outcome, output, delay (see Outcome in engine/jobs.py)
+-- RETURNS: claimed rows (see include/claim), ids that were no longer this worker's, ms until something is due
+--- @include clock
+--- @include record
+--- @include events
+--- @include tally
+--- @include drop
+--- @include finish
+--- @include promote
+--- @include claim
+local FINISHED_KEPT = 100000
+local UNKNOWN_MS = 600000
+
+local input = cmsgpack.unpack(items)
+local lost, left, written, new_wait, new_delayed = {}, {}, {}, {}, {}
+
+local function again(id, record, delay)
+  if delay > 0 then
+    record[STATE] = 'd'
+    record[READY] = now + delay
+    new_delayed[#new_delayed + 1] = timed(now + delay, record[SEQ])
+    new_delayed[#new_delayed + 1] = id
+  else
+    record[STATE] = 'w'
+    new_wait[#new_wait + 1] = wait_score(record)
+    new_wait[#new_wait + 1] = id
+  end
+end
+
+local function backoff(record, delay)
+  if delay >= 0 then return delay end
+  local ms = record[BACKOFF]
+  if record[EXPONENTIAL] == 1 then ms = math.min(ms * 2 ^ (record[FAILS] - 1), 86400000) end
+  if record[JITTER] > 0 then ms = ms * (1 - record[JITTER] * math.random()) end
+  return math.floor(ms)
+end
+
+local function settle(id, record, outcome, output, delay)
+  if outcome == 'c' then
+    record[UNKNOWN] = 0
+    finish(id, record, 'c', output)
+    tally_run(now - record[STARTED])
+    tell(id, 'c', 100, '')
+    return
+  end
+  if outcome == 'f' or outcome == 'g' then
+    record[FAILS] = record[FAILS] + 1
+    add_failure(id, record, output)
+    tally_run(now - record[STARTED])
+  end
+  if outcome == 'u' then
+    if record[UNKNOWN] == 0 then record[UNKNOWN] = now end
+    if now - record[UNKNOWN] >= UNKNOWN_MS then outcome = 'g' end
+  end
+  if outcome == 'g' or (outcome == 'f' and record[FAILS] >= record[MAX]) then
+    finish(id, record, 'f', output)
+  elseif outcome == 'f' then
+    again(id, record, backoff(record, delay))
+  elseif outcome == 'r' then
+    again(id, record, 0)
+  else
+    again(id, record, math.max(delay, 1))
+  end
+  tell(id, record[STATE], record[PROGRESS], output)
+end
+
+if #input > 0 then
+  local names = {}
+  for i, item in ipairs(input) do names[i] = item[1] end
+  local kept = redis.call('HMGET', states, unpack(names))
+  for i, item in ipairs(input) do
+    local record = kept[i] and unpack_record(kept[i])
+    if not record or record[STATE] ~= 'a' or record[WORKER] ~= worker or record[STARTS] ~= item[2] then
+      lost[#lost + 1] = item[1]
+    else
+      left[#left + 1] = item[1]
+      settle(item[1], record, item[3], item[4], item[5])
+      written[#written + 1] = item[1]
+      written[#written + 1] = pack(record)
+    end
+  end
+  if #left > 0 then
+    redis.call('ZREM', active, unpack(left))
+    redis.call('HSET', states, unpack(written))
+  end
+  if #new_wait > 0 then redis.call('ZADD', wait, unpack(new_wait)) end
+  if #new_delayed > 0 then
+    redis.call('ZADD', delayed, unpack(new_delayed))
+    redis.call('ZADD', marker, 0, '0')
+  end
+end
+
+local wanted = tonumber(n)
+local rows, due_in = {}, 0
+if wanted > 0 then
+  rows, due_in = claim(wanted, worker, tonumber(lease), default_max_active)
+elseif #left > 0 and redis.call('HEXISTS', meta, 'paused') == 0 and redis.call('ZCARD', wait) > 0 then
+  -- A slot came free under the queue's limits that this worker does not fill.
+  redis.call('ZADD', marker, 0, '0')
+end
+write_finished()
+for _, set in ipairs({ completed, failed }) do
+  local over = redis.call('ZCARD', set) - FINISHED_KEPT
+  if over > 0 then drop_from(set, redis.call('ZRANGE', set, 0, math.min(over, 500) - 1)) end
+end
+write_tally()
+publish()
+return { rows, lost, due_in }

@@ -1,0 +1,65 @@
+"""Loads the Lua scripts: one operation a file, whose header declares its keys and arguments and is what the code goes by."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+_HEADER = re.compile(r"^-- (KEYS|ARGV|FLAGS): (.+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^--- @include (\w+)\n", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script ready to run: `source` names its keys and arguments, so that no body counts places."""
+
+    name: str
+    keys: tuple[str, ...]
+    """Names of the keys it touches, all under one hash tag; see engine/keys.py."""
+    arguments: tuple[str, ...]
+    source: str
+    sha: str
+
+
+def _header(text: str, kind: str) -> tuple[str, ...]:
+    return tuple(word for found, words in _HEADER.findall(text) if found == kind for word in words.split())
+
+
+def _expand(text: str, folder: resources.abc.Traversable, seen: list[str], keys: list[str]) -> str:
+    """Puts each include in place once, and gathers the keys that they need."""
+    keys.extend(key for key in _header(text, "KEYS") if key not in keys)
+
+    def put(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in seen:
+            return ""
+        seen.append(name)
+        return _expand((folder / "include" / f"{name}.lua").read_text("utf-8"), folder, seen, keys)
+
+    return _INCLUDE.sub(put, text)
+
+
+def _build(name: str, text: str, folder: resources.abc.Traversable) -> Script:
+    keys: list[str] = []
+    body = _expand(text, folder, [], keys)
+    arguments = _header(text, "ARGV")
+    flags = ",".join(_header(text, "FLAGS"))
+    # The shebang lets a cluster refuse a key of another slot, and a full server refuse what lacks allow-oom.
+    lines = [f"#!lua flags={flags}" if flags else "#!lua"]
+    lines += [f"local {key} = KEYS[{place}]" for place, key in enumerate(keys, 1)]
+    lines += [f"local {argument} = ARGV[{place}]" for place, argument in enumerate(arguments, 1)]
+    code = "\n".join(line for line in body.splitlines() if line.strip() and not line.lstrip().startswith("--"))
+    source = "\n".join([*lines, code, ""])
+    return Script(name, tuple(keys), arguments, source, hashlib.sha1(source.encode()).hexdigest())  # noqa: S324  (Redis names scripts so)
+
+
+@cache
+def load_scripts() -> dict[str, Script]:
+    """Every script by its file's name."""
+    folder = resources.files("engine") / "lua"
+    return {
+        path.name.removesuffix(".lua"): _build(path.name.removesuffix(".lua"), path.read_text("utf-8"), folder)
+        for path in folder.iterdir()
+        if path.name.endswith(".lua")
+    }

@@ -1,0 +1,196 @@
+"""The connection to Valkey or Redis (one server, Sentinel or Cluster), and the running of scripts on it."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable
+from typing import Any, Self, cast
+from urllib.parse import unquote, urlsplit
+
+from redis import exceptions as redis_errors
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+from base.settings import Settings, SettingsError
+from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
+from engine.keys import Keys
+from engine.scripts import Script, load_scripts
+
+RETRY_AFTER = 2.0
+"""Seconds after which a caller may try again while the store is away."""
+
+_AWAY = (
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+    redis_errors.BusyLoadingError,
+    redis_errors.ReadOnlyError,
+    redis_errors.ClusterDownError,
+    redis_errors.MasterDownError,
+    redis_errors.TryAgainError,
+    redis_errors.RedisClusterException,
+    OSError,
+    TimeoutError,
+)
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")
+
+
+class Store:
+    """One process's access to the store. It opens without a server there, and connects when first used."""
+
+    def __init__(self, client: "Redis | RedisCluster", prefix: str) -> None:
+        self.client = client
+        self.prefix = prefix
+        self._scripts = load_scripts()
+        self._keys: dict[str, Keys] = {}
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Self:
+        """Raises SettingsError for an address that cannot be used; never because the server is away."""
+        return cls(connect(settings), settings.redis_key_prefix)
+
+    async def close(self) -> None:
+        await self.client.aclose()
+
+    def keys(self, scope: str) -> Keys:
+        found = self._keys.get(scope)
+        if found is None:
+            found = self._keys[scope] = Keys(self.prefix, scope)
+        return found
+
+    async def run(self, name: str, scope: str, *arguments: Any) -> Any:
+        """Runs a script on the keys of a queue (or another scope).
+
+        Raises:
+          StoreUnavailableError: the store cannot be reached, or answers that it cannot serve.
+          StoreFullError: its memory is full.
+        """
+        script = self._scripts[name]
+        keys = self.keys(scope).of(script.keys)
+        try:
+            return await self._evaluate(script, keys, arguments)
+        except redis_errors.RedisError as error:
+            raise translated(error) from error
+        except OSError as error:
+            raise translated(error) from error
+
+    async def _evaluate(self, script: Script, keys: list[str], arguments: tuple[Any, ...]) -> Any:
+        try:
+            return await cast(Awaitable[Any], self.client.evalsha(script.sha, len(keys), *keys, *arguments))
+        except redis_errors.NoScriptError:
+            return await cast(Awaitable[Any], self.client.eval(script.source, len(keys), *keys, *arguments))
+
+    async def ping(self) -> float:
+        """Milliseconds that an answer took.
+
+        Raises:
+          StoreUnavailableError: there was none.
+        """
+        began = time.perf_counter()
+        try:
+            await cast(Awaitable[Any], self.client.ping())
+        except (redis_errors.RedisError, OSError) as error:
+            raise translated(error) from error
+        return (time.perf_counter() - began) * 1000
+
+    async def server_info(self) -> dict[str, str | float]:
+        """`version`, such as "valkey 9.1.2", and `memory_bytes`; summed over the nodes of a cluster."""
+        try:
+            answer: Any = await cast(Awaitable[Any], self.client.info())
+        except (redis_errors.RedisError, OSError) as error:
+            raise translated(error) from error
+        nodes = list(answer.values()) if isinstance(self.client, RedisCluster) and "redis_version" not in answer else [answer]
+        first = nodes[0]
+        version = f"valkey {first['valkey_version']}" if "valkey_version" in first else f"redis {first['redis_version']}"
+        return {"version": version, "memory_bytes": float(sum(node["used_memory"] for node in nodes))}
+
+
+def translated(error: Exception) -> JobServiceError:
+    """The engine's error for one of the client library's; what is none of the store's own state is raised as it is."""
+    if isinstance(error, redis_errors.OutOfMemoryError):
+        return StoreFullError(
+            "The job store's memory is full. Jobs that run can end; try again once some are cleaned.", retry_after=30
+        )
+    if isinstance(error, redis_errors.AuthenticationError | redis_errors.NoPermissionError):
+        return StoreUnavailableError(
+            "The job store refuses the service's credentials. Check REDIS_PASSWORD or REDIS_URL.", retry_after=30
+        )
+    if isinstance(error, _AWAY):
+        reason = _CREDENTIALS.sub("//", str(error)) or type(error).__name__
+        unavailable = StoreUnavailableError(
+            "The job store cannot be reached. Nothing was lost; try again.", retry_after=RETRY_AFTER
+        )
+        unavailable.__notes__ = [reason]
+        return unavailable
+    raise error
+
+
+def connect(settings: Settings) -> "Redis | RedisCluster":
+    """The client library's own client for the address in the settings.
+
+    REDIS_URL takes redis://, rediss://, redis+sentinel://host:port,…/service and redis+cluster://host:port,… (with an
+    `s` after `redis` for TLS); without it REDIS_HOST, REDIS_PORT and REDIS_PASSWORD are one server.
+    """
+    common: dict[str, Any] = {
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 0,
+    }
+    one = {**common, "max_connections": settings.redis_max_connections, "retry": Retry(NoBackoff(), 0)}
+    if settings.redis_tls_ca is not None:
+        common["ssl_ca_certs"] = one["ssl_ca_certs"] = str(settings.redis_tls_ca)
+    if settings.redis_url is None:
+        password = settings.redis_password.get_secret_value() if settings.redis_password else None
+        return Redis(
+            host=settings.redis_host,
+            port=settings.redis_port,
+            db=settings.redis_queue_db,
+            username=settings.redis_username,
+            password=password,
+            **one,
+        )
+    return _from_url(settings.redis_url.get_secret_value(), settings, common, one)
+
+
+def _from_url(url: str, settings: Settings, common: dict[str, Any], one: dict[str, Any]) -> "Redis | RedisCluster":
+    parts = urlsplit(url)
+    base, _, kind = parts.scheme.partition("+")
+    if base not in {"redis", "rediss", "valkey", "valkeys"} or kind not in {"", "sentinel", "cluster"}:
+        raise SettingsError(
+            "REDIS_URL: begins with neither redis://, rediss://, redis+sentinel:// nor redis+cluster://. "
+            "Write for example redis://:password@host:6379/1."
+        )
+    tls = base in {"rediss", "valkeys"}
+    if not kind:
+        scheme = "rediss" if tls else "redis"
+        path = parts.path if parts.path.strip("/") else f"/{settings.redis_queue_db}"
+        client: Redis = Redis.from_url(parts._replace(scheme=scheme, path=path).geturl(), **one)
+        return client
+    login, _, places = parts.netloc.rpartition("@")
+    username, _, password = (unquote(part) for part in login.partition(":"))
+    access = {"username": username or None, "password": password or None}
+    hosts = [_host(place) for place in places.split(",")]
+    if kind == "cluster":
+        nodes = [ClusterNode(host, port) for host, port in hosts]
+        return RedisCluster(startup_nodes=nodes, ssl=tls, max_connections=settings.redis_max_connections, **access, **common)
+    service, _, database = parts.path.strip("/").partition("/")
+    sentinel = Sentinel(hosts, sentinel_kwargs={**common, **({"ssl": True} if tls else {})})
+    master: Redis = sentinel.master_for(
+        service or "mymaster", db=int(database or settings.redis_queue_db), ssl=tls, **access, **one
+    )
+    return master
+
+
+def _host(place: str) -> tuple[str, int]:
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdigit():
+        raise SettingsError(f"REDIS_URL: {place!r} is not host:port. List the nodes as host:port,host:port.")
+    return host.strip("[]"), int(port)
+
+
+async def backoff_sleep(failures: int) -> None:
+    """Waits before the next try of something that failed so many times in a row: 50 ms, doubling, at most 2 s."""
+    await asyncio.sleep(min(0.05 * 2 ** min(failures, 10), 2.0))
