@@ -63,15 +63,13 @@ class StorageRoots:
                 raise StoragePathError(f"the path is longer than {_MAX_PATH_BYTES} bytes; use a shorter one")
             place = (self._base / path).resolve()
         except (OSError, RuntimeError, ValueError):
-            raise StoragePathError(
-                "the path cannot be followed: its symbolic links loop; name the file itself"
-            ) from None
+            raise StoragePathError("the path cannot be followed; check its letters and its symbolic links") from None
         if place.name == MARKER:
             raise StoragePathError("the path is that of the service's own marker; name another file")
         if not any(place.is_relative_to(root) for root in self.roots.values()):
             raise StoragePathError(
-                f"the path lies outside the storage roots once its symbolic links are followed; name a file within {VARIABLES} "
-                "(a relative path begins at DATA_DIR)"
+                "the path lies outside the storage roots once its symbolic links are followed; name a file within "
+                f"{VARIABLES} (a relative path begins at DATA_DIR)"
             )
         return place
 

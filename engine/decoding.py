@@ -1,8 +1,8 @@
-"""`data`, the JSON that REST callers send, as the payload message of its job type: every problem named, none guessed away."""
+"""`data`, the JSON that REST callers send, as the payload message of its job type, with every problem named."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.declarations import JobType
 from engine.errors import FieldProblem, RequestInvalidError
+from engine.fields import descriptor_of, is_map, map_fields, subscript
 from engine.json_scalars import (
     WrongValueError,
     decode_duration,
@@ -24,6 +25,7 @@ from engine.json_scalars import (
     decode_timestamp,
     finite,
     named,
+    unicode_text,
 )
 
 MAX_DEPTH: Final = 32
@@ -54,10 +56,8 @@ def decode(kind: type[M], data: Struct | Mapping[str, Any], root: str) -> M:
     """
     result = kind()
     decoder = _Decoder()
-    try:
+    with suppress(_EnoughError):
         decoder.fill(result, data, root, depth=1)
-    except _EnoughError:
-        pass
     if decoder.problems:
         raise RequestInvalidError(decoder.problems)
     return result
@@ -78,61 +78,162 @@ class _Decoder:
         if depth > MAX_DEPTH:
             self._report(path, "depth", f"the value is nested deeper than {MAX_DEPTH} levels; flatten it")
             return
-        value = _native(value)
-        full_name = target.DESCRIPTOR.full_name
         try:
-            if isinstance(target, Timestamp):
-                target.CopyFrom(decode_timestamp(value))
-            elif isinstance(target, Duration):
-                target.CopyFrom(decode_duration(value))
-            elif isinstance(target, Value):
-                self._fill_value(target, value, path, depth)
-            elif isinstance(target, ListValue):
-                self._fill_list(target, value, path, depth)
-            elif isinstance(target, Struct):
-                self._fill_struct(target, value, path, depth)
-            elif full_name in _WRAPPERS:
-                self._fill_scalar(target, target.DESCRIPTOR.fields_by_name["value"], value)
-            else:
-                self._fill_message(target, value, path, depth)
+            match target:
+                case Timestamp():
+                    target.CopyFrom(decode_timestamp(_native(value)))
+                case Duration():
+                    target.CopyFrom(decode_duration(_native(value)))
+                case Value():
+                    self._fill_value(target, _native(value), path, depth)
+                case Struct():
+                    self._fill_struct(target, value, path, depth)
+                case ListValue():
+                    self._fill_list(target, value, path, depth)
+                case _ if target.DESCRIPTOR.full_name in _WRAPPERS:
+                    wrapped = descriptor_of(target).fields_by_name["value"]
+                    setattr(target, wrapped.name, decode_scalar(wrapped, _native(value)))
+                case _:
+                    self._fill_fields(target, value, path, depth)
         except WrongValueError as wrong:
             self._report(path, wrong.rule, wrong.description)
 
-    def _fill_message(self, target: Message, value: Any, path: str, depth: int) -> None:
-        fields = _fields(target.DESCRIPTOR)
+    def _fill_fields(self, target: Message, value: Any, path: str, depth: int) -> None:
+        fields = _fields(descriptor_of(target))
         taken: dict[str, str] = {}
         for name, given in _members(value):
-            field = fields.get(name)
             where = _below(path, name)
+            field = fields.get(name)
             if field is None:
-                self._report(where, "unknown_field", _unknown(target.DESCRIPTOR, name))
+                self._report(where, "unknown_field", _unknown(descriptor_of(target), name))
                 continue
-            given = _native(given)  # noqa: PLW2901  (the same value)
-            if given is None and not _takes_null(field):
+            content = _native(given)
+            if content is None and not _takes_null(field):
                 continue
-            union = field.containing_oneof
-            place = union.full_name if union is not None else field.full_name
-            if place in taken:
-                rule = "duplicate_field" if fields.get(taken[place]) is field else "oneof"
-                self._report(where, rule, f"cannot be set together with {taken[place]}; remove one of them")
+            other = taken.setdefault((field.containing_oneof or field).full_name, name)
+            if other != name:
+                self._report(where, "one_of", f"cannot be set together with {other}; remove one of the two")
                 continue
-            taken[place] = name
-            self._fill_field(target, field, given, where, depth)
+            self._fill_field(target, field, content, where, depth)
 
     def _fill_field(self, target: Message, field: FieldDescriptor, value: Any, path: str, depth: int) -> None:
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            self._fill_map(target, field, value, path, depth)
-        elif field.is_repeated:
-            self._fill_repeated(target, field, value, path, depth)
-        elif field.message_type is not None:
-            part: Message = getattr(target, field.name)
-            part.SetInParent()
-            self.fill(part, value, path, depth + 1)
-        else:
-            try:
-                self._fill_scalar(target, field, value)
-            except WrongValueError as wrong:
-                self._report(path, wrong.rule, wrong.description)
+        try:
+            if is_map(field):
+                self._fill_map(target, field, value, path, depth)
+            elif field.is_repeated:
+                self._fill_repeated(target, field, value, path, depth)
+            elif field.message_type is not None:
+                part: Message = getattr(target, field.name)
+                part.SetInParent()
+                self.fill(part, value, path, depth + 1)
+            else:
+                setattr(target, field.name, decode_scalar(field, value))
+        except WrongValueError as wrong:
+            self._report(path, wrong.rule, wrong.description)
 
-    def _fill_scalar(self, target: Message, field: FieldDescriptor, value: Any) -> None:
-        setattr(target, field.name, decode_scalar(field, value))
+    def _fill_repeated(self, target: Message, field: FieldDescriptor, value: Any, path: str, depth: int) -> None:
+        elements = getattr(target, field.name)
+        single = not _is_list(value)
+        for index, element in enumerate([value] if single else value):
+            where = path if single else path + subscript(index)
+            if field.message_type is not None:
+                self.fill(elements.add(), element, where, depth + 1)
+                continue
+            try:
+                elements.append(decode_scalar(field, _native(element)))
+            except WrongValueError as wrong:
+                self._report(where, wrong.rule, wrong.description)
+
+    def _fill_map(self, target: Message, field: FieldDescriptor, value: Any, path: str, depth: int) -> None:
+        entries = getattr(target, field.name)
+        key_field, value_field = map_fields(field)
+        for name, given in _members(value):
+            where = path + subscript(name)
+            try:
+                key = decode_map_key(key_field, name)
+                if value_field.message_type is not None:
+                    self.fill(entries[key], given, where, depth + 1)
+                else:
+                    entries[key] = decode_scalar(value_field, _native(given))
+            except WrongValueError as wrong:
+                self._report(where, wrong.rule, wrong.description)
+
+    def _fill_value(self, target: Value, value: Any, path: str, depth: int) -> None:
+        match value:
+            case None:
+                target.null_value = struct_pb2.NULL_VALUE
+            case bool():
+                target.bool_value = value
+            case str():
+                target.string_value = unicode_text(value)
+            case Mapping():
+                target.struct_value.SetInParent()
+                self._fill_struct(target.struct_value, value, path, depth)
+            case Sequence():
+                target.list_value.SetInParent()
+                self._fill_list(target.list_value, value, path, depth)
+            case _:
+                target.number_value = finite(value)
+
+    def _fill_struct(self, target: Struct, value: Any, path: str, depth: int) -> None:
+        for name, given in _members(value):
+            self.fill(target.fields[unicode_text(name)], given, _below(path, name), depth + 1)
+
+    def _fill_list(self, target: ListValue, value: Any, path: str, depth: int) -> None:
+        elements = _native(value)
+        if not _is_list(elements):
+            raise WrongValueError("type", f"expected a list, got {named(elements)}")
+        for index, element in enumerate(elements):
+            self.fill(target.values.add(), element, path + subscript(index), depth + 1)
+
+    def _report(self, path: str, rule: str, description: str) -> None:
+        self.problems.append(FieldProblem(path, rule, description))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _EnoughError
+
+
+def _native(value: Any) -> Any:
+    """The outermost level of protobuf's JSON values as Python's; anything else as it is."""
+    if isinstance(value, Value):
+        kind = value.WhichOneof("kind")
+        value = None if kind in {None, "null_value"} else getattr(value, str(kind))
+    if isinstance(value, Struct):
+        return value.fields
+    return value.values if isinstance(value, ListValue) else value
+
+
+def _members(value: Any) -> Iterator[tuple[str, Any]]:
+    content = _native(value)
+    if not isinstance(content, Mapping):
+        raise WrongValueError("type", f"expected an object, got {named(content)}")
+    for name, given in content.items():
+        yield str(name), given
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _takes_null(field: FieldDescriptor) -> bool:
+    """google.protobuf.Value alone has a null of its own."""
+    return field.message_type is not None and field.message_type.full_name == _VALUE
+
+
+@cache
+def _fields(descriptor: Descriptor) -> Mapping[str, FieldDescriptor]:
+    return {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
+
+
+def _unknown(descriptor: Descriptor, name: str) -> str:
+    known = [field.json_name for field in descriptor.fields]
+    if not known:
+        return f"unknown field; {descriptor.name} has none, remove it"
+    near = get_close_matches(name, _fields(descriptor), n=3, cutoff=0.7) if len(name) <= _LONGEST_NAME else []
+    words = list(dict.fromkeys(_fields(descriptor)[match].json_name for match in near))
+    if words:
+        return f"unknown field; did you mean {' or '.join(words)}?"
+    return f"unknown field; {descriptor.name} has {', '.join(known)}"
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}.{name}" if _PLAIN_NAME.fullmatch(name) else path + subscript(name)

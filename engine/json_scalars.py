@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
@@ -21,6 +21,15 @@ _DURATION: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?s", re.ASCII)
 _DIGITS: Final = re.compile(r"-?\d{1,20}", re.ASCII)
 _FLOAT_MAX: Final = 3.4028234663852886e38
 _SHOWN: Final = 40
+
+_KINDS: Final[tuple[tuple[type, str], ...]] = (
+    (bool, "true or false"),
+    (int, "a number"),
+    (float, "a number"),
+    (str, "a text"),
+    (Mapping, "an object"),
+    (Sequence, "a list"),
+)
 
 INTEGER_RANGES: Final = {
     FieldDescriptor.TYPE_INT32: (-(2**31), 2**31 - 1),
@@ -87,7 +96,8 @@ def decode_timestamp(value: Any) -> Timestamp:
                 raise WrongValueError("timestamp", "there is no such date or time; check the calendar") from None
             return result
     raise WrongValueError(
-        "timestamp", f'expected a date such as "2025-01-01" or a time such as "2025-01-01T12:00:00Z", got {named(value)}'
+        "timestamp",
+        f'expected a date such as "2025-01-01" or a time such as "2025-01-01T12:00:00Z", got {named(value)}',
     )
 
 
@@ -132,38 +142,39 @@ def finite(value: Any) -> float:
     return number
 
 
+def unicode_text(value: str) -> str:
+    """`value`, if it can be stored.
+
+    Raises:
+      WrongValueError: it holds half a surrogate pair.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise WrongValueError("utf8", "the text holds half a surrogate pair; send valid Unicode") from None
+    return value
+
+
 def named(value: Any) -> str:
     """What a JSON value is, in words, without the value itself: it may be a secret."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text" if value else "an empty text"
-        case Mapping():
-            return "an object"
-        case Sequence():
-            return "a list"
-        case _:
-            return f"a {type(value).__name__}"
+    if value is None:
+        return "null"
+    for kind, words in _KINDS:
+        if isinstance(value, kind):
+            return words
+    return "something else"
 
 
 def _text(_: FieldDescriptor, value: Any) -> str:
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise WrongValueError("utf8", "the text holds half a surrogate pair; send valid Unicode") from None
-        return value
+        return unicode_text(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if value != value or value not in {math.inf, -math.inf} and value % 1:
+        number = finite(value)
+        if number % 1:
             raise WrongValueError("type", "expected a text or a whole number, got a number with a fraction")
-        if abs(value) > EXACT:
+        if abs(number) > EXACT:
             raise WrongValueError("range", "the number is too large to be exact (beyond 2^53); send it as a text")
-        return str(int(value))
+        return str(int(number))
     raise WrongValueError("type", f"expected a text, got {named(value)}")
 
 
@@ -210,18 +221,21 @@ def _octets(_: FieldDescriptor, value: Any) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise WrongValueError("base64", "the text is not base64; encode the bytes in the standard or URL alphabet") from None
+        raise WrongValueError(
+            "base64", "the text is not base64; encode the bytes in the standard or URL alphabet"
+        ) from None
 
 
 def _enumerated(field: FieldDescriptor, value: Any) -> int:
-    words = enum_words(field.enum_type)
+    enum = cast("EnumDescriptor", field.enum_type)
+    words = enum_words(enum)
     expected = ", ".join(word for word, number in words.items() if number or len(words) == 1)
     if not isinstance(value, str):
         raise WrongValueError("type", f"expected one of the words {expected}; got {named(value)}")
     word = value.lower().replace("-", "_")
     if word in words:
         return words[word]
-    full = field.enum_type.values_by_name.get(value)
+    full = enum.values_by_name.get(value)
     if full is None:
         raise WrongValueError("enum", f"{_quoted(value)} is none of its words; send one of {expected}")
     return full.number
