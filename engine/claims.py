@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-import msgspec
 from redis import exceptions as redis_errors
-
 
 from base.settings import Settings
 from engine.catalog import QueuePolicy
 from engine.jobs import Claim, ClaimedJob, Settlement
+from engine.packing import pack
 from engine.store import Store, translated
-
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 MAX_ROWS: Final = 500
 """Jobs that one script call settles at most, as it blocks the store while it runs."""
@@ -69,7 +66,7 @@ class Claims:
         rows, lost, due_in = await self._store.run(
             "settle",
             self.queue,
-            *(_encode(items), 0 if later else min(n, MAX_ROWS), self.worker, self.lease_ms, self._policy.max_active),
+            *(pack(items), 0 if later else min(n, MAX_ROWS), self.worker, self.lease_ms, self._policy.max_active),
         )
         found = Claim(
             jobs=tuple(_claimed(rows[place : place + _COLUMNS]) for place in range(0, len(rows), _COLUMNS)),
@@ -85,7 +82,7 @@ class Claims:
         """Renews the leases of jobs (id, fence); answers the ids that are no longer this worker's."""
         if not held:
             return ()
-        lost = await self._store.run("extend", self.queue, self.worker, self.lease_ms, _encode(list(held)))
+        lost = await self._store.run("extend", self.queue, self.worker, self.lease_ms, pack(list(held)))
         return tuple(job_id.decode() for job_id in lost)
 
     async def note(self, notes: Sequence[Note]) -> list[bool]:
@@ -98,7 +95,7 @@ class Claims:
             )
             for note in notes
         ]
-        answer = await self._store.run("note", self.queue, self.worker, _encode(items))
+        answer = await self._store.run("note", self.queue, self.worker, pack(items))
         return [bool(kept) for kept in answer]
 
     async def reap(self) -> Reaped:

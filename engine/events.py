@@ -7,17 +7,16 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-import msgspec
 import structlog
 from redis import exceptions as redis_errors
 
 from engine.inspection import Inspection
 from engine.jobs import JobEvent, JobRecord, QueueSnapshot, State
+from engine.packing import unpack
 from engine.steering import job_not_found
 from engine.store import Store, backoff_sleep, translated
 
 log = structlog.get_logger(__name__)
-_decode: Final = msgspec.msgpack.Decoder().decode
 
 _BOX_SIZE: Final = 1000
 """Events that wait for a slow watcher; one that falls further behind gets a new snapshot instead."""
@@ -243,7 +242,7 @@ class EventHub:
 
 def unpack_events(queue: str, entry_id: str, packed: bytes, wanted: Any) -> list[JobEvent]:
     """The events in one entry of a queue's stream that are about a job in `wanted`."""
-    flat = _decode(packed)
+    flat = unpack(packed)
     time = int(entry_id.partition("-")[0])
     return [
         JobEvent(

@@ -3,17 +3,13 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from engine.errors import FieldProblem, RequestInvalidError
 from engine.jobs import FINISHED, JobPage, JobQuery, JobRecord, LogLine, QueueSnapshot, State
+from engine.packing import pack, unpack
 from engine.paging import PageToken, query_digest
 from engine.records import read_record
 from engine.statistics import read_snapshot
 from engine.store import Store
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder().decode
 
 _LOOKED_AT: Final = 1000
 """Jobs that one script call looks at."""
@@ -46,14 +42,16 @@ class Inspection:
         return record, last
 
     async def _get(self, queue: str, names: Sequence[str]) -> tuple[list[JobRecord | None], str]:
-        answer = await self._store.run("get", queue, _encode(list(names)))
+        answer = await self._store.run("get", queue, pack(list(names)))
         records = []
         for place, job_id in enumerate(names):
             state, envelope, secret, output, failures = answer[1 + place * 5 : 6 + place * 5]
-            records.append(read_record(job_id, state, envelope, secret, output, failures) if state and envelope else None)
+            records.append(
+                read_record(job_id, state, envelope, secret, output, failures) if state and envelope else None
+            )
         return records, answer[0].decode()
 
-    async def list(self, queue: str, query: JobQuery, order: str = "", size: int = 50, token: str = "") -> JobPage:
+    async def page(self, queue: str, query: JobQuery, order: str = "", size: int = 50, token: str = "") -> JobPage:
         """A page of the jobs that match. `order` is CREATED, CREATED_DESC (also if empty) or BY_STATE.
 
         A page may be short with more to come.
@@ -86,17 +84,13 @@ class Inspection:
         found: list[JobRecord] = []
         place, at_end = after.place, False
         for _ in range(_CALLS):
-            rows, place, at_end = await self._step(
-                queue, query, index, place, size - len(found), backwards=backwards
-            )
+            rows, place, at_end = await self._step(queue, query, index, place, size - len(found), backwards=backwards)
             found += rows
             if at_end or len(found) >= size:
                 break
         return JobPage(tuple(found), "" if at_end else PageToken(after.digest, place).text)
 
-    async def _sorted(
-        self, queue: str, query: JobQuery, after: PageToken, size: int, *, backwards: bool
-    ) -> JobPage:
+    async def _sorted(self, queue: str, query: JobQuery, after: PageToken, size: int, *, backwards: bool) -> JobPage:
         """All jobs in the wanted states, which are few, in the order of their creation."""
         found: dict[str, JobRecord] = {}
         for state in query.states:
@@ -118,7 +112,7 @@ class Inspection:
         states = "".join(sorted(query.states))
         conditions = (states, query.type, query.owner, query.created_after, query.created_before, query.text)
         came_to, at_end, *rows = await self._store.run(
-            "list", queue, index, int(backwards), place, wanted, _LOOKED_AT, _encode(conditions)
+            "list", queue, index, int(backwards), place, wanted, _LOOKED_AT, pack(conditions)
         )
         records = [
             read_record(rows[i].decode(), rows[i + 1], rows[i + 2], None, rows[i + 3], rows[i + 4])
@@ -150,7 +144,7 @@ class Inspection:
         total, *lines = await self._store.run("logs", queue, job_id)
         if total < 0:
             return None
-        return [LogLine(int(time), message) for time, message in map(_decode, lines)], total
+        return [LogLine(int(time), message) for time, message in map(unpack, lines)], total
 
 
 def _created_order(record: JobRecord) -> tuple[int, str]:

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from base.settings import Settings
 from engine.errors import (
     BacklogFullError,
@@ -15,9 +13,8 @@ from engine.errors import (
     StoreUnavailableError,
 )
 from engine.jobs import Enqueued, NewJob, State
+from engine.packing import pack
 from engine.store import Store
-
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 BATCH_ROWS: Final = 200
 BATCH_BYTES: Final = 2_000_000
@@ -62,24 +59,31 @@ class _QueueIntake:
         return batch
 
     async def _send(self) -> None:
+        batch: list[tuple[NewJob, asyncio.Future[Enqueued]]] = []
         try:
             while self._gathered:
                 batch = self._next_batch()
-                for (_, future), outcome in zip(batch, await self._store_rows([job for job, _ in batch]), strict=True):
+                outcomes = await self._store_rows([job for job, _ in batch])
+                for (_, future), outcome in zip(batch, outcomes, strict=True):
                     if future.done():  # its caller has left
                         continue
                     if isinstance(outcome, Enqueued):
                         future.set_result(outcome)
                     else:
                         future.set_exception(outcome)
+        except BaseException as error:
+            # Whoever waits must hear of it, whatever it was.
+            for _, future in [*batch, *self._gathered]:
+                if not future.done():
+                    future.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
+            self._gathered = []
+            if not isinstance(error, Exception):
+                raise
         finally:
             self._sender = None
-            for _, future in self._gathered:  # only when the task itself was cancelled
-                future.cancel()
-            self._gathered = []
 
     async def _store_rows(self, jobs: list[NewJob]) -> Sequence[Enqueued | JobServiceError]:
-        rows = _encode([_row(job) for job in jobs])
+        rows = pack([_row(job) for job in jobs])
         retried = False
         try:
             answer = await self._store.run("enqueue", self._queue, rows, self._max_backlog)

@@ -6,16 +6,23 @@ import hashlib
 from dataclasses import dataclass
 from typing import Self
 
-import msgspec
-
 from engine.errors import FieldProblem, RequestInvalidError
 from engine.jobs import JobQuery
+from engine.packing import pack
 
 
 def query_digest(query: JobQuery, order: str) -> str:
     """Names a query, so that a token of one is refused by another."""
-    parts = [sorted(query.states), query.type, query.owner, query.created_after, query.created_before, query.text, order]
-    return hashlib.sha256(msgspec.msgpack.encode(parts)).hexdigest()[:12]
+    parts = [
+        sorted(query.states),
+        query.type,
+        query.owner,
+        query.created_after,
+        query.created_before,
+        query.text,
+        order,
+    ]
+    return hashlib.sha256(pack(parts)).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

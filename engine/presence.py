@@ -1,8 +1,9 @@
 """Which worker processes live: each reports itself every few seconds."""
 
-from engine.store import Store
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.queue_pb2 import Worker
+
+from engine.store import Store
 
 _SCOPE = "workers"
 ALIVE_MS = 30_000

@@ -1,30 +1,27 @@
 """Reads what the scripts keep of a job. The places are those of lua/include/record.lua."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
-import msgspec
-
-from engine.jobs import Failure, JobRecord, State
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 
-_decode: Final = msgspec.msgpack.Decoder().decode
+from engine.jobs import Failure, JobRecord, State
+from engine.packing import unpack
 
 # Places in the record, counted from 0 here and from 1 in Lua.
-(
-    *(_STATE, _STARTS, _FAILS, _MAX, _PRIORITY, _EXPONENTIAL, _BACKOFF, _JITTER),
-    *(_WORKER, _CREATED, _READY, _STARTED, _FINISHED, _STALLS, _SEQ, _EXPIRE),
-    *(_KEEP, _PROGRESS, _LOGS, _CUSTOM, _TYPE, _OWNER, _UNKNOWN, _SECRET),
-    *(_CHECKPOINT, _FAILURES),
-) = range(26)
+# fmt: off
+_STATE, _STARTS, _FAILS, _MAX, _PRIORITY, _EXPONENTIAL, _BACKOFF, _JITTER = range(8)
+_WORKER, _CREATED, _READY, _STARTED, _FINISHED, _STALLS, _SEQ, _EXPIRE = range(8, 16)
+_KEEP, _PROGRESS, _LOGS, _CUSTOM, _TYPE, _OWNER, _UNKNOWN, _SECRET = range(16, 24)
+# fmt: on
 
 
 def read_record(
     job_id: str, state: bytes, envelope: bytes, secret: bytes | None, output: bytes | None, failures: bytes | None
 ) -> JobRecord:
     """A job out of the pieces that a script answers: `output` is its result, or why it ended otherwise."""
-    kept: Sequence[Any] = _decode(state)
-    history = tuple(Failure(int(time), reason, worker) for time, reason, worker in _decode(failures)) if failures else ()
+    kept: Sequence[Any] = unpack(state)
+    history = tuple(Failure(int(time), reason, worker) for time, reason, worker in unpack(failures)) if failures else ()
     where = State(kept[_STATE])
     completed = where is State.COMPLETED
     reason = (output or b"").decode("utf-8", "replace") if where.finished and not completed else ""

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from engine.jobs import Quantiles, QueueLimits, QueueSnapshot, State
+from engine.packing import unpack
 
-_decode: Final = msgspec.msgpack.Decoder().decode
 _MINUTE: Final = 60_000
 _COUNTED: Final = (State.WAITING, State.DELAYED, State.ACTIVE, State.COMPLETED, State.FAILED, State.CANCELLED)
 _WINDOW: Final = 5
@@ -20,13 +18,15 @@ def read_snapshot(queue: str, answer: Sequence[Any], default_max_active: int) ->
     """A snapshot out of what lua/stats.lua answers."""
     now, counts = int(answer[0]), answer[1:7]
     meta = {answer[7][i].decode(): answer[7][i + 1] for i in range(0, len(answer[7]), 2)}
-    oldest, slots, last = int(answer[8]), [_decode(slot) for slot in answer[9]], answer[10].decode()
+    oldest, slots, last = int(answer[8]), [unpack(slot) for slot in answer[9]], answer[10].decode()
     recent = [slot for slot in slots if now // _MINUTE - slot[0] < _WINDOW]
     return QueueSnapshot(
         name=queue,
         paused="paused" in meta,
         counts={State.BLOCKED: 0, **dict(zip(_COUNTED, counts, strict=True))},
-        totals={state: int(meta.get(f"total_{state}", 0)) for state in (State.COMPLETED, State.FAILED, State.CANCELLED)},
+        totals={
+            state: int(meta.get(f"total_{state}", 0)) for state in (State.COMPLETED, State.FAILED, State.CANCELLED)
+        },
         oldest_waiting_age=max(now - oldest, 0) if oldest else 0,
         completed_per_minute=_per_minute(slots, 1, now),
         failed_per_minute=_per_minute(slots, 2, now),

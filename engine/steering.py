@@ -4,14 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from engine.errors import JobNotFoundError, JobPurgedError, JobServiceError, JobStateConflictError
 from engine.inspection import Inspection
 from engine.jobs import JobQuery, JobRecord, State
+from engine.packing import pack
 from engine.store import Store
-
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 BULK_LIMIT: Final = 100_000
 """Jobs that one bulk call changes at most."""
@@ -106,7 +103,7 @@ class Steering:
 
     async def _apply(self, action: _Action, queue: str, names: Sequence[str], *arguments: str) -> list[str]:
         """Each job's state before."""
-        answer = await self._store.run(action.script, queue, _encode(list(names)), *arguments)
+        answer = await self._store.run(action.script, queue, pack(list(names)), *arguments)
         return [state.decode() for state in answer]
 
     async def change_many(
@@ -154,9 +151,7 @@ class Steering:
     async def resume(self, queue: str) -> None:
         await self._steer(queue, {"paused": False})
 
-    async def limit(
-        self, queue: str, max_active: int | None = None, rate: tuple[int, int] | None = None
-    ) -> None:
+    async def limit(self, queue: str, max_active: int | None = None, rate: tuple[int, int] | None = None) -> None:
         """Sets limits over all workers: `max_active` 0 takes that away, `rate` is (jobs, ms), jobs 0 takes it away."""
         fields: dict[str, int | bool] = {}
         if max_active is not None:
@@ -168,7 +163,7 @@ class Steering:
             await self._steer(queue, fields)
 
     async def _steer(self, queue: str, fields: dict[str, int | bool]) -> None:
-        await self._store.run("steer", queue, _encode([part for pair in fields.items() for part in pair]))
+        await self._store.run("steer", queue, pack([part for pair in fields.items() for part in pair]))
 
     async def clean(self, queue: str, grace_ms: int) -> dict[State, int]:
         """Removes finished jobs that ended at least `grace_ms` ago; how many, by state."""
@@ -193,9 +188,7 @@ def job_not_found(queue: str, job_id: str) -> JobNotFoundError:
     return JobNotFoundError(f"{queue} holds no job {job_id!r}.", queue=queue, job=job_id)
 
 
-def _refusal(
-    action: _Action, queue: str, job_id: str, before: str, *, bulk: bool = False
-) -> JobServiceError | None:
+def _refusal(action: _Action, queue: str, job_id: str, before: str, *, bulk: bool = False) -> JobServiceError | None:
     """Why a job in the state `before` was not changed; None if it was. A bulk action reports even what was done already."""
     if not before:
         return job_not_found(queue, job_id)

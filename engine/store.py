@@ -78,9 +78,9 @@ class Store:
 
     async def _evaluate(self, script: Script, keys: list[str], arguments: tuple[Any, ...]) -> Any:
         try:
-            return await cast(Awaitable[Any], self.client.evalsha(script.sha, len(keys), *keys, *arguments))
+            return await cast("Awaitable[Any]", self.client.evalsha(script.sha, len(keys), *keys, *arguments))
         except redis_errors.NoScriptError:
-            return await cast(Awaitable[Any], self.client.eval(script.source, len(keys), *keys, *arguments))
+            return await cast("Awaitable[Any]", self.client.eval(script.source, len(keys), *keys, *arguments))
 
     async def ping(self) -> float:
         """Milliseconds that an answer took.
@@ -90,7 +90,7 @@ class Store:
         """
         began = time.perf_counter()
         try:
-            await cast(Awaitable[Any], self.client.ping())
+            await cast("Awaitable[Any]", self.client.ping())
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error
         return (time.perf_counter() - began) * 1000
@@ -98,12 +98,18 @@ class Store:
     async def server_info(self) -> dict[str, str | float]:
         """`version`, such as "valkey 9.1.2", and `memory_bytes`; summed over the nodes of a cluster."""
         try:
-            answer: Any = await cast(Awaitable[Any], self.client.info())
+            answer: Any = await cast("Awaitable[Any]", self.client.info())
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error
-        nodes = list(answer.values()) if isinstance(self.client, RedisCluster) and "redis_version" not in answer else [answer]
+        nodes = (
+            list(answer.values())
+            if isinstance(self.client, RedisCluster) and "redis_version" not in answer
+            else [answer]
+        )
         first = nodes[0]
-        version = f"valkey {first['valkey_version']}" if "valkey_version" in first else f"redis {first['redis_version']}"
+        version = (
+            f"valkey {first['valkey_version']}" if "valkey_version" in first else f"redis {first['redis_version']}"
+        )
         return {"version": version, "memory_bytes": float(sum(node["used_memory"] for node in nodes))}
 
 
@@ -175,7 +181,9 @@ def _from_url(url: str, settings: Settings, common: dict[str, Any], one: dict[st
     hosts = [_host(place) for place in places.split(",")]
     if kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in hosts]
-        return RedisCluster(startup_nodes=nodes, ssl=tls, max_connections=settings.redis_max_connections, **access, **common)
+        return RedisCluster(
+            startup_nodes=nodes, ssl=tls, max_connections=settings.redis_max_connections, **access, **common
+        )
     service, _, database = parts.path.strip("/").partition("/")
     sentinel = Sentinel(hosts, sentinel_kwargs={**common, **({"ssl": True} if tls else {})})
     master: Redis = sentinel.master_for(

@@ -1,0 +1,153 @@
+"""The contract's rules, held against a message: what is wrong with which field, in the caller's words.
+
+protovalidate judges what the rules say; what they cannot say (files, templates, NUL characters) is judged here.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final
+
+import protovalidate
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+
+from base.settings import Settings
+from base.storage import StoragePathError, StorageRoots
+from base.templates import template_exists, template_names
+from engine.declarations import JobType
+from engine.errors import FieldProblem, RequestInvalidError
+from engine.fields import Mark, descriptor_of, is_map, map_fields, parts, steps_to, subscript
+from engine.masking import MASK
+from engine.rule_words import in_words
+
+MAX_PROBLEMS: Final = 50
+
+
+def check(message: Message, root: str) -> list[FieldProblem]:
+    """Everything in `message` that breaks a rule of its type; fields are named by their JSON names below `root`."""
+    try:
+        violations = protovalidate.collect_violations(message)
+    except protovalidate.EvaluationError:
+        return [FieldProblem(root, "evaluation", "a rule cannot be applied to these values; send usual ones")]
+    if not violations:
+        return []
+    descriptor = descriptor_of(message)
+    return [
+        FieldProblem(_path(root, descriptor, violation.proto.field), violation.proto.rule_id, in_words(violation))
+        for violation in violations[:MAX_PROBLEMS]
+    ]
+
+
+def check_or_raise(message: Message, root: str) -> None:
+    """Refuses a message that breaks a rule of its type.
+
+    Raises:
+      RequestInvalidError: names each field, the rule and the remedy.
+    """
+    if problems := check(message, root):
+        raise RequestInvalidError(problems)
+
+
+def check_payload(job_type: JobType, message: Message, settings: Settings, root: str) -> None:
+    """Refuses a payload that its job could not work on. Reads the file system for types with paths or templates.
+
+    Raises:
+      RequestInvalidError: names each field, the rule and the remedy, up to 50.
+    """
+    problems = chain(
+        check(message, root),
+        _nul_problems(message, root),
+        _mask_problems(message, root) if job_type.sensitive else (),
+        _storage_problems(message, root, settings),
+        _template_problems(message, root, settings.email_templates_dir),
+    )
+    if found := list(islice(problems, MAX_PROBLEMS)):
+        raise RequestInvalidError(found)
+
+
+def _path(root: str, descriptor: Descriptor, path: Any) -> str:
+    """A protovalidate path in JSON names, such as `data.emails[3].replyTo`."""
+    text = root
+    below: Descriptor | None = descriptor
+    for element in path.elements if path else ():
+        field = below.fields_by_number.get(element.field_number) if below is not None else None
+        text = _member(text, field.json_name if field is not None else element.field_name)
+        if element.subscript is not None:
+            text += subscript(element.subscript.value)
+        below = (map_fields(field)[1] if is_map(field) else field).message_type if field is not None else None
+    return text
+
+
+def _member(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _storage_problems(message: Message, root: str, settings: Settings) -> Iterator[FieldProblem]:
+    for where, path in _marked_texts("storage_path", message, root):
+        try:
+            _storage_roots(settings).resolve(path)
+        except StoragePathError as error:
+            yield FieldProblem(where, "storage_path", str(error))
+
+
+def _template_problems(message: Message, root: str, folder: Path) -> Iterator[FieldProblem]:
+    for where, name in _marked_texts("email_template", message, root):
+        if not template_exists(folder, name):
+            available = ", ".join(template_names(folder)) or "none"
+            yield FieldProblem(where, "email_template", f"there is no such template; those available are {available}")
+
+
+def _mask_problems(message: Message, root: str) -> Iterator[FieldProblem]:
+    for where, secret in _marked_texts("sensitive", message, root):
+        if secret == MASK:
+            yield FieldProblem(where, "sensitive", "is the mask that answers show for a secret; send the secret itself")
+
+
+def _nul_problems(message: Message, root: str) -> Iterator[FieldProblem]:
+    if b"\0" not in message.SerializeToString():  # a cheap look that spares nearly all messages the walk
+        return
+    for where in _nul_places(message, root):
+        yield FieldProblem(where, "nul", "holds a NUL character; remove it")
+
+
+def _nul_places(message: Message, path: str) -> Iterator[str]:
+    for field, value in message.ListFields():
+        where = _member(path, field.json_name)
+        if is_map(field):
+            items = [(where + subscript(key), part) for key, item in value.items() for part in (key, item)]
+        elif field.is_repeated:
+            items = [(where + subscript(index), item) for index, item in enumerate(value)]
+        else:
+            items = [(where, value)]
+        for place, item in items:
+            if isinstance(item, Struct | ListValue | Value):  # JSON of the caller's own: named as a whole
+                if any(_nul_places(item, place)):
+                    yield place
+            elif isinstance(item, Message):
+                yield from _nul_places(item, place)
+            elif isinstance(item, str) and "\0" in item:
+                yield place
+
+
+def _marked_texts(mark: Mark, message: Message, path: str) -> Iterator[tuple[str, str]]:
+    """The texts in fields that carry `mark`, with their paths, where the contract does not leave them unchecked."""
+    steps = steps_to(mark, descriptor_of(message), checked=True)
+    for field in steps.marked:
+        where = _member(path, field.json_name)
+        value = getattr(message, field.name)
+        if isinstance(value, str):
+            yield from [(where, value)] if value else []
+        elif field.is_repeated and not is_map(field):
+            yield from ((where + subscript(index), item) for index, item in enumerate(value))
+    for field in steps.onward:
+        if field.is_repeated or message.HasField(field.name):
+            for place, part in parts(message, field):
+                yield from _marked_texts(mark, part, _member(path, field.json_name) + place)
+
+
+@lru_cache(maxsize=8)
+def _storage_roots(settings: Settings) -> StorageRoots:
+    return StorageRoots(settings)
