@@ -99,7 +99,7 @@ class Claims:
         return [bool(kept) for kept in answer]
 
     async def reap(self) -> Reaped:
-        """Housekeeping of the queue, for whoever comes by: stalled jobs start again, due ones become ready, old ones go."""
+        """Housekeeping, for whoever comes by: stalled jobs start again, due ones become ready, old ones go."""
         settings = self._settings
         stalled: list[str] = []
         forgotten = 0

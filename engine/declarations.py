@@ -5,14 +5,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import protovalidate
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import Descriptor, FileDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from qcollector.jobs.v1 import options_pb2
 from qcollector.jobs.v1.options_pb2 import JobTypeOptions, QueueOptions, Role
 from qcollector.jobs.v1.payload_pb2 import JobPayload, JobResult
 
+from engine.fields import TEXT_MARKS, has_mark
 from engine.masking import has_sensitive
 
 CUSTOM: Final = "custom"
@@ -111,7 +113,7 @@ class Declarations:
         options = descriptor.GetOptions().Extensions[options_pb2.job_type]
         key = f"{options.queue}/{options.type}"
         result = _result_of(descriptor, options.result)
-        if wrong := _wrong_with_type(options):
+        if wrong := _wrong_with_type(options) or _wrong_with_fields(descriptor):
             self.problems.append(f"{descriptor.full_name}: {wrong}")
         elif options.queue not in self.queues:
             self.problems.append(
@@ -186,6 +188,27 @@ def _wrong_with_type(options: JobTypeOptions) -> str:
     if not 0 <= options.backoff.jitter <= 1:
         return f"backoff jitter {options.backoff.jitter}: set a share from 0 to 1"
     return ""
+
+
+def _wrong_with_fields(payload: Descriptor) -> str:
+    """Whether the rules compile and the marks stand on fields that can carry them, which would else show at the first job."""
+    try:
+        protovalidate.collect_violations(GetMessageClass(payload)())
+    except protovalidate.CompilationError as error:
+        return f"its rules do not compile: {error}; correct them"
+    except protovalidate.EvaluationError:
+        pass  # rules that hold for set values only
+    for field in _fields_below(payload, frozenset()):
+        if field.type != FieldDescriptor.TYPE_STRING and any(has_mark(mark, field) for mark in TEXT_MARKS):
+            return f"{field.full_name} carries a mark that is for strings alone; make it a string or remove the mark"
+    return ""
+
+
+def _fields_below(descriptor: Descriptor, seen: frozenset[str]) -> Iterator[FieldDescriptor]:
+    for field in descriptor.fields:
+        yield field
+        if field.message_type is not None and field.message_type.full_name not in seen:
+            yield from _fields_below(field.message_type, seen | {descriptor.full_name})
 
 
 def _result_of(payload: Descriptor, name: str) -> Descriptor | None:

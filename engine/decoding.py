@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, Final, TypeVar
 
-from google.protobuf import struct_pb2, wrappers_pb2
+from google.protobuf import struct_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.declarations import JobType
 from engine.errors import FieldProblem, RequestInvalidError
-from engine.fields import descriptor_of, is_map, map_fields, subscript
+from engine.fields import descriptor_of, is_map, is_wrapper, map_fields, subscript
 from engine.json_scalars import (
     WrongValueError,
     decode_duration,
@@ -35,7 +35,6 @@ M = TypeVar("M", bound=Message)
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _LONGEST_NAME: Final = 64
-_WRAPPERS: Final = frozenset(message.full_name for message in wrappers_pb2.DESCRIPTOR.message_types_by_name.values())
 _VALUE: Final = Value.DESCRIPTOR.full_name
 
 
@@ -90,7 +89,7 @@ class _Decoder:
                     self._fill_struct(target, value, path, depth)
                 case ListValue():
                     self._fill_list(target, value, path, depth)
-                case _ if target.DESCRIPTOR.full_name in _WRAPPERS:
+                case _ if is_wrapper(descriptor_of(target)):
                     wrapped = descriptor_of(target).fields_by_name["value"]
                     setattr(target, wrapped.name, decode_scalar(wrapped, _native(value)))
                 case _:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -173,11 +173,11 @@ class EventHub:
         self._inspection = inspection
         self._readers: dict[str, _QueueReader] = {}
 
-    async def watch(self, queue: str, job_id: str, after: str = "", heartbeat: float = 15) -> AsyncIterator[Watched]:
+    async def watch(self, queue: str, job_id: str, after: str = "", heartbeat: float = 15) -> AsyncGenerator[Watched]:
         """Follows a job: a snapshot, every change, its end; then it stops.
 
-        With `after`, a sequence of an earlier event, it goes on behind that one; where the store no longer has what followed,
-        a snapshot marked `reset` comes first. Something comes at least every `heartbeat` seconds.
+        With `after`, a sequence of an earlier event, it goes on behind that one; where the store no longer has what
+        followed, a snapshot marked `reset` comes first. Something comes at least every `heartbeat` seconds.
 
         Raises:
           JobNotFoundError: there is no such job; before anything else, or when it is gone after a reset.
@@ -187,29 +187,24 @@ class EventHub:
         async with reader.subscribe(job_id) as box:
             record, place = await self._look(queue, job_id)
             replayed = await reader.replay(job_id, _sequence_place(after), place) if after else None
-            if replayed is None:
-                yield Watched(_snapshot_event(queue, record, place), record, reset=bool(after))
-            else:
-                for event in replayed:
-                    yield Watched(event, record if _ends(event) else None)
-                    if _ends(event):
-                        return
-                if record.state.finished:
-                    yield Watched(_snapshot_event(queue, record, place), record)
-            while not record.state.finished:
+            for watched in _opening(queue, record, place, replayed, resumed=bool(after)):
+                yield watched
+                if watched.record is not None and watched.record.state.finished:
+                    return
+            while True:
                 events, behind = await box.take(heartbeat)
                 if behind:
                     record, place = await self._look(queue, job_id)
                     yield Watched(_snapshot_event(queue, record, place), record, reset=True)
+                    if record.state.finished:
+                        return
                 elif not events:
                     yield Watched()
                 for event in events:
-                    if _sequence_place(event.sequence) <= place:
-                        continue
-                    if _ends(event):
-                        yield Watched(event, await self._inspection.get(queue, job_id))
-                        return
-                    yield Watched(event)
+                    if _sequence_place(event.sequence) > place:
+                        yield Watched(event, await self._inspection.get(queue, job_id) if _ends(event) else None)
+                        if _ends(event):
+                            return
 
     async def _look(self, queue: str, job_id: str) -> tuple[JobRecord, Place]:
         record, last = await self._inspection.snapshot(queue, job_id)
@@ -268,6 +263,23 @@ def _entries(answer: Any) -> list[tuple[str, bytes]]:
     if entries and isinstance(entries[0], list) and entries[0] and isinstance(entries[0][0], list | tuple):
         entries = entries[0]
     return [(entry_id.decode(), fields[b"e"]) for entry_id, fields in entries]
+
+
+def _opening(
+    queue: str, record: JobRecord, place: Place, replayed: list[JobEvent] | None, *, resumed: bool
+) -> Iterator[Watched]:
+    """What a watcher gets first: the events that it missed, or the job as it stands; its end if it has ended."""
+    if replayed is None:
+        yield Watched(_snapshot_event(queue, record, place), record, reset=resumed)
+        return
+    ended = record.state.finished
+    for event in replayed:
+        # A job that was retried has several ends; only the last one is the end.
+        if not (ended and _ends(event)):
+            yield Watched(event)
+    if ended:
+        last = replayed[-1] if replayed and _ends(replayed[-1]) else _snapshot_event(queue, record, place)
+        yield Watched(last, record)
 
 
 def _ends(event: JobEvent) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple, cast
 
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, wrappers_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from qcollector._proto import validate_pb2
@@ -13,6 +13,8 @@ from qcollector.jobs.v1 import options_pb2
 
 Mark = Literal["sensitive", "storage_path", "email_template"]
 
+TEXT_MARKS: Final[tuple[Mark, ...]] = ("storage_path", "email_template")
+"""Those that only a string can carry."""
 _MARKS: Final = {
     "sensitive": options_pb2.sensitive,
     "storage_path": options_pb2.storage_path,
@@ -82,6 +84,11 @@ def parts(message: Message, field: FieldDescriptor) -> Iterator[tuple[str, Messa
 def is_map(field: FieldDescriptor) -> bool:
     below = field.message_type
     return below is not None and bool(below.GetOptions().map_entry)
+
+
+def is_wrapper(descriptor: Descriptor) -> bool:
+    """Whether it is a type such as google.protobuf.StringValue, whose JSON is its value alone."""
+    return descriptor.file.name == wrappers_pb2.DESCRIPTOR.name
 
 
 def map_fields(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor]:

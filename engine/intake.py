@@ -142,7 +142,8 @@ class Intake:
         Raises:
           JobIdConflictError: the id was used for something else.
           BacklogFullError: the queue holds as many unfinished jobs as it may.
-          StoreFullError, StoreUnavailableError: the store cannot take it. It may be there all the same if the connection broke.
+          StoreFullError: the store's memory is full.
+          StoreUnavailableError: the store is away. If the connection broke midway, the job may be there all the same.
         """
         return await self._of(job.queue).add(job)
 

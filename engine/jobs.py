@@ -135,14 +135,14 @@ class Outcome(StrEnum):
 
     COMPLETE = "c"
     FAIL = "f"
-    """Counts as an attempt; retried by the job's backoff, or after `delay` where that is not negative, while attempts are left."""
+    """Counts as an attempt; while attempts are left, again by the job's backoff, or after `delay` where not negative."""
     FAIL_FOR_GOOD = "g"
     SNOOZE = "s"
     """Again after `delay`; counts as no attempt."""
     RELEASE = "r"
     """Back to its old place at once; counts as no attempt."""
     UNKNOWN = "u"
-    """This worker does not know the type: as SNOOZE, but fails for good once ten minutes have passed since the first time."""
+    """This worker does not know the type: as SNOOZE, but fails for good ten minutes after the first time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Loads the Lua scripts: one operation a file, whose header declares its keys and arguments and is what the code goes by."""
+"""Loads the Lua scripts: one operation a file, whose header declares its keys and arguments."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""What operators do: cancel, retry, promote and delete jobs, one by one or by the thousand; pause, limit and clean queues."""
+"""What operators do: cancel, retry, promote and delete jobs, one or many; pause, limit and clean queues."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -189,7 +189,7 @@ def job_not_found(queue: str, job_id: str) -> JobNotFoundError:
 
 
 def _refusal(action: _Action, queue: str, job_id: str, before: str, *, bulk: bool = False) -> JobServiceError | None:
-    """Why a job in the state `before` was not changed; None if it was. A bulk action reports even what was done already."""
+    """Why a job in the state `before` was not changed; None if it was. A bulk action reports what was done before, too."""
     if not before:
         return job_not_found(queue, job_id)
     if before == _PURGED:

@@ -177,7 +177,7 @@ def _from_url(url: str, settings: Settings, common: dict[str, Any], one: dict[st
         return client
     login, _, places = parts.netloc.rpartition("@")
     username, _, password = (unquote(part) for part in login.partition(":"))
-    access = {"username": username or None, "password": password or None}
+    access: dict[str, Any] = {"username": username or None, "password": password or None}
     hosts = [_host(place) for place in places.split(",")]
     if kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in hosts]
@@ -185,7 +185,9 @@ def _from_url(url: str, settings: Settings, common: dict[str, Any], one: dict[st
             startup_nodes=nodes, ssl=tls, max_connections=settings.redis_max_connections, **access, **common
         )
     service, _, database = parts.path.strip("/").partition("/")
-    sentinel = Sentinel(hosts, sentinel_kwargs={**common, **({"ssl": True} if tls else {})})
+    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
+        hosts, sentinel_kwargs={**common, **({"ssl": True} if tls else {})}
+    )
     master: Redis = sentinel.master_for(
         service or "mymaster", db=int(database or settings.redis_queue_db), ssl=tls, **access, **one
     )
