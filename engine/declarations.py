@@ -1,13 +1,12 @@
 """How a declaration in the contract becomes a job type or a queue, and what is wrong with one that cannot."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import protovalidate
-from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, OneofDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from qcollector.jobs.v1 import options_pb2
@@ -88,7 +87,8 @@ class Declarations:
         for file in files:
             for descriptor in _messages(file.message_types_by_name.values()):
                 self._read_type(descriptor)
-        self._check_members()
+        if not self.problems:  # else types are missing, and their members would be called surplus
+            self._check_members()
 
     def _read_queues(self, file: FileDescriptor) -> None:
         for options in file.GetOptions().Extensions[options_pb2.queue]:
@@ -137,29 +137,32 @@ class Declarations:
         for job_type in self.types.values():
             if job_type.member == CUSTOM:
                 continue
-            if job_type.member in wanted:
+            other = wanted.setdefault(job_type.member, job_type)
+            if other is not job_type:
                 self.problems.append(
-                    f"{job_type.key} and {wanted[job_type.member].key} would share the member {job_type.member}: give "
-                    "one of them another word"
+                    f"{job_type.key} and {other.key} would share the member {job_type.member}; give one another word"
                 )
-            wanted[job_type.member] = job_type
-        for union, part in ((JobPayload.DESCRIPTOR, "payload"), (JobResult.DESCRIPTOR, "result")):
-            fields = {field.name: field for field in union.oneofs_by_name[part].fields if field.name != CUSTOM}
-            for member, job_type in wanted.items():
-                message = getattr(job_type, part).DESCRIPTOR
-                if member not in fields:
-                    self.problems.append(
-                        f"{job_type.key} has no member in {union.name}: add `{message.name} {member} = <next number>;`"
-                    )
-                elif fields[member].message_type is not message:
-                    self.problems.append(
-                        f"{union.name}.{member} is not a {message.name}, the {part} of {job_type.key}: correct its type"
-                    )
-            self.problems += [
-                f"{union.name}.{member} belongs to no job type: name it after its type's family and word, as "
-                "`email_welcome` for email:send/welcome, or remove it"
-                for member in fields.keys() - wanted.keys()
-            ]
+        payloads = {member: job_type.payload for member, job_type in wanted.items()}
+        results = {member: job_type.result for member, job_type in wanted.items()}
+        self.problems += _differences(JobPayload.DESCRIPTOR.oneofs_by_name["payload"], payloads)
+        self.problems += _differences(JobResult.DESCRIPTOR.oneofs_by_name["result"], results)
+
+
+def _differences(union: OneofDescriptor, wanted: Mapping[str, MessageClass]) -> Iterator[str]:
+    """What keeps the members of `union` from being the wanted ones."""
+    where = union.containing_type.name
+    there = {field.name: field for field in union.fields if field.name != CUSTOM}
+    for member, message in wanted.items():
+        name = message.DESCRIPTOR.name
+        if member not in there:
+            yield f"{where} has no member for {name}: add `{name} {member} = <the next number>;`"
+        elif there[member].message_type is not message.DESCRIPTOR:
+            yield f"{where}.{member} is not a {name}, as its job type says; correct one of the two"
+    for member in sorted(there.keys() - wanted.keys()):
+        yield (
+            f"{where}.{member} belongs to no job type; name it after its type's family and word, as `email_welcome` for "
+            "email:send/welcome, or remove it"
+        )
 
 
 def _messages(descriptors: Iterable[Descriptor]) -> Iterator[Descriptor]:
@@ -191,7 +194,7 @@ def _wrong_with_type(options: JobTypeOptions) -> str:
 
 
 def _wrong_with_fields(payload: Descriptor) -> str:
-    """Whether the rules compile and the marks stand on fields that can carry them, which would else show at the first job."""
+    """What would else show at the first job: rules that do not compile, and marks where they have no effect."""
     try:
         protovalidate.collect_violations(GetMessageClass(payload)())
     except protovalidate.CompilationError as error:
@@ -214,7 +217,7 @@ def _fields_below(descriptor: Descriptor, seen: frozenset[str]) -> Iterator[Fiel
 def _result_of(payload: Descriptor, name: str) -> Descriptor | None:
     full_name = name if "." in name else f"{payload.file.package}.{name}"
     try:
-        return descriptor_pool.Default().FindMessageTypeByName(full_name)
+        return payload.file.pool.FindMessageTypeByName(full_name)
     except KeyError:
         return None
 
