@@ -160,8 +160,8 @@ def _differences(union: OneofDescriptor, wanted: Mapping[str, MessageClass]) -> 
             yield f"{where}.{member} is not a {name}, as its job type says; correct one of the two"
     for member in sorted(there.keys() - wanted.keys()):
         yield (
-            f"{where}.{member} belongs to no job type; name it after its type's family and word, as `email_welcome` for "
-            "email:send/welcome, or remove it"
+            f"{where}.{member} belongs to no job type; name it after its type's family and word (`email_welcome` for "
+            "email:send/welcome), or remove it"
         )
 
 
