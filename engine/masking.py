@@ -34,6 +34,7 @@ def redacted(message: M) -> M:
 
 
 masked = redacted
+"""What callers see is what is stored, so one operation serves both."""
 
 
 def _steps(descriptor: Descriptor) -> Steps:

@@ -1,8 +1,8 @@
 """The JSON Schema of a job type's `data`, for forms and for checks before a call.
 
 It describes the documented spelling: names in camelCase, enum words in lower case. What decoding takes beyond that
-(names in snake_case, null for an unset field) is left out. What decoding and the rules refuse, it refuses too where JSON
-Schema has words for it.
+(names in snake_case, null for an unset field) is left out. What decoding and the rules refuse, it refuses too where
+JSON Schema has words for it.
 """
 
 import re
