@@ -1,0 +1,142 @@
+"""One service process: its parts, its start, its end."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from grpc import aio
+from grpc_health.v1 import health as grpc_health
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2
+from qcollector.jobs.v1.job_service_pb2_grpc import add_JobServiceServicer_to_server
+from qcollector.jobs.v1.processor_service_pb2_grpc import add_ProcessorServiceServicer_to_server
+
+from base.release import release
+from base.settings import Settings
+from base.storage import StorageRoots
+from engine.admission import Admission
+from engine.catalog import load_catalog
+from engine.events import EventHub
+from engine.inspection import Inspection
+from engine.intake import Intake
+from engine.presence import Presence
+from engine.steering import Steering
+from engine.store import Store
+from service.auth import TokenVerifier
+from service.boundary import Boundary
+from service.enqueueing import Enqueuer
+from service.gate import Gate
+from service.health import Health
+from service.job_servicer import JobServicer
+from service.keys import signing_keys
+from service.limits import StreamLimits
+from service.parts import Parts
+from service.processor_servicer import ProcessorServicer
+from service.server import listen, new_server
+
+log = structlog.get_logger()
+
+SERVICES: Final = (
+    job_service_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
+    processor_service_pb2.DESCRIPTOR.services_by_name["ProcessorService"].full_name,
+)
+STOP_SECONDS: Final = 5
+"""How long calls that were taken may go on once the service stops."""
+
+
+class Service:
+    """A service that listens."""
+
+    def __init__(self, server: aio.Server, gate: Gate, probes: grpc_health.aio.HealthServicer, port: int) -> None:
+        self._server = server
+        self._gate = gate
+        self._probes = probes
+        self.port = port
+
+    async def stop(self) -> None:
+        """Takes no more calls, tells those that would last, and waits for the rest."""
+        await self._probes.enter_graceful_shutdown()
+        self._gate.close()
+        await self._server.stop(STOP_SECONDS)
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Service]:
+    """A service process for as long as the block lasts. Starts without the store, which may come and go.
+
+    Raises:
+      SettingsError: no key for tokens is set, the port is taken, a storage root cannot be written, or another setting
+        cannot be used.
+      CatalogError: the declared job types cannot be served.
+    """
+    limits = StreamLimits()
+    StorageRoots(settings).prepare()
+    gate = Gate(TokenVerifier.of(settings, signing_keys(settings)), limits)
+    store = await Store.open(settings)
+    try:
+        parts = _parts(settings, store, limits)
+        server = new_server(settings, Boundary(gate))
+        add_JobServiceServicer_to_server(JobServicer(parts), server)
+        add_ProcessorServiceServicer_to_server(ProcessorServicer(parts), server)
+        probes = await _add_probes(server)
+        if settings.grpc_reflection:
+            reflection.enable_server_reflection((*SERVICES, grpc_health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        port = listen(server, settings)
+        await server.start()
+        service = Service(server, gate, probes, port)
+        try:
+            yield service
+        finally:
+            await service.stop()
+    finally:
+        await store.close()
+
+
+async def serve(settings: Settings, *, ready: Callable[[int], None] | None = None) -> None:
+    """Runs a service until SIGTERM or SIGINT. `ready` is called with the port once calls are taken.
+
+    Raises:
+      SettingsError, CatalogError: as `running`.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as service:
+        log.info("service_started", port=service.port, release=release(), tls=settings.grpc_tls_cert is not None)
+        if ready is not None:
+            ready(service.port)
+        await stop.wait()
+        log.info("service_stopping")
+    log.info("service_stopped")
+
+
+def _parts(settings: Settings, store: Store, limits: StreamLimits) -> Parts:
+    catalog = load_catalog(settings.job_plugins)
+    inspection = Inspection(store, {queue.name: queue.max_active for queue in catalog.queues.values()})
+    presence = Presence(store)
+    return Parts(
+        settings=settings,
+        catalog=catalog,
+        store=store,
+        inspection=inspection,
+        steering=Steering(store, inspection),
+        events=EventHub(store, inspection),
+        presence=presence,
+        enqueuer=Enqueuer(Admission(catalog, settings), Intake(store, settings)),
+        health=Health(settings, catalog, store, inspection, presence),
+        limits=limits,
+    )
+
+
+async def _add_probes(server: aio.Server) -> grpc_health.aio.HealthServicer:
+    """grpc.health.v1: SERVING for as long as the process serves. The store's absence is no reason to restart it."""
+    probes = grpc_health.aio.HealthServicer()
+    for name in ("", *SERVICES):
+        await probes.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(probes, server)
+    return probes

@@ -1,0 +1,46 @@
+"""The call that is being served, for whatever runs on its behalf."""
+
+import asyncio
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from engine.errors import ShuttingDownError
+from service.auth import Principal
+
+RETRY_ELSEWHERE: Final = 1.0
+"""Seconds after which another process, or this one's successor, is likely to serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the boundary knows of a call."""
+
+    method: str
+    request_id: str
+    traceparent: str
+    """The W3C trace context that came with it; empty if none did."""
+    principal: Principal
+    stopping: asyncio.Event
+    """Set once the service stops."""
+
+
+_current: Final[ContextVar[Call]] = ContextVar("call")
+
+
+def enter(call: Call) -> None:
+    """Makes it the current call of this task. Each call has a task of its own, so that nothing needs to be undone."""
+    _current.set(call)
+
+
+def current_call() -> Call:
+    return _current.get()
+
+
+def caller() -> Principal:
+    """Who makes the current call."""
+    return _current.get().principal
+
+
+def shutting_down() -> ShuttingDownError:
+    return ShuttingDownError("the service is stopping; call again", retry_after=RETRY_ELSEWHERE)

@@ -1,0 +1,96 @@
+"""From requests to stored jobs, each judged for itself: may the caller, is it right, is there room."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from qcollector.jobs.v1.job_pb2 import JobOptions
+from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.payload_pb2 import JobPayload
+
+from engine.admission import Admission, Admitted, Origin
+from engine.checking import check_or_raise
+from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
+from engine.intake import Intake
+from engine.jobs import Enqueued
+from service.call import current_call
+from service.permissions import require_type
+from service.times import milliseconds
+
+BREATH: Final = 50
+"""Requests of a batch that are judged before other calls get their turn."""
+
+Outcome = Enqueued | JobServiceError | None
+"""None for a request that was to be validated only, and is valid."""
+
+
+class Enqueuer:
+    """Enqueues on behalf of the current call."""
+
+    def __init__(self, admission: Admission, intake: Intake) -> None:
+        self._admission = admission
+        self._intake = intake
+
+    async def enqueue(self, request: EnqueueJobRequest) -> tuple[Admitted, Enqueued]:
+        """Enqueues a request whose own rules have been checked. When this returns, the job is stored.
+
+        Raises:
+          JobServiceError: it is refused.
+        """
+        admitted = self.admit(request)
+        return admitted, await self._intake.enqueue(admitted.job)
+
+    async def enqueue_payload(self, payload: JobPayload, options: JobOptions) -> tuple[Admitted, Enqueued]:
+        """Enqueues a payload whose fields are the caller's own request: problems are named without the way to them.
+
+        Raises:
+          JobServiceError: it is refused.
+        """
+        try:
+            return await self.enqueue(EnqueueJobRequest(payload=payload, options=options))
+        except RequestInvalidError as error:
+            raise RequestInvalidError([_without_root(problem) for problem in error.problems]) from None
+
+    async def enqueue_each(
+        self, requests: Sequence[EnqueueJobRequest], *, validate_only: bool = False
+    ) -> list[Outcome]:
+        """Enqueues unchecked requests, in as few round trips as they have queues; each answers for itself, in order."""
+        outcomes: list[Outcome] = []
+        admitted: list[tuple[int, Admitted]] = []
+        for place, request in enumerate(requests):
+            if place % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+            try:
+                check_or_raise(request, "")
+                job = self.admit(request)
+            except JobServiceError as error:
+                outcomes.append(error)
+                continue
+            outcomes.append(None)
+            if not (validate_only or request.validate_only):
+                admitted.append((place, job))
+        stored = await self._intake.enqueue_many([job.job for _, job in admitted])
+        for (place, _), outcome in zip(admitted, stored, strict=True):
+            outcomes[place] = outcome
+        return outcomes
+
+    def admit(self, request: EnqueueJobRequest) -> Admitted:
+        """All of `enqueue` but the storing.
+
+        Raises:
+          JobServiceError: it is refused.
+        """
+        call = current_call()
+        job_type = self._admission.job_type(request)
+        require_type(call.principal, job_type)
+        milliseconds(request.options.run_at, "options.runAt")
+        milliseconds(request.options.expire_at, "options.expireAt")
+        origin = Origin(call.principal.proto(), call.request_id, call.traceparent)
+        return self._admission.admit(request, job_type, origin, time.time_ns() // 1_000_000)
+
+
+def _without_root(problem: FieldProblem) -> FieldProblem:
+    """`payload.emailWelcome.user.email` is the caller's `user.email`."""
+    _, payload, rest = problem.field.partition("payload.")
+    return FieldProblem(rest.partition(".")[2] or rest, problem.rule, problem.description) if payload else problem

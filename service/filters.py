@@ -1,0 +1,52 @@
+"""Which jobs a caller means: the filters of the contract as the engine's queries."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from qcollector.jobs.v1.job_pb2 import JobState
+
+from engine.catalog import Catalog
+from engine.errors import FieldProblem, RequestInvalidError
+from engine.jobs import STATES_BY_PROTO, JobQuery, State
+from service.times import milliseconds
+
+
+class Filter(Protocol):
+    """What JobFilter and ListJobsRequest have in common."""
+
+    @property
+    def states(self) -> Iterable[JobState.ValueType]: ...
+    @property
+    def job_type(self) -> str: ...
+    @property
+    def created_by(self) -> str: ...
+    @property
+    def created_after(self) -> Timestamp: ...
+    @property
+    def created_before(self) -> Timestamp: ...
+    @property
+    def text(self) -> str: ...
+
+
+def job_query(wanted: Filter, queue: str, catalog: Catalog, owner: str, path: str = "") -> JobQuery:
+    """The query that `wanted` stands for, narrowed to one owner's jobs where `owner` is set.
+
+    Raises:
+      JobTypeUnknownError: the queue has no such type.
+      RequestInvalidError: names the state or time at fault, below `path`.
+    """
+    return JobQuery(
+        states=frozenset(_state(state, f"{path}states[{place}]") for place, state in enumerate(wanted.states)),
+        type=catalog.type(queue, wanted.job_type).type if wanted.job_type else "",
+        owner=owner,
+        created_after=milliseconds(wanted.created_after, f"{path}createdAfter"),
+        created_before=milliseconds(wanted.created_before, f"{path}createdBefore"),
+        text=wanted.text,
+    )
+
+
+def _state(state: JobState.ValueType, field: str) -> State:
+    if state not in STATES_BY_PROTO:
+        raise RequestInvalidError([FieldProblem(field, "enum.defined_only", "is no state; leave it out to mean all")])
+    return STATES_BY_PROTO[state]

@@ -1,0 +1,100 @@
+"""JobService: what an operator looks at first: dashboard, health, workers, job types."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import psutil
+from qcollector.jobs.v1.job_service_pb2 import (
+    CheckEmailHealthRequest,
+    CheckEmailHealthResponse,
+    CheckHealthRequest,
+    CheckHealthResponse,
+    DashboardHealth,
+    DashboardOverview,
+    DashboardSystem,
+    GetDashboardRequest,
+    GetDashboardResponse,
+    ListJobTypesRequest,
+    ListJobTypesResponse,
+    ListWorkersRequest,
+    ListWorkersResponse,
+)
+
+from base.release import release
+from engine.jobs import QueueSnapshot, State
+from service.health import UNHEALTHY, Report
+from service.parts import Calls, Context
+from service.times import timestamp
+from service.views import queue_view, type_view
+
+HTTP_STATUS: Final = "x-http-status"
+"""Initial metadata that the gateway makes the status of its answer."""
+
+
+class OverviewCalls(Calls):
+    async def GetDashboard(self, _request: GetDashboardRequest, _context: Context) -> GetDashboardResponse:
+        queues, report, system = await asyncio.gather(
+            self.parts.inspection.stats(tuple(self.parts.catalog.queues)), self.parts.health.check(), self._system()
+        )
+        return GetDashboardResponse(
+            overview=_overview(queues),
+            queues=[queue_view(queue) for queue in queues],
+            health=DashboardHealth(status=report.status, reason=report.reason, checks=report.checks),
+            system=system,
+            time=timestamp(time.time_ns() // 1_000_000),
+        )
+
+    async def CheckHealth(self, _request: CheckHealthRequest, context: Context) -> CheckHealthResponse:
+        report = await self.parts.health.check()
+        await _tell_gateway(report, context)
+        return CheckHealthResponse(status=report.status, reason=report.reason, checks=report.checks)
+
+    async def CheckEmailHealth(self, _request: CheckEmailHealthRequest, context: Context) -> CheckEmailHealthResponse:
+        report = await self.parts.health.check_email()
+        await _tell_gateway(report, context)
+        return CheckEmailHealthResponse(status=report.status, reason=report.reason, checks=report.checks)
+
+    async def ListWorkers(self, _request: ListWorkersRequest, _context: Context) -> ListWorkersResponse:
+        return ListWorkersResponse(workers=await self.parts.presence.workers())
+
+    async def ListJobTypes(self, _request: ListJobTypesRequest, _context: Context) -> ListJobTypesResponse:
+        return ListJobTypesResponse(job_types=[type_view(job_type) for job_type in self.parts.catalog.types.values()])
+
+    async def _system(self) -> DashboardSystem:
+        process = psutil.Process()
+        store = await self.parts.store.server_info()
+        return DashboardSystem(
+            version=release(),
+            uptime_seconds=time.time() - process.create_time(),
+            memory_bytes=process.memory_info().rss,
+            workers=len(await self.parts.presence.workers()),
+            store_memory_bytes=float(store["memory_bytes"]),
+            store_version=str(store["version"]),
+        )
+
+
+async def _tell_gateway(report: Report, context: Context) -> None:
+    if report.status == UNHEALTHY:
+        await context.send_initial_metadata(((HTTP_STATUS, "503"),))
+
+
+def _overview(queues: Sequence[QueueSnapshot]) -> DashboardOverview:
+    """Ended jobs count since the queues began, the others as they are held now."""
+
+    def held(state: State) -> int:
+        return sum(queue.counts[state] for queue in queues)
+
+    def ended(state: State) -> int:
+        return sum(queue.totals[state] for queue in queues)
+
+    return DashboardOverview(
+        total_queues=len(queues),
+        total_jobs=sum(sum(queue.counts.values()) for queue in queues),
+        waiting_jobs=held(State.WAITING),
+        active_jobs=held(State.ACTIVE),
+        delayed_jobs=held(State.DELAYED),
+        completed_jobs=ended(State.COMPLETED),
+        failed_jobs=ended(State.FAILED),
+    )

@@ -1,0 +1,93 @@
+"""JobService: single jobs, pages of them, their logs and results."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import structlog
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from qcollector.jobs.v1.job_pb2 import JobView
+from qcollector.jobs.v1.job_service_pb2 import (
+    DownloadResultRequest,
+    GetJobRequest,
+    GetJobResponse,
+    JobLogLine,
+    ListJobLogsRequest,
+    ListJobLogsResponse,
+    ListJobsRequest,
+    ListJobsResponse,
+)
+
+from engine.errors import JobStateConflictError, ResultNotFoundError
+from engine.jobs import JobRecord, State
+from engine.masking import masked
+from service.call import caller
+from service.filters import job_query
+from service.parts import Calls, Context
+from service.permissions import require_full_view
+from service.times import timestamp
+from service.views import job_view
+
+log = structlog.get_logger()
+
+PAGE_SIZE: Final = 50
+CHUNK_BYTES: Final = 64 * 1024
+
+
+class QueryCalls(Calls):
+    async def GetJob(self, request: GetJobRequest, _context: Context) -> GetJobResponse:
+        full = request.view == JobView.JOB_VIEW_FULL
+        if full:
+            require_full_view(caller())
+        record = await self.own_job(request.queue_name, request.job_id)
+        if request.wait_seconds and not record.state.finished:
+            with self.parts.limits.hold(caller()):
+                record = await self.parts.events.wait(request.queue_name, request.job_id, request.wait_seconds)
+        if full:
+            log.info("full_view", audit=True, caller=caller().id, queue=request.queue_name, job_id=record.id)
+        return GetJobResponse(job=job_view(record, self.parts.catalog, full=full))
+
+    async def ListJobs(self, request: ListJobsRequest, _context: Context) -> ListJobsResponse:
+        queue = self.queue(request.queue_name)
+        if not caller().is_admin and request.created_by not in {"", caller().id}:
+            return ListJobsResponse()
+        owner = request.created_by if caller().is_admin else caller().id
+        query = job_query(request, queue, self.parts.catalog, owner)
+        page = await self.parts.inspection.page(
+            queue, query, request.order_by, request.page_size or PAGE_SIZE, request.page_token
+        )
+        jobs = [job_view(record, self.parts.catalog) for record in page.jobs]
+        return ListJobsResponse(jobs=jobs, next_page_token=page.next_token)
+
+    async def ListJobLogs(self, request: ListJobLogsRequest, _context: Context) -> ListJobLogsResponse:
+        await self.own_job(request.queue_name, request.job_id)
+        lines, total = await self.parts.inspection.logs(request.queue_name, request.job_id) or ([], 0)
+        shown = [JobLogLine(time=timestamp(line.time), message=line.message) for line in lines]
+        return ListJobLogsResponse(lines=shown, total=total)
+
+    async def DownloadResult(self, request: DownloadResultRequest, context: Context) -> AsyncIterator[HttpBody]:
+        record = await self.own_job(request.queue_name, request.job_id)
+        result = self._result(record)
+        content = MessageToJson(result, always_print_fields_with_no_presence=True).encode()
+        disposition = f'attachment; filename="{record.id}.json"'
+        await context.send_initial_metadata((("content-disposition", disposition),))
+        for start in range(0, len(content), CHUNK_BYTES):
+            yield HttpBody(content_type="application/json", data=content[start : start + CHUNK_BYTES])
+
+    def _result(self, record: JobRecord) -> Message:
+        """What a completed job answered. Raises JobStateConflictError or ResultNotFoundError."""
+        queue = record.envelope.queue_name
+        if record.state is not State.COMPLETED:
+            raise JobStateConflictError(
+                f"Job {record.id} is {record.state.name.lower()} and has no result: only a completed job has one.",
+                queue=queue,
+                job=record.id,
+                state=f"JOB_STATE_{record.state.name}",
+            )
+        job_type = self.parts.catalog.types.get(f"{queue}/{record.envelope.job_type}")
+        if job_type is None or not job_type.result.DESCRIPTOR.fields:
+            raise ResultNotFoundError(
+                f"Jobs of this type answer nothing, as {record.id} did.", queue=queue, job=record.id
+            )
+        return masked(job_type.result.FromString(record.result))

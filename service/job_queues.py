@@ -1,0 +1,66 @@
+"""JobService: queues, their figures, and what operators do with them."""
+
+from typing import Final
+
+from qcollector.jobs.v1.job_service_pb2 import (
+    CleanQueueRequest,
+    CleanQueueResponse,
+    GetQueueStatsRequest,
+    GetQueueStatsResponse,
+    ListQueueStatsRequest,
+    ListQueueStatsResponse,
+    PauseQueueRequest,
+    PauseQueueResponse,
+    RemovedCounts,
+    ResumeQueueRequest,
+    ResumeQueueResponse,
+    UpdateQueueRequest,
+    UpdateQueueResponse,
+)
+from qcollector.jobs.v1.queue_pb2 import QueueStats
+
+from engine.errors import FieldProblem, RequestInvalidError
+from service.parts import Calls, Context
+from service.views import queue_view
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+
+
+class QueueCalls(Calls):
+    async def ListQueueStats(self, _request: ListQueueStatsRequest, _context: Context) -> ListQueueStatsResponse:
+        queues = await self.parts.inspection.stats(tuple(self.parts.catalog.queues))
+        return ListQueueStatsResponse(queues=[queue_view(queue) for queue in queues])
+
+    async def GetQueueStats(self, request: GetQueueStatsRequest, _context: Context) -> GetQueueStatsResponse:
+        return GetQueueStatsResponse(stats=await self._stats(request.queue_name))
+
+    async def PauseQueue(self, request: PauseQueueRequest, _context: Context) -> PauseQueueResponse:
+        await self.parts.steering.pause(self.queue(request.queue_name))
+        return PauseQueueResponse(queue_name=request.queue_name, paused=True)
+
+    async def ResumeQueue(self, request: ResumeQueueRequest, _context: Context) -> ResumeQueueResponse:
+        await self.parts.steering.resume(self.queue(request.queue_name))
+        return ResumeQueueResponse(queue_name=request.queue_name, paused=False)
+
+    async def CleanQueue(self, request: CleanQueueRequest, _context: Context) -> CleanQueueResponse:
+        grace = int(request.grace) if request.HasField("grace") else DAY_MS
+        removed = await self.parts.steering.clean(self.queue(request.queue_name), grace)
+        counts = RemovedCounts(**{state.name.lower(): count for state, count in removed.items()})
+        return CleanQueueResponse(removed=counts)
+
+    async def UpdateQueue(self, request: UpdateQueueRequest, _context: Context) -> UpdateQueueResponse:
+        queue = self.queue(request.queue_name)
+        if request.rate.max and not request.rate.period:
+            raise RequestInvalidError(
+                [FieldProblem("rate.period", "required", "set the period in milliseconds that `max` counts in")]
+            )
+        await self.parts.steering.limit(
+            queue,
+            max_active=request.max_active if request.HasField("max_active") else None,
+            rate=(request.rate.max, request.rate.period) if request.HasField("rate") else None,
+        )
+        return UpdateQueueResponse(stats=await self._stats(queue))
+
+    async def _stats(self, name: str) -> QueueStats:
+        (queue,) = await self.parts.inspection.stats([self.queue(name)])
+        return queue_view(queue)

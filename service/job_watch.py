@@ -1,0 +1,40 @@
+"""JobService: the streams that follow a job, and the queues."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Final
+
+from qcollector.jobs.v1.job_service_pb2 import (
+    WatchJobRequest,
+    WatchJobResponse,
+    WatchQueuesRequest,
+    WatchQueuesResponse,
+)
+
+from service.parts import Calls, Context
+from service.times import timestamp
+from service.views import event_view, queue_view
+
+HEARTBEAT_SECONDS: Final = 15
+"""Below the idle time after which proxies cut a stream."""
+
+
+class WatchCalls(Calls):
+    async def WatchJob(self, request: WatchJobRequest, _context: Context) -> AsyncIterator[WatchJobResponse]:
+        await self.own_job(request.queue_name, request.job_id)
+        events = self.parts.events.watch(
+            request.queue_name, request.job_id, request.after_sequence, heartbeat=HEARTBEAT_SECONDS
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield event_view(event, self.parts.catalog)
+
+    async def WatchQueues(self, _request: WatchQueuesRequest, _context: Context) -> AsyncIterator[WatchQueuesResponse]:
+        told = float("-inf")
+        async for changed in self.parts.events.watch_queues(tuple(self.parts.catalog.queues)):
+            if not changed and time.monotonic() - told < HEARTBEAT_SECONDS:
+                continue
+            told = time.monotonic()
+            now = timestamp(time.time_ns() // 1_000_000)
+            yield WatchQueuesResponse(queues=[queue_view(queue) for queue in changed], time=now)

@@ -1,0 +1,54 @@
+"""What the servicers work with."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from grpc import aio
+
+from base.settings import Settings
+from engine.catalog import Catalog
+from engine.events import EventHub
+from engine.inspection import Inspection
+from engine.jobs import JobRecord
+from engine.presence import Presence
+from engine.steering import Steering
+from engine.store import Store
+from service.call import caller
+from service.enqueueing import Enqueuer
+from service.health import Health
+from service.limits import StreamLimits
+from service.permissions import require_owner
+
+Context = aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The engine of one service process, opened once in `service.bootstrap`."""
+
+    settings: Settings
+    catalog: Catalog
+    store: Store
+    inspection: Inspection
+    steering: Steering
+    events: EventHub
+    presence: Presence
+    enqueuer: Enqueuer
+    health: Health
+    limits: StreamLimits
+
+
+class Calls:
+    """Base of the servicers: each serves the calls of one subject."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def queue(self, name: str) -> str:
+        """The name of a queue that there is. Raises QueueUnknownError."""
+        return self.parts.catalog.queue(name).name
+
+    async def own_job(self, queue: str, job_id: str) -> JobRecord:
+        """A job that the caller may see. Raises QueueUnknownError or JobNotFoundError."""
+        record = await self.parts.inspection.get(self.queue(queue), job_id)
+        return require_owner(caller(), record, queue, job_id)

@@ -1,0 +1,179 @@
+"""What every call of a method goes through: identity, rights, validation, the servicer, errors, the access log."""
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias, cast
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError, Message
+from grpc import aio
+from structlog.contextvars import bind_contextvars
+
+from engine.checking import check_or_raise
+from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
+from service.auth import Principal
+from service.call import Call, enter, shutting_down
+from service.gate import Gate
+from service.permissions import Rule, require_role
+from service.status import code_of, status_of
+
+log = structlog.get_logger()
+
+Context = aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Passage:
+    """The guarded form of one method, in the shapes that gRPC calls."""
+
+    def __init__(self, gate: Gate, method: str, rule: Rule, handler: Handler) -> None:
+        self.gate = gate
+        self.method = method.rpartition("/")[2]
+        self.rule = rule
+        self._handler = handler
+        self._decode = cast("Callable[[bytes], Message]", handler.request_deserializer)
+
+    async def unary(self, raw: bytes, context: Context) -> Message:
+        async with _Visit(self, context) as visit:
+            await visit.admit()
+            request = self._decoded(raw)
+            check_or_raise(request, "")
+            return cast("Message", await cast("Any", self._handler.unary_unary)(request, context))
+
+    async def stream(self, raw: bytes, context: Context) -> None:
+        async with _Visit(self, context) as visit:
+            principal = await visit.admit()
+            request = self._decoded(raw)
+            check_or_raise(request, "")
+            with self.gate.limits.hold(principal):
+                await _send(cast("Any", self._handler.unary_stream)(request, context), context)
+
+    async def duplex(self, raws: AsyncIterator[bytes], context: Context) -> None:
+        async with _Visit(self, context) as visit:
+            principal = await visit.admit()
+            requests = (self._decoded(raw) async for raw in raws)
+            with self.gate.limits.hold(principal):
+                await _send(cast("Any", self._handler.stream_stream)(requests, context), context)
+
+    def _decoded(self, raw: bytes) -> Message:
+        try:
+            return self._decode(raw)
+        except DecodeError:
+            raise RequestInvalidError(
+                [
+                    FieldProblem(
+                        "", "malformed", f"the bytes are not a request of {self.method}, or hold text that is not UTF-8"
+                    )
+                ]
+            ) from None
+
+
+async def _send(answers: AsyncIterator[Message], context: Context) -> None:
+    async with aclosing(cast("Any", answers)):
+        async for answer in answers:
+            await context.write(answer)
+
+
+class _Visit:
+    """One call on its way through a passage. Leaving it, by whatever way, answers the caller and the access log."""
+
+    __slots__ = ("_authorization", "_began", "_caller", "_context", "_passage", "_request_id", "_traceparent")
+
+    def __init__(self, passage: Passage, context: Context) -> None:
+        self._passage = passage
+        self._context = context
+        self._began = time.perf_counter()
+        self._caller = ""
+        self._authorization: str | None = None
+        self._traceparent = ""
+        self._request_id = ""
+
+    async def __aenter__(self) -> Self:
+        for key, value in self._context.invocation_metadata() or ():
+            if key == "authorization":
+                self._authorization = str(value)
+            elif key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+                self._request_id = value
+            elif key == "traceparent" and isinstance(value, str) and _TRACEPARENT.fullmatch(value):
+                self._traceparent = value
+        self._request_id = self._request_id or secrets.token_hex(8)
+        return self
+
+    async def admit(self) -> Principal:
+        """Lets the caller in, as the current call of this task.
+
+        Raises:
+          ShuttingDownError: the service takes no more calls.
+          TokenMissingError, TokenInvalidError, TokenExpiredError: it is not known who calls.
+          RoleInsufficientError: the method is not for this caller.
+        """
+        gate = self._passage.gate
+        if gate.closing.is_set():
+            raise shutting_down()
+        principal = await gate.verifier.verify(self._authorization)
+        self._caller = principal.id
+        require_role(self._passage.rule, principal)
+        bind_contextvars(request_id=self._request_id)
+        if self._traceparent:
+            bind_contextvars(trace_id=self._traceparent[3:35])
+        enter(Call(self._passage.method, self._request_id, self._traceparent, principal, gate.closing))
+        if self._passage.rule.lasting:
+            gate.lasting.add(_this_task())
+        return principal
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        gate = self._passage.gate
+        if self._passage.rule.lasting:
+            gate.lasting.discard(_this_task())
+        if error is None:
+            self._context.set_trailing_metadata((("x-request-id", self._request_id),))
+            self._note("OK")
+        elif isinstance(error, asyncio.CancelledError) and self._passage.rule.lasting and gate.closing.is_set():
+            _this_task().uncancel()
+            await self._refuse(shutting_down())
+        elif isinstance(error, JobServiceError):
+            await self._refuse(error)
+        elif not isinstance(error, Exception) or self._context.done():
+            self._note("CANCELLED")  # by the caller, who is gone
+        else:
+            log.error("call_failed", method=self._passage.method, request_id=self._request_id, exc_info=error)
+            await self._refuse(JobServiceError(f"the service failed; its log tells more under {self._request_id}"))
+
+    async def _refuse(self, error: JobServiceError) -> None:
+        status = status_of(error)
+        self._note(code_of(error).name, status.message)
+        await self._context.abort(
+            code_of(error),
+            status.message,
+            (("grpc-status-details-bin", status.SerializeToString()), ("x-request-id", self._request_id)),
+        )
+
+    def _note(self, code: str, problem: str = "") -> None:
+        """The access log: what changes something, and what was refused, at info; the rest at debug."""
+        write = log.info if problem or self._passage.rule.changes else log.debug
+        write(
+            "call",
+            method=self._passage.method,
+            code=code,
+            ms=round((time.perf_counter() - self._began) * 1000, 2),
+            caller=self._caller,
+            request_id=self._request_id,
+            **({"problem": problem, "peer": self._context.peer()} if problem else {}),
+        )
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task

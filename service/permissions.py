@@ -1,0 +1,131 @@
+"""Who may do what: one rule for each RPC, checked before its servicer runs, and the rules about single jobs."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2
+from qcollector.jobs.v1.options_pb2 import Role
+
+from engine.catalog import JobType
+from engine.errors import JobNotFoundError, RoleInsufficientError
+from engine.jobs import JobRecord
+from service.auth import LEVELS, Principal
+
+
+class Access(Enum):
+    """Who may make a call."""
+
+    ANYBODY = auto()
+    """Whoever is signed in."""
+    BY_TYPE = auto()
+    """Whom the job type's minimum role admits; the servicer asks `require_type`."""
+    OWNER = auto()
+    """Who enqueued the job, and administrators; the servicer asks `require_owner` or narrows what is listed."""
+    ADMIN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the boundary knows of an RPC."""
+
+    access: Access
+    changes: bool = False
+    """It changes something: each call is logged at info."""
+    lasting: bool = False
+    """It may wait for long: when the service stops it is told so, rather than waited for."""
+
+
+_ENQUEUE: Final = Rule(Access.BY_TYPE, changes=True)
+_LOOK: Final = Rule(Access.ANYBODY)
+_STEER: Final = Rule(Access.ADMIN, changes=True)
+
+_JOB_SERVICE: Final = {
+    "EnqueueJob": _ENQUEUE,
+    "BatchEnqueueJobs": _ENQUEUE,
+    "StreamEnqueueJobs": _ENQUEUE,
+    "ListQueueStats": _LOOK,
+    "GetQueueStats": _LOOK,
+    "GetJob": Rule(Access.OWNER, lasting=True),
+    "ListJobs": Rule(Access.OWNER),
+    "WatchJob": Rule(Access.OWNER, lasting=True),
+    "WatchQueues": Rule(Access.ANYBODY, lasting=True),
+    "ListJobLogs": Rule(Access.OWNER),
+    "DownloadResult": Rule(Access.OWNER),
+    "CancelJob": Rule(Access.OWNER, changes=True),
+    "RetryJob": _STEER,
+    "PromoteJob": _STEER,
+    "DeleteJob": _STEER,
+    "BatchCancelJobs": _STEER,
+    "BatchRetryJobs": _STEER,
+    "BatchDeleteJobs": _STEER,
+    "BatchPromoteJobs": _STEER,
+    "PauseQueue": _STEER,
+    "ResumeQueue": _STEER,
+    "CleanQueue": _STEER,
+    "UpdateQueue": _STEER,
+    "GetDashboard": _LOOK,
+    "CheckHealth": _LOOK,
+    "CheckEmailHealth": _LOOK,
+    "ListWorkers": _LOOK,
+    "ListJobTypes": _LOOK,
+}
+_PROCESSOR_SERVICE: Final = {
+    "SendWelcomeEmail": _ENQUEUE,
+    "SendSubmissionNotification": _ENQUEUE,
+    "SendPasswordResetEmail": _ENQUEUE,
+}
+_SERVICES: Final = (
+    (job_service_pb2.DESCRIPTOR.services_by_name["JobService"], _JOB_SERVICE),
+    (processor_service_pb2.DESCRIPTOR.services_by_name["ProcessorService"], _PROCESSOR_SERVICE),
+)
+
+RULES: Final = {
+    f"/{service.full_name}/{method.name}": rules[method.name]
+    for service, rules in _SERVICES
+    for method in service.methods
+}
+"""By path. A method without a rule is a KeyError at start."""
+
+
+def require_role(rule: Rule, principal: Principal) -> None:
+    """Raises RoleInsufficientError if the rule is for administrators and the caller is none."""
+    if rule.access is Access.ADMIN and not principal.is_admin:
+        raise _insufficient(principal, Role.ROLE_ADMIN)
+
+
+def require_type(principal: Principal, job_type: JobType) -> None:
+    """Raises RoleInsufficientError if the caller may not enqueue jobs of that type."""
+    if principal.level < job_type.minimum_role:
+        raise _insufficient(principal, job_type.minimum_role)
+
+
+def require_full_view(principal: Principal) -> None:
+    """Raises RoleInsufficientError if the caller may not see sensitive values."""
+    if principal.level < Role.ROLE_SUPER_ADMIN:
+        raise _insufficient(principal, Role.ROLE_SUPER_ADMIN)
+
+
+def require_owner(principal: Principal, record: JobRecord | None, queue: str, job_id: str) -> JobRecord:
+    """The job. Somebody else's looks to a caller as if it were not there.
+
+    Raises:
+      JobNotFoundError: there is none, or it is not the caller's.
+    """
+    if record is None or not (principal.is_admin or record.envelope.created_by.id == principal.id):
+        raise JobNotFoundError(f"{queue} holds no job {job_id!r}.", queue=queue, job=job_id)
+    return record
+
+
+def role_word(level: Role.ValueType) -> str:
+    """The word of a role as tokens have it; "user" stands for any other word."""
+    return next((word for word, of in LEVELS.items() if of == level), "user")
+
+
+def _insufficient(principal: Principal, required: Role.ValueType) -> RoleInsufficientError:
+    word = role_word(required)
+    return RoleInsufficientError(
+        f"the role {principal.role!r} does not admit this call; it takes {word} or more",
+        role=principal.role,
+        required=word,
+    )
