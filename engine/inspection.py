@@ -18,6 +18,8 @@ _CALLS: Final = 20
 _SPARSE: Final = 2000
 """Up to so many jobs in the wanted states are read whole and sorted, instead of searched for among all."""
 _ROW: Final = 5
+_PAGE_BYTES: Final = 4_000_000
+"""A page of large jobs is short."""
 
 CREATED, CREATED_DESC, BY_STATE = "createTime", "createTime desc", "state"
 
@@ -86,7 +88,7 @@ class Inspection:
         for _ in range(_CALLS):
             rows, place, at_end = await self._step(queue, query, index, place, size - len(found), backwards=backwards)
             found += rows
-            if at_end or len(found) >= size:
+            if at_end or len(found) >= size or sum(one.envelope.ByteSize() for one in found) > _PAGE_BYTES:
                 break
         return JobPage(tuple(found), "" if at_end else PageToken(after.digest, place).text)
 

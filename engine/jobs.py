@@ -135,7 +135,7 @@ class Outcome(StrEnum):
 
     COMPLETE = "c"
     FAIL = "f"
-    """Counts as an attempt; while attempts are left, again by the job's backoff, or after `delay` where not negative."""
+    """Counts as an attempt. While attempts are left: again by the job's backoff, or after `delay` unless it is -1."""
     FAIL_FOR_GOOD = "g"
     SNOOZE = "s"
     """Again after `delay`; counts as no attempt."""

@@ -56,7 +56,7 @@ class PageToken:
                     FieldProblem(
                         "pageToken",
                         "page_token",
-                        "is not the nextPageToken of this query; leave it empty to begin, and keep all else between pages",
+                        "is not the nextPageToken of this query; leave it empty to begin, and keep all else",
                     )
                 ]
             )

@@ -65,7 +65,8 @@ def _quantiles(histograms: Iterable[Mapping[str, int] | Sequence[Any]]) -> Quant
         for bucket, count in ordered:
             seen += count
             if seen >= share * total:
-                return round(float(2.0 ** ((bucket + 0.5) / _STEPS)) - 1, 1)
+                middle: float = 2.0 ** ((bucket + 0.5) / _STEPS)
+                return round(middle - 1, 1)
         raise AssertionError("unreachable: the shares are at most 1")
 
     return Quantiles(value(0.5), value(0.95), value(0.99))

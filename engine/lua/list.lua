@@ -10,6 +10,8 @@ local sets = { w = wait, d = delayed, a = active, c = completed, f = failed, x =
 local want = cmsgpack.unpack(filter)
 local MAX_BYTES = 4194304
 
+-- No set is kept for blocked jobs, as there are none yet.
+if not sets[set] then return { after, 1 } end
 local first = after == '' and (backwards == '1' and '+inf' or '-inf') or '(' .. after
 local found
 if backwards == '1' then

@@ -1,0 +1,236 @@
+"""Watching jobs: snapshot, every change, the end; resuming; falling behind; a store that goes away."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from base.settings import Settings
+from engine.catalog import Catalog
+from engine.claims import Note
+from engine.errors import JobNotFoundError
+from engine.events import Watched
+from engine.jobs import JobEvent, State
+from engine.store import Store
+from tests.conftest import ValkeyServer, eventually
+
+from .conftest import QUEUE, Engine, complete, engine_on, fail, job
+
+
+class Watcher:
+    """Collects what a watcher of a job gets, in the background."""
+
+    def __init__(self, engine: Engine, job_id: str, after: str = "", heartbeat: float = 15) -> None:
+        self.got: list[Watched] = []
+        self.task = asyncio.create_task(self._run(engine, job_id, after, heartbeat))
+
+    async def _run(self, engine: Engine, job_id: str, after: str, heartbeat: float) -> None:
+        async with contextlib.aclosing(engine.hub.watch(QUEUE, job_id, after, heartbeat)) as changes:
+            async for change in changes:
+                self.got.append(change)
+
+    @property
+    def events(self) -> list[JobEvent]:
+        return [one.event for one in self.got if one.event is not None]
+
+    async def until(self, count: int) -> None:
+        await eventually(lambda: len(self.got) >= count, what=f"{count} events")
+
+    async def end(self) -> None:
+        async with asyncio.timeout(10):
+            await self.task
+
+
+@contextlib.asynccontextmanager
+async def watching(engine: Engine, job_id: str, after: str = "", heartbeat: float = 15) -> AsyncIterator[Watcher]:
+    watcher = Watcher(engine, job_id, after, heartbeat)
+    try:
+        yield watcher
+    finally:
+        watcher.task.cancel()
+        await asyncio.gather(watcher.task, return_exceptions=True)
+
+
+async def test_a_watcher_gets_a_snapshot_every_change_and_the_end(engine: Engine) -> None:
+    await engine.add(job("a"))
+    worker = engine.worker()
+    async with watching(engine, "a") as watcher:
+        await watcher.until(1)
+        (claimed,) = (await worker.claim(1)).jobs
+        await worker.note([Note("a", claimed.fence, 30, (("step", "halfway"),))])
+        await worker.note([Note("a", claimed.fence, -1, (("log", "a line"),))])
+        await worker.settle([complete(claimed, b"r")], 0)
+        await watcher.end()
+    seen = [(event.state, event.progress, event.message) for event in watcher.events]
+    assert seen == [
+        (State.WAITING, 0, ""),
+        (State.ACTIVE, 0, ""),
+        (State.ACTIVE, 30, "halfway"),
+        (State.ACTIVE, 30, "a line"),
+        (State.COMPLETED, 100, ""),
+    ]
+    first, last = watcher.got[0].record, watcher.got[-1].record
+    assert first
+    assert last
+    assert (first.state, last.state, last.result) == (State.WAITING, State.COMPLETED, b"r")
+    assert [one.record for one in watcher.got[1:-1]] == [None, None, None]
+
+
+async def test_a_finished_job_answers_its_end_at_once(engine: Engine) -> None:
+    await engine.add(job("a"))
+    await engine.steering.cancel(QUEUE, "a", "why not")
+    async with watching(engine, "a") as watcher:
+        await watcher.end()
+    (only,) = watcher.got
+    assert only.event
+    assert only.record
+    assert (only.event.state, only.event.message) == (State.CANCELLED, "why not")
+
+
+async def test_an_unknown_job_is_an_error_before_any_event(engine: Engine) -> None:
+    with pytest.raises(JobNotFoundError):
+        await anext(engine.hub.watch(QUEUE, "nobody"))
+
+
+async def test_resuming_after_each_event_gives_exactly_those_that_followed(engine: Engine) -> None:
+    await engine.add(job("a"), job("noise"))
+    worker = engine.worker()
+    async with watching(engine, "a") as watcher:
+        await watcher.until(1)
+        claimed, noise = (await worker.claim(2)).jobs
+        for percent in range(10, 60, 10):
+            await worker.note([Note("a", claimed.fence, percent), Note(noise.id, noise.fence, percent)])
+        await watcher.until(7)
+        for place, event in enumerate(watcher.events[:7]):
+            async with watching(engine, "a", event.sequence) as resumed:
+                await resumed.until(6 - place)
+                assert resumed.events == watcher.events[place + 1 :]
+        await worker.settle([complete(claimed)], 0)
+        await watcher.end()
+    async with watching(engine, "a", watcher.events[-2].sequence) as resumed:
+        await resumed.end()
+    assert [event.state for event in resumed.events] == [State.COMPLETED]
+    async with watching(engine, "a", watcher.events[-1].sequence) as resumed:
+        await resumed.end()
+    assert [event.state for event in resumed.events] == [State.COMPLETED]
+
+
+@pytest.mark.parametrize("after", ["1-0-0", "99999999999999-0-0"])
+async def test_a_token_that_the_stream_does_not_reach_gets_a_snapshot_marked_reset(engine: Engine, after: str) -> None:
+    await engine.add(job("a"))
+    async with watching(engine, "a", after) as watcher:
+        await watcher.until(1)
+        assert watcher.got[0].reset
+        assert watcher.got[0].record
+
+
+async def test_heartbeats_keep_a_quiet_stream_alive(engine: Engine) -> None:
+    await engine.add(job("a"))
+    async with watching(engine, "a", heartbeat=0.05) as watcher:
+        await watcher.until(4)
+    assert [one.event for one in watcher.got[1:4]] == [None, None, None]
+
+
+async def test_watchers_that_join_at_any_moment_see_every_event_from_there_on(engine: Engine) -> None:
+    await engine.add(job("a"))
+    worker = engine.worker()
+    (claimed,) = (await worker.claim(1)).jobs
+    watchers: list[Watcher] = []
+    for percent in range(1, 60):
+        await worker.note([Note("a", claimed.fence, percent)])
+        if percent % 3 == 0:
+            watchers.append(Watcher(engine, "a"))
+    await worker.settle([complete(claimed)], 0)
+    for watcher in watchers:
+        await watcher.end()
+        seen = [event.progress for event in watcher.events]
+        first = int(seen[0])
+        assert seen in ([*range(first, 60), 100], [100])
+
+
+async def test_a_retried_job_that_ended_before_is_followed_to_its_new_end(engine: Engine) -> None:
+    await engine.add(job("a"))
+    worker = engine.worker()
+    async with watching(engine, "a") as first:
+        await first.until(1)
+        await worker.settle([fail((await worker.claim(1)).jobs[0])], 0)
+        await first.end()
+    await engine.steering.retry(QUEUE, "a")
+    async with watching(engine, "a") as second:
+        await second.until(1)
+        await worker.settle([complete((await worker.claim(1)).jobs[0])], 0)
+        await second.end()
+    assert second.events[-1].state is State.COMPLETED
+
+
+async def test_a_deleted_job_ends_its_watchers(engine: Engine) -> None:
+    await engine.add(job("a"))
+    async with watching(engine, "a") as watcher:
+        await watcher.until(1)
+        await engine.steering.delete(QUEUE, "a")
+        await watcher.end()
+    assert watcher.events[-1].removed
+
+
+async def test_a_watcher_that_falls_behind_gets_a_new_snapshot(engine: Engine) -> None:
+    await engine.add(job("a"))
+    worker = engine.worker()
+    (claimed,) = (await worker.claim(1)).jobs
+    changes = engine.hub.watch(QUEUE, "a")
+    await anext(changes)
+    for start in range(0, 1200, 100):
+        await worker.note([Note("a", claimed.fence, 1, tuple(("log", str(n)) for n in range(start, start + 100)))])
+    reader, last = engine.hub._readers[QUEUE], (await engine.stats()).last_event
+    await eventually(lambda: reader._position == last)
+    got = await anext(changes)
+    assert got.reset
+    assert got.record
+    await changes.aclose()
+
+
+async def test_watchers_outlive_a_store_that_dies_and_comes_back(
+    own_valkey: ValkeyServer, settings: Settings, catalog: Catalog
+) -> None:
+    settings = settings.model_copy(update={"redis_url": None, "redis_port": own_valkey.port})
+    store = await Store.open(settings)
+    engine = engine_on(store, settings, catalog)
+    await engine.add(job("a"))
+    await store.client.bgrewriteaof()
+    async with watching(engine, "a") as watcher:
+        await watcher.until(1)
+        await store.client.waitaof(1, 0, 3000)
+        own_valkey.kill()
+        own_valkey.start()
+        worker = engine.worker()
+        (claimed,) = (await eventually(lambda: _claim(worker))).jobs
+        await worker.settle([complete(claimed)], 0)
+        await watcher.end()
+    assert watcher.events[-1].state is State.COMPLETED
+    await store.close()
+
+
+async def _claim(worker):  # noqa: ANN202
+    try:
+        return await worker.claim(1)
+    except Exception:  # noqa: BLE001  (still away)
+        return None
+
+
+async def test_waiting_answers_the_end_or_the_state_when_time_is_up(engine: Engine) -> None:
+    await engine.add(job("a"))
+    assert (await engine.hub.wait(QUEUE, "a", 0.05)).state is State.WAITING
+    waiting = asyncio.create_task(engine.hub.wait(QUEUE, "a", 10))
+    worker = engine.worker()
+    await worker.settle([complete((await worker.claim(1)).jobs[0])], 0)
+    assert (await waiting).state is State.COMPLETED
+
+
+async def test_watching_queues_gives_all_then_those_that_changed(engine: Engine) -> None:
+    changes = engine.hub.watch_queues([QUEUE, "test:serial"], every=0.02)
+    assert {one.name for one in await anext(changes)} == {QUEUE, "test:serial"}
+    assert await anext(changes) == []
+    await engine.add(job("a"))
+    changed = await eventually(lambda: anext(changes))
+    assert [one.name for one in changed] == [QUEUE]
+    await changes.aclose()  # type: ignore[attr-defined]

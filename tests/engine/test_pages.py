@@ -1,0 +1,136 @@
+"""Finding jobs: filters, orders, pages and bulk actions."""
+
+import pytest
+
+from engine.claims import Note
+from engine.errors import RequestInvalidError
+from engine.inspection import BY_STATE, CREATED, CREATED_DESC
+from engine.jobs import JobQuery, State
+from engine.steering import CANCEL, DELETE, PROMOTE, RETRY
+
+from .conftest import QUEUE, Engine, complete, fail, job
+
+FAILED = frozenset({State.FAILED})
+
+
+async def _ids(engine: Engine, query: JobQuery, order: str = "", size: int = 50) -> list[str]:
+    """All pages."""
+    found: list[str] = []
+    token = ""
+    while True:
+        page = await engine.inspection.page(QUEUE, query, order, size, token)
+        assert len(page.jobs) <= size
+        found += [one.id for one in page.jobs]
+        token = page.next_token
+        if not token:
+            return found
+
+
+async def test_pages_show_every_job_once_newest_first_or_oldest_first(engine: Engine) -> None:
+    names = [job(f"n{i:03d}") for i in range(120)]
+    await engine.add(*names)
+    expected = [one.id for one in names]
+    assert await _ids(engine, JobQuery(), CREATED, 50) == expected
+    assert await _ids(engine, JobQuery(), CREATED_DESC, 7) == expected[::-1]
+    assert await _ids(engine, JobQuery(states=frozenset({State.WAITING})), "", 11) == expected[::-1]
+
+
+async def test_a_page_goes_on_where_it_ended_while_jobs_come_and_go(engine: Engine) -> None:
+    await engine.add(*(job(f"n{i:02d}") for i in range(10)))
+    first = await engine.inspection.page(QUEUE, JobQuery(), CREATED_DESC, 4)
+    await engine.add(job("newer"))
+    await engine.steering.cancel(QUEUE, first.jobs[-1].id)
+    await engine.steering.delete(QUEUE, first.jobs[-1].id)
+    second = await engine.inspection.page(QUEUE, JobQuery(), CREATED_DESC, 4, first.next_token)
+    assert [one.id for one in first.jobs + second.jobs] == [f"n{i:02d}" for i in range(9, 1, -1)]
+
+
+async def test_the_queues_own_order_is_next_to_run_and_latest_ended(engine: Engine) -> None:
+    await engine.add(
+        job("low", priority=-1),
+        job("a"),
+        job("high", priority=1),
+        job("later", delay=90_000),
+        job("soon", delay=50_000),
+    )
+    assert await _ids(engine, JobQuery(states=frozenset({State.WAITING})), BY_STATE, 2) == ["high", "a", "low"]
+    assert await _ids(engine, JobQuery(states=frozenset({State.DELAYED})), BY_STATE) == ["soon", "later"]
+    worker = engine.worker()
+    for _ in range(3):
+        (claimed,) = (await worker.claim(1)).jobs
+        await worker.settle([complete(claimed)], 0)
+    assert await _ids(engine, JobQuery(states=frozenset({State.COMPLETED})), BY_STATE, 2) == ["low", "a", "high"]
+    with pytest.raises(RequestInvalidError, match="exactly one state"):
+        await engine.inspection.page(QUEUE, JobQuery(), BY_STATE)
+
+
+async def test_filters_hold_together(engine: Engine) -> None:
+    await engine.add(job("a1"), job("b1", owner="bob", payload=b"needle in hay"), job("b2", owner="bob", type="script"))
+    worker = engine.worker()
+    claim = await worker.claim(3)
+    await worker.settle([fail(claim.jobs[0], "a needle pricked")], 0)
+    assert await _ids(engine, JobQuery(owner="bob")) == ["b2", "b1"]
+    assert await _ids(engine, JobQuery(owner="bob", type="script")) == ["b2"]
+    assert await _ids(engine, JobQuery(text="needle")) == ["b1", "a1"]
+    assert await _ids(engine, JobQuery(states=FAILED, text="needle")) == ["a1"]
+    assert await _ids(engine, JobQuery(text="%d+")) == []
+    created = (await engine.inspection.get_many(QUEUE, ["b1"]))[0]
+    assert created
+    assert await _ids(engine, JobQuery(created_after=created.created + 1_000_000)) == []
+    assert len(await _ids(engine, JobQuery(created_before=created.created + 1))) == 3
+
+
+async def test_a_token_of_another_query_is_refused(engine: Engine) -> None:
+    await engine.add(*(job() for _ in range(5)))
+    token = (await engine.inspection.page(QUEUE, JobQuery(), "", 2)).next_token
+    for query, wrong in (
+        (JobQuery(owner="bob"), token),
+        (JobQuery(), "nonsense"),
+        (JobQuery(), "ä"),
+    ):
+        with pytest.raises(RequestInvalidError, match="pageToken"):
+            await engine.inspection.page(QUEUE, query, "", 2, wrong)
+
+
+async def test_a_rare_job_is_found_among_very_many(engine: Engine) -> None:
+    await engine.add(*(job() for _ in range(4500)))
+    await engine.add(job("rare", owner="bob"))
+    await engine.add(*(job() for _ in range(2500)))
+    assert await _ids(engine, JobQuery(owner="bob")) == ["rare"]
+
+
+async def test_bulk_actions_change_all_that_match_and_count_first(engine: Engine) -> None:
+    await engine.add(*(job(owner="bob") for _ in range(450)), *(job() for _ in range(5)), job("later", delay=60_000))
+    counted = await engine.steering.change_many(CANCEL, QUEUE, JobQuery(owner="bob"), validate_only=True)
+    assert (counted.matched, counted.changed) == (450, 0)
+    cancelled = await engine.steering.change_many(CANCEL, QUEUE, JobQuery(owner="bob"))
+    assert (cancelled.matched, cancelled.changed, cancelled.failures) == (450, 450, [])
+    assert await engine.counts() == {"waiting": 5, "delayed": 1, "cancelled": 450}
+    retried = await engine.steering.change_many(RETRY, QUEUE, JobQuery(states=frozenset({State.CANCELLED})))
+    assert retried.changed == 450
+    promoted = await engine.steering.change_many(PROMOTE, QUEUE, ["later", "later", "nobody"])
+    assert (promoted.changed, [name for name, _ in promoted.failures]) == (1, ["nobody"])
+    deleted = await engine.steering.change_many(DELETE, QUEUE, JobQuery())
+    assert deleted.changed == 456
+    assert await engine.counts() == {}
+
+
+async def test_the_last_two_hundred_log_lines_are_kept(engine: Engine) -> None:
+    await engine.add(job("a"))
+    worker = engine.worker()
+    (claimed,) = (await worker.claim(1)).jobs
+    assert await engine.inspection.logs(QUEUE, "a") == ([], 0)
+    for start in range(0, 250, 50):
+        lines = tuple(("log", f"line {n}") for n in range(start, start + 50))
+        await worker.note([Note("a", claimed.fence, start, lines)])
+    found = await engine.inspection.logs(QUEUE, "a")
+    assert found
+    assert ([line.message for line in found[0]], found[1]) == ([f"line {n}" for n in range(50, 250)], 250)
+    assert await engine.inspection.logs(QUEUE, "nobody") is None
+
+
+async def test_reading_a_page_of_large_jobs_is_bounded_in_bytes(engine: Engine) -> None:
+    await engine.add(*(job(payload=b"x" * 900_000) for _ in range(12)))
+    page = await engine.inspection.page(QUEUE, JobQuery(), "", 500)
+    assert 0 < len(page.jobs) < 12
+    assert len(await _ids(engine, JobQuery(), "", 500)) == 12
