@@ -71,7 +71,7 @@ async def test_limits_of_different_names_are_apart(store: Store) -> None:
     assert await RateLimit(store, "other", 1).reserve() == 0
 
 
-async def test_two_processes_share_one_stream(store: Store, settings: Settings) -> None:
+async def test_two_processes_share_one_stream(settings: Settings) -> None:
     assert settings.redis_url is not None
     arguments = (settings.redis_url.get_secret_value(), settings.redis_key_prefix, "60", "10")
     processes = [

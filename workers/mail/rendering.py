@@ -1,0 +1,125 @@
+"""Fills in the mail templates: Jinja2 in a sandbox, styles inlined, links limited."""
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from css_inline import CSSInliner
+from jinja2 import (
+    ChainableUndefined,
+    ChoiceLoader,
+    FileSystemLoader,
+    Template,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    select_autoescape,
+)
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from base.settings import PROJECT
+from workers.mail.filters import template_filters
+from workers.mail.links import neutralised
+from workers.mail.plaintext import to_text
+
+OWN_FOLDER: Final = PROJECT / "templates" / "email"
+"""The project's own templates: what a folder of the user's does not have is taken from here."""
+MAX_OUTPUT: Final = 2_000_000
+"""Characters that a template may become."""
+
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+
+
+class TemplateFaultError(Exception):
+    """A template that cannot be used; the message names the file and the fault, for its author."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a template became."""
+
+    subject: str
+    """The HTML's title; empty if it has none."""
+    html: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a rendering depends on besides the template and its variables."""
+
+    folder: Path
+    locale: str
+    zone: str
+    app_url: str
+
+
+def render(around: Surroundings, name: str, variables: Mapping[str, Any]) -> Rendered:
+    """Fills in `NAME.html.j2` and `NAME.txt.j2`. Text that is missing is derived from the HTML.
+
+    Raises:
+      TemplateFaultError: there is no such template, or it cannot be filled in.
+    """
+    page = _fill(around, f"{name}.html.j2", variables)
+    text = _fill(around, f"{name}.txt.j2", variables)
+    if page is None:
+        if text is None:
+            raise TemplateFaultError(f"there is no template {name!r}: put {name}.html.j2 into {around.folder}")
+        return Rendered("", "", text)
+    page = neutralised(_inliner().inline(page))
+    return Rendered(_subject(page), page, to_text(page) if text is None else text)
+
+
+def _fill(around: Surroundings, file: str, variables: Mapping[str, Any]) -> str | None:
+    """The file filled in; None if there is none."""
+    try:
+        return _bounded(_environment(around).get_template(file), variables)
+    except TemplateNotFound as error:
+        if error.name == file:
+            return None
+        raise TemplateFaultError(f"{file} needs {error.name}, which is not there") from None
+    except TemplateSyntaxError as error:
+        raise TemplateFaultError(f"{error.name or file}, line {error.lineno}: {error.message}") from None
+    except (TemplateError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise TemplateFaultError(f"{file} cannot be filled in: {error}") from None
+
+
+def _bounded(template: Template, variables: Mapping[str, Any]) -> str:
+    pieces, size = [], 0
+    for piece in template.generate(variables):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_OUTPUT:
+            raise TemplateFaultError(f"{template.name} becomes longer than {MAX_OUTPUT:,} characters")
+    return "".join(pieces)
+
+
+def _subject(page: str) -> str:
+    title = _TITLE.search(page)
+    return " ".join(html.unescape(title[1]).split()) if title is not None else ""
+
+
+@lru_cache(maxsize=4)
+def _environment(around: Surroundings) -> ImmutableSandboxedEnvironment:
+    """Files are looked at again at each use, so that a changed template holds at once."""
+    folders = [around.folder] if around.folder == OWN_FOLDER else [around.folder, OWN_FOLDER]
+    environment = ImmutableSandboxedEnvironment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",), default_for_string=False),
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(template_filters(around.locale, around.zone))
+    environment.globals["appUrl"] = around.app_url.rstrip("/")
+    return environment
+
+
+@lru_cache(maxsize=1)
+def _inliner() -> CSSInliner:
+    """What cannot be inlined, such as rules for dark screens, stays; nothing is fetched."""
+    return CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)

@@ -1,0 +1,215 @@
+"""The email family: single mails, batches, and the four mails that the application sends."""
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from qcollector.jobs.v1.email_pb2 import (
+    EmailBatch,
+    EmailBatchResult,
+    EmailExportNotification,
+    EmailExportNotificationResult,
+    EmailPasswordReset,
+    EmailPasswordResetResult,
+    EmailSend,
+    EmailSendResult,
+    EmailSubmissionNotification,
+    EmailSubmissionNotificationResult,
+    EmailUser,
+    EmailWelcome,
+    EmailWelcomeResult,
+)
+from taskiq import TaskiqDepends
+
+from engine.checking import check
+from workers.context import JobContext
+from workers.handlers import handles
+from workers.mail.addresses import AddressError, parse_address
+from workers.mail.batch import Batch, Plan, succeeded
+from workers.mail.composer import Composer, Draft, composer, draft_of
+from workers.mail.failures import MailDelayedError, MailInvalidError
+from workers.mail.sender import MailSender, mail_sender
+from workers.mail.transit import Transit
+from workers.outcomes import FailForGood
+
+BATCH_SIZE: Final = 10
+BATCH_DELAY: Final = 1000
+"""Milliseconds, as are those of the contract."""
+NOTIFICATION_SIZE: Final = 5
+NOTIFICATION_DELAY: Final = 500
+
+Sender = Annotated[MailSender, TaskiqDepends(mail_sender)]
+Writer = Annotated[Composer, TaskiqDepends(composer)]
+
+
+@handles(EmailSend)
+async def send(payload: EmailSend, job: JobContext, sender: Sender, writer: Writer) -> EmailSendResult:
+    began = time.monotonic()
+    await job.progress(10, "composing")
+    mail = await writer.compose(draft_of(payload), job.job_id)
+    transit = Transit.resume(mail, job.checkpoint_data)
+    await job.progress(30, "sending")
+    try:
+        await transit.push(sender)
+    except MailDelayedError:
+        if not transit.accepted:
+            raise
+        if job.attempt < job.max_attempts:
+            await job.checkpoint(transit.pack())
+            raise
+        transit.give_up()
+    await job.progress(80, "sent")
+    return EmailSendResult(
+        success=True,
+        message_id=mail.message_id,
+        processing_time=(time.monotonic() - began) * 1000,
+        recipient=", ".join(transit.accepted),
+        response=transit.response,
+        rejected=[f"{recipient}: {reason}" for recipient, reason in transit.refused.items()],
+    )
+
+
+@handles(EmailBatch)
+async def batch(payload: EmailBatch, job: JobContext, sender: Sender, writer: Writer) -> EmailBatchResult:
+    await job.progress(5, "starting")
+    options = payload.options
+
+    def draft(place: int) -> Draft:
+        email = payload.emails[place]
+        if problems := check(email, f"emails[{place}]"):
+            raise MailInvalidError("; ".join(f"{problem.field}: {problem.description}" for problem in problems))
+        return draft_of(email)
+
+    plan = Plan(
+        total=len(payload.emails),
+        draft=draft,
+        recipient=lambda place: ", ".join(payload.emails[place].to),
+        size=options.batch_size or BATCH_SIZE,
+        delay=(options.delay if options.HasField("delay") else BATCH_DELAY) / 1000,
+        span=(10, 90),
+    )
+    mails = Batch(job, sender, writer, plan)
+    results = await mails.run()
+    await job.progress(95, "done")
+    successful = succeeded(results)
+    return EmailBatchResult(
+        total=len(results),
+        successful=successful,
+        failed=len(results) - successful,
+        results=results,
+        processing_time=mails.elapsed,
+    )
+
+
+@handles(EmailWelcome)
+async def welcome(payload: EmailWelcome, job: JobContext, sender: Sender, writer: Writer) -> EmailWelcomeResult:
+    user = payload.user
+    variables = {
+        "name": display_name(user),
+        "username": user.username,
+        "email": user.email,
+        "department": user.department,
+        "role": user.role,
+    }
+    draft = Draft([user.email], template="welcome", variables=variables)
+    transit = await _send_template(draft, job, sender, writer)
+    return EmailWelcomeResult(success=True, message_id=transit.mail.message_id, response=transit.response)
+
+
+@handles(EmailSubmissionNotification)
+async def submission_notification(
+    payload: EmailSubmissionNotification, job: JobContext, sender: Sender, writer: Writer
+) -> EmailSubmissionNotificationResult:
+    if not payload.recipients:
+        return EmailSubmissionNotificationResult(skipped=True, reason="No recipients")
+    await job.progress(10, "composing")
+    submission, form = payload.submission, payload.form
+    variables = {
+        "formTitle": form.title,
+        "formVersion": form.version or "1.0",
+        "submissionId": submission.id,
+        "submittedBy": submission.submitted_by_name or "Anonymous",
+        "submittedAt": _moment(submission.created_at) if submission.HasField("created_at") else datetime.now(UTC),
+        "hasAttachments": submission.has_attachments,
+    }
+    plan = Plan(
+        total=len(payload.recipients),
+        draft=lambda place: Draft([payload.recipients[place].email], template="form-submission", variables=variables),
+        recipient=lambda place: payload.recipients[place].email,
+        size=NOTIFICATION_SIZE,
+        delay=NOTIFICATION_DELAY / 1000,
+        span=(50, 99),
+    )
+    await job.progress(30, "sending")
+    mails = Batch(job, sender, writer, plan)
+    results = await mails.run()
+    successful = succeeded(results)
+    return EmailSubmissionNotificationResult(
+        total=len(results),
+        successful=successful,
+        failed=len(results) - successful,
+        results=results,
+        processing_time=mails.elapsed,
+    )
+
+
+@handles(EmailPasswordReset)
+async def password_reset(
+    payload: EmailPasswordReset, job: JobContext, sender: Sender, writer: Writer
+) -> EmailPasswordResetResult:
+    expires_at = _moment(payload.expires_at)
+    if expires_at <= datetime.now(UTC):
+        raise FailForGood(f"the token expired at {expires_at:%Y-%m-%d %H:%M:%S} UTC; a mail with it would help nobody")
+    variables = {
+        "name": display_name(payload.user),
+        "resetToken": payload.reset_token,
+        "expiresAt": expires_at,
+    }
+    draft = Draft([payload.user.email], template="password-reset", variables=variables)
+    transit = await _send_template(draft, job, sender, writer)
+    return EmailPasswordResetResult(success=True, message_id=transit.mail.message_id, response=transit.response)
+
+
+@handles(EmailExportNotification)
+async def export_notification(
+    payload: EmailExportNotification, job: JobContext, sender: Sender, writer: Writer
+) -> EmailExportNotificationResult:
+    info = payload.export_info
+    variables = {
+        "name": display_name(payload.user),
+        "exportType": info.type,
+        "fileFormat": info.format,
+        "recordsCount": int(info.records_count),
+        "fileSize": info.file_size,
+        "generatedAt": _moment(info.generated_at) if info.HasField("generated_at") else datetime.now(UTC),
+        "downloadUrl": info.download_url,
+    }
+    draft = Draft([payload.user.email], template="export-ready", variables=variables)
+    transit = await _send_template(draft, job, sender, writer)
+    return EmailExportNotificationResult(success=True, message_id=transit.mail.message_id, response=transit.response)
+
+
+def display_name(user: EmailUser) -> str:
+    """How a mail addresses the user: by the given name, else the login name, else the address."""
+    return user.first_name or user.username or _mailbox(user.email)
+
+
+async def _send_template(draft: Draft, job: JobContext, sender: MailSender, writer: Composer) -> Transit:
+    """Sends a template to one user."""
+    await job.progress(20, "composing")
+    transit = Transit(await writer.compose(draft, job.job_id))
+    await job.progress(50, "sending")
+    await transit.push(sender)
+    return transit
+
+
+def _mailbox(text: str) -> str:
+    try:
+        return parse_address(text).mailbox
+    except AddressError:
+        return text
+
+
+def _moment(timestamp: Timestamp) -> datetime:
+    return timestamp.ToDatetime(tzinfo=UTC)
