@@ -1,0 +1,63 @@
+# `make help` lists what there is. Everything runs in .venv, which is set up on first use from requirements.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(abspath $(VENV))/bin
+STAMP := $(VENV)/.ready
+TESTS ?= tests
+
+export PATH := $(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check test-system bench chaos gen setup absent
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(STAMP) ## Run sample jobs on a stack of their own, show what came out, and end.
+	@exec qjobs demo
+
+up: $(STAMP) ## Run the whole stack here until Ctrl-C.
+	@exec qjobs up --end-with-parent
+
+test: $(STAMP) ## Run the tests.
+	@pytest -q -n auto --dist loadgroup -m "not chaos and not system" $(TESTS)
+
+check: $(STAMP) ## Check style, types, layers, contract, generated code and Envoy's configuration.
+	@ruff check .
+	@ruff format --check .
+	@python tools/generate.py --check
+	@buf lint
+	@buf format --diff --exit-code proto
+	@buf format --diff --exit-code tests/plugin/proto
+	@tools/breaking.sh "$$(git rev-parse -q --verify origin/main >/dev/null && echo origin/main || echo main)"
+	@lint-imports --no-cache
+	@mypy
+	@qjobs envoy --validate
+
+test-system: $(STAMP) ## Run the tests that need Debian packages, installing what they need.
+	@tools/test-system.sh
+
+chaos: $(STAMP) ## Kill processes for minutes and count what is left.
+	@pytest -q -m chaos $(TESTS)
+
+bench: $(STAMP) ## Measure, beside Bull and BullMQ where Node is present.
+	@python -m bench
+
+gen: $(STAMP) ## Generate the code for the contract.
+	@python tools/generate.py
+
+setup: $(STAMP) ## Set up the virtual environment alone.
+
+# The stamp comes last, so that an interrupted set-up is done again; without an interpreter the environment is of no use.
+$(STAMP): requirements.txt pyproject.toml $(if $(wildcard $(BIN)/python),,absent)
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'
+	@echo "Setting up $(VENV) (once; about half a minute)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv --without-pip $(VENV)
+	@$(PYTHON) -m pip --python $(BIN)/python install -q --no-compile -r requirements.txt
+	@$(PYTHON) -m pip --python $(BIN)/python install -q --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,127 @@
+"""The `qjobs` command line."""
+
+# ruff: noqa: PLC0415  (each command imports what it needs when it is called, so that help comes at once)
+
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="qjobs",
+    help="Typed background jobs: a gRPC service, workers on Valkey, and REST through Envoy.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Workers = Annotated[int, typer.Option(envvar="WORKERS", min=1, max=64, help="Worker processes.")]
+EndWithParent = Annotated[bool, typer.Option(hidden=True, help="Stop when the process that called it ends.")]
+
+
+@app.command()
+def up(workers: Workers = 1, end_with_parent: EndWithParent = False) -> None:
+    """Run the whole stack on this machine: what no setting names is embedded."""
+    from base.settings import load
+    from stack import tether, up
+
+    if end_with_parent:
+        tether.end_with_parent()
+    up.up(load(), workers)
+
+
+@app.command()
+def demo() -> None:
+    """Run sample jobs on a stack of their own, show what came out, and end."""
+    from stack.demo.run import demo
+
+    demo()
+
+
+@app.command()
+def service() -> None:
+    """Run one gRPC service process."""
+    import asyncio
+
+    from base import logs
+    from base.settings import load
+    from service.bootstrap import serve
+
+    settings = load()
+    logs.configure(settings, "service")
+    asyncio.run(serve(settings))
+
+
+@app.command()
+def worker(
+    queues: Annotated[str, typer.Option(help="The queues to serve, separated by commas. Empty serves all.")] = "",
+) -> None:
+    """Run one worker process."""
+    import uvloop
+
+    from base.settings import load
+    from workers.worker import run
+
+    names = [name.strip() for name in queues.split(",") if name.strip()]
+    uvloop.run(run(load(), names or None))
+
+
+@app.command()
+def scheduler() -> None:
+    """Run the housekeeping process. Any number of them may run."""
+    import uvloop
+
+    from base.settings import load
+    from workers.scheduler import run
+
+    uvloop.run(run(load()))
+
+
+@app.command()
+def envoy(
+    service: Annotated[str, typer.Option(help="Where the service is, as host:port. Empty is this machine.")] = "",
+    validate: Annotated[bool, typer.Option("--validate", help="Check the configuration and end.")] = False,
+) -> None:
+    """Run Envoy, the REST gateway, with a configuration made from the settings."""
+    from base.settings import load
+    from stack.envoy import run
+
+    run(load(), service, validate=validate)
+
+
+@app.command()
+def token(
+    role: Annotated[
+        str, typer.Option(help="The role's word: user, service, admin, super_admin, or your own.")
+    ] = "admin",
+    sub: Annotated[str, typer.Option(help="The subject: the caller's id.")] = "developer",
+    name: Annotated[str, typer.Option(help="The caller's name.")] = "",
+    ttl: Annotated[int, typer.Option(min=1, help="Seconds for which it holds.")] = 3600,
+) -> None:
+    """Print a bearer token signed with JWT_SECRET."""
+    from base.settings import load
+    from stack.tokens import secret_of, sign
+
+    typer.echo(sign(secret_of(load()), subject=sub, role=role, name=name, seconds=ttl))
+
+
+def main() -> None:
+    """What keeps a command from running is said in plain words, with status 2."""
+    try:
+        app()
+    except Exception as error:
+        if not _is_for_the_user(error):
+            raise
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+
+
+def _is_for_the_user(error: Exception) -> bool:
+    """Whether the error's message is cause and remedy. By name: importing the classes would slow down every command."""
+    names = {"SettingsError", "StackError", "CatalogError", "QueueUnknownError"}
+    return any(kind.__name__ in names for kind in type(error).__mro__)
+
+
+if __name__ == "__main__":
+    main()

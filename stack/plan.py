@@ -1,0 +1,91 @@
+"""Which processes a stack consists of: embedded servers for what the settings do not name, and the project's own."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from base.settings import Settings, load
+from base.storage import StorageRoots
+from stack.envoy import Envoy
+from stack.folder import DataFolder
+from stack.part import Part
+from stack.ports import LOOPBACK, require_free
+from stack.postgres import Postgres
+from stack.processes import MailSink, Scheduler, Service, Worker
+from stack.tokens import DEVELOPMENT
+from stack.valkey import Valkey
+
+STORE_SETTINGS: Final = ("redis_url", "redis_host", "redis_port")
+"""Any of these says that there is a store already."""
+FOREIGN: Final = {
+    "REDIS_HOST": ("REDIS_URL", "REDIS_USERNAME", "REDIS_TLS_CA"),
+    "SMTP_HOST": ("SMTP_USER", "SMTP_PASSWORD", "SMTP_SECURE", "SMTP_STARTTLS", "SMTP_TLS_CA"),
+}
+"""What the environment may say of another server, and must not be told of the embedded one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A stack that is ready to be started."""
+
+    parts: Sequence[Part]
+    settings: Settings
+    """The settings as the stack's processes have them."""
+    secret: str
+    """The secret for tokens that was made for this stack; empty where the settings name their own."""
+    logs: Sequence[Path]
+    """The files that the embedded servers append to."""
+
+
+def plan(settings: Settings, folder: DataFolder, workers: int) -> Plan:
+    """Decides what to start. The folder must be held.
+
+    Raises:
+      StackError: a port is taken, or a program is not installed.
+      SettingsError: a storage root cannot be used.
+    """
+    require_free(settings.bind_host, {"REST_PORT": settings.rest_port, "GRPC_PORT": settings.grpc_port})
+    require_free(LOOPBACK, {"ENVOY_ADMIN_PORT": settings.envoy_admin_port})
+    StorageRoots(settings).prepare()
+    log = settings.root("log")
+    servers = _embedded(settings, folder, log)
+    told = {"DATA_DIR": str(folder.root)}
+    for server in servers:
+        told |= server.environment
+    secret = "" if settings.jwt_secret or settings.jwt_jwks else folder.secret(DEVELOPMENT)
+    if secret:
+        told["JWT_SECRET"] = secret
+    settings = _tell(told)
+    own: list[Part] = [
+        Service(folder, settings),
+        *(Worker(number, folder, settings) for number in range(1, workers + 1)),
+        Scheduler(folder, settings),
+        Envoy(settings, folder.run),
+    ]
+    logs = [log / f"{name}.log" for name in ("valkey", "postgres", "mail", "envoy")]
+    logs += [folder.run / f"{part.name}.out" for part in own]
+    return Plan(parts=(*servers, *own), settings=settings, secret=secret, logs=logs)
+
+
+def _embedded(settings: Settings, folder: DataFolder, log: Path) -> list[Valkey | Postgres | MailSink]:
+    """The servers that no setting names."""
+    servers: list[Valkey | Postgres | MailSink] = []
+    if not settings.model_fields_set.intersection(STORE_SETTINGS):
+        servers.append(Valkey(folder, log / "valkey.log"))
+    if settings.database_url is None:
+        servers.append(Postgres(folder, log / "postgres.log"))
+    if settings.smtp_host is None:
+        servers.append(MailSink(folder, log / "mail.log"))
+    return servers
+
+
+def _tell(told: Mapping[str, str]) -> Settings:
+    """Puts `told` into this process's environment, which the stack's inherit; the settings that it then amounts to."""
+    for server, names in FOREIGN.items():
+        if server in told:
+            for name in names:
+                os.environ.pop(name, None)
+    os.environ.update(told)
+    return load()

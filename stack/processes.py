@@ -1,0 +1,104 @@
+"""The project's own processes as parts of a stack."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import ClassVar, Final
+
+from base.settings import Settings
+from engine.presence import Presence
+from engine.store import Store
+from stack.folder import DataFolder
+from stack.part import Command, Part, Stage, ask, catches
+from stack.ports import LOOPBACK, reachable
+
+STORE: Final = "valkey"
+MAIL: Final = "mail"
+
+
+class _Command(Part):
+    """A `qjobs` command. It writes its own log; all that it prints, such as what it dies of, goes to DATA_DIR/run."""
+
+    command: ClassVar[str]
+
+    def __init__(self, folder: DataFolder, settings: Settings) -> None:
+        self._folder = folder
+        self._settings = settings
+
+    async def prepare(self) -> Command:
+        return Command(
+            (sys.executable, "-m", "stack.cli", self.command),
+            self._folder.run / f"{self.name}.out",
+            environment=os.environ,
+        )
+
+
+class Service(_Command):
+    """`qjobs service`."""
+
+    name = command = "service"
+    needs: ClassVar[tuple[str, ...]] = (STORE,)
+
+    async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
+        _, writer = await asyncio.open_connection(reachable(self._settings.bind_host), self._settings.grpc_port)
+        writer.close()
+
+
+class Worker(_Command):
+    """`qjobs worker`, for all queues."""
+
+    command = "worker"
+    needs: ClassVar[tuple[str, ...]] = (STORE, MAIL)
+
+    def __init__(self, number: int, folder: DataFolder, settings: Settings) -> None:
+        self.name = f"worker-{number}"
+        super().__init__(folder, settings)
+
+    async def check(self, process: asyncio.subprocess.Process) -> None:
+        """It is ready once it is on the roll of workers."""
+        store = await Store.open(self._settings)
+        try:
+            workers = await Presence(store).workers()
+        finally:
+            await store.close()
+        if (socket.gethostname(), process.pid) not in {(worker.host, worker.pid) for worker in workers}:
+            raise LookupError("it has not reported yet")
+
+
+class Scheduler(_Command):
+    """`qjobs scheduler`."""
+
+    name = command = "scheduler"
+    needs: ClassVar[tuple[str, ...]] = (STORE,)
+
+    async def check(self, process: asyncio.subprocess.Process) -> None:
+        """Nobody calls it: it is ready once it would drain when told to stop."""
+        if not catches(process.pid, signal.SIGTERM):
+            raise LookupError("it does not listen to signals yet")
+
+
+class MailSink(Part):
+    """The embedded mail server (stack/mailsink.py)."""
+
+    name = MAIL
+    stage: ClassVar[Stage] = Stage.FRONT
+
+    def __init__(self, folder: DataFolder, log: Path) -> None:
+        self._folder = folder
+        self._log = log
+        self.port = folder.port(MAIL)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where the workers find it."""
+        return {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(self.port)}
+
+    async def prepare(self) -> Command:
+        arguments = (sys.executable, "-m", "stack.mailsink", self._folder.outbox, str(self.port))
+        return Command(arguments, self._log, environment=os.environ)
+
+    async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
+        await ask(LOOPBACK, self.port, b"QUIT\r\n", b"220 ")

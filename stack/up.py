@@ -1,0 +1,73 @@
+"""`qjobs up`: a whole stack on this machine, until it is told to stop."""
+
+import asyncio
+import time
+from typing import Final
+
+import typer
+
+from base.settings import Settings
+from stack.folder import DataFolder
+from stack.plan import Plan, plan
+from stack.ports import reachable
+from stack.rotation import keep_small
+from stack.supervisor import Supervisor
+from stack.tokens import sign
+
+TOKEN_SECONDS: Final = 7 * 24 * 3600
+TOKEN_ROLE: Final = "admin"  # noqa: S105  (a role)
+STATS_CALL: Final = "qcollector.jobs.v1.JobService/ListQueueStats"
+
+
+def up(settings: Settings, workers: int) -> None:
+    """Runs the stack until SIGTERM or SIGINT.
+
+    Raises:
+      StackError, SettingsError, CatalogError: it cannot be started; nothing of it is left running.
+    """
+    began = time.monotonic()
+    folder = DataFolder(settings.data_dir)
+    with folder.held(say=lambda text: say("stack", text)):
+        stack = plan(settings, folder, workers)
+
+        async def body() -> None:
+            typer.echo(welcome(stack, time.monotonic() - began))
+            await keep_small(stack.logs)
+
+        asyncio.run(supervisor(stack, folder).run(body))
+    say("stack", "stopped")
+
+
+def supervisor(stack: Plan, folder: DataFolder) -> Supervisor:
+    return Supervisor(
+        stack.parts, members_lock=folder.members_lock, grace=stack.settings.shutdown_grace_seconds, say=say
+    )
+
+
+def say(name: str, text: str) -> None:
+    """One line of state."""
+    typer.echo(f"{time.strftime('%H:%M:%S')}  {name:<10} {text}")
+
+
+def welcome(stack: Plan, seconds: float) -> str:
+    """Where everything is, and what to type first."""
+    settings = stack.settings
+    host = reachable(settings.bind_host)
+    rest = f"http://{host}:{settings.rest_port}"
+    lines = [
+        f"\nReady after {seconds:.1f} s. Ctrl-C stops it.\n",
+        f"  REST   {rest}/api/v1/queue",
+        f"  gRPC   {host}:{settings.grpc_port}",
+    ]
+    if any(part.name == "mail" for part in stack.parts):
+        lines.append(f"  Mail   is kept in {settings.data_dir}/outbox and goes nowhere else")
+    lines.append(f"  Logs   {settings.root('log')}\n")
+    if stack.secret:
+        token = sign(stack.secret, subject="developer", role=TOKEN_ROLE, name="Developer", seconds=TOKEN_SECONDS)
+        lines += ["A token for development, good for a week (JWT_SECRET is not set):\n", f"  export TOKEN={token}\n"]
+    lines += [
+        "Try:\n",
+        f'  curl -H "Authorization: Bearer $TOKEN" {rest}/api/v1/queue/health',
+        f'  grpcurl -plaintext -H "authorization: Bearer $TOKEN" {host}:{settings.grpc_port} {STATS_CALL}\n',
+    ]
+    return "\n".join(lines)
