@@ -13,7 +13,7 @@ from qcollector.jobs.v1 import options_pb2
 from qcollector.jobs.v1.options_pb2 import JobTypeOptions, QueueOptions, Role
 from qcollector.jobs.v1.payload_pb2 import JobPayload, JobResult
 
-from engine.fields import TEXT_MARKS, has_mark
+from engine.fields import TEXT_MARKS, fields_within, has_mark
 from engine.masking import has_sensitive
 
 CUSTOM: Final = "custom"
@@ -201,17 +201,10 @@ def _wrong_with_fields(payload: Descriptor) -> str:
         return f"its rules do not compile: {error}; correct them"
     except protovalidate.EvaluationError:
         pass  # rules that hold for set values only
-    for field in _fields_below(payload, frozenset()):
+    for field in fields_within(payload):
         if field.type != FieldDescriptor.TYPE_STRING and any(has_mark(mark, field) for mark in TEXT_MARKS):
             return f"{field.full_name} carries a mark that is for strings alone; make it a string or remove the mark"
     return ""
-
-
-def _fields_below(descriptor: Descriptor, seen: frozenset[str]) -> Iterator[FieldDescriptor]:
-    for field in descriptor.fields:
-        yield field
-        if field.message_type is not None and field.message_type.full_name not in seen:
-            yield from _fields_below(field.message_type, seen | {descriptor.full_name})
 
 
 def _result_of(payload: Descriptor, name: str) -> Descriptor | None:

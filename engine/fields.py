@@ -22,6 +22,7 @@ _MARKS: Final = {
 }
 _VALIDATE: Final[Any] = validate_pb2
 """Its names are made when it is imported, so no type checker knows them."""
+_ANY: Final = any_pb2.Any.DESCRIPTOR.full_name
 _LONGEST_KEY: Final = 64
 
 
@@ -42,12 +43,23 @@ def steps_to(mark: Mark, descriptor: Descriptor, *, checked: bool) -> Steps:
     google.protobuf.Any, which may hold anything.
     """
     marked = tuple(field for field in descriptor.fields if has_mark(mark, field))
-    onward = tuple(
-        field
-        for field in descriptor.fields
-        if field not in marked and _leads_on(mark, field, checked, frozenset({descriptor.full_name}))
-    )
+    onward = tuple(field for field in descriptor.fields if field not in marked and _leads_on(mark, field, checked))
     return Steps(marked, onward)
+
+
+def fields_within(descriptor: Descriptor, *, checked: bool = False) -> Iterator[FieldDescriptor]:
+    """All fields of a type and of the types inside it, each once; with `checked`, not those that are left unchecked."""
+    seen: set[str] = set()
+    ahead = [descriptor]
+    while ahead:
+        current = ahead.pop()
+        if current.full_name in seen:
+            continue
+        seen.add(current.full_name)
+        for field in current.fields:
+            yield field
+            if field.message_type is not None and not (checked and _is_unchecked(field)):
+                ahead.append(field.message_type)
 
 
 def has_mark(mark: Mark, field: FieldDescriptor) -> bool:
@@ -104,16 +116,18 @@ def subscript(key: object) -> str:
     return f"[{str(key).lower()}]"
 
 
-def _leads_on(mark: Mark, field: FieldDescriptor, checked: bool, seen: frozenset[str]) -> bool:
-    """Whether the mark may be set below `field`; `seen` are the types on the way, since types may hold themselves."""
-    below = field.message_type
-    if below is None or below.full_name in seen or (checked and _is_unchecked(field)):
+def _leads_on(mark: Mark, field: FieldDescriptor, checked: bool) -> bool:
+    """Whether the mark may be set below `field`."""
+    if field.message_type is None or (checked and _is_unchecked(field)):
         return False
-    if below.full_name == any_pb2.Any.DESCRIPTOR.full_name:
-        return not checked
     return any(
-        has_mark(mark, inner) or _leads_on(mark, inner, checked, seen | {below.full_name}) for inner in below.fields
+        has_mark(mark, inner) or (not checked and _holds_anything(inner))
+        for inner in (field, *fields_within(field.message_type, checked=checked))
     )
+
+
+def _holds_anything(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.full_name == _ANY
 
 
 def _is_unchecked(field: FieldDescriptor) -> bool:

@@ -19,7 +19,8 @@ _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DURATION: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?s", re.ASCII)
 _DIGITS: Final = re.compile(r"-?\d{1,20}", re.ASCII)
-_FLOAT_MAX: Final = 3.4028234663852886e38
+_FLOAT_END: Final = 3.4028235677973366e38
+"""The least number that 32 bits round to infinity."""
 _SHOWN: Final = 40
 
 _KINDS: Final[tuple[tuple[type, str], ...]] = (
@@ -168,14 +169,12 @@ def named(value: Any) -> str:
 def _text(_: FieldDescriptor, value: Any) -> str:
     if isinstance(value, str):
         return unicode_text(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        number = finite(value)
-        if number % 1:
-            raise WrongValueError("type", "expected a text or a whole number, got a number with a fraction")
-        if abs(number) > EXACT:
-            raise WrongValueError("range", "the number is too large to be exact (beyond 2^53); send it as a text")
-        return str(int(number))
-    raise WrongValueError("type", f"expected a text, got {named(value)}")
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise WrongValueError("type", f"expected a text, got {named(value)}")
+    number = _whole(value, "a text or a whole number")
+    if abs(number) > EXACT:
+        raise WrongValueError("range", "the number is too large to be exact (beyond 2^53); send it as a text")
+    return str(number)
 
 
 def _boolean(_: FieldDescriptor, value: Any) -> bool:
@@ -188,12 +187,16 @@ def _integer(field: FieldDescriptor, value: Any) -> int:
     wide = INTEGER_RANGES[field.type][1] > EXACT
     if wide and isinstance(value, str) and _DIGITS.fullmatch(value):
         return _in_range(field, int(value))
+    return _in_range(field, _whole(value, "a whole number"))
+
+
+def _whole(value: Any, expected: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
-        return _in_range(field, value)
+        return value
     number = finite(value)
     if number % 1:
-        raise WrongValueError("type", "expected a whole number, got one with a fraction")
-    return _in_range(field, int(number))
+        raise WrongValueError("type", f"expected {expected}, got a number with a fraction")
+    return int(number)
 
 
 def _in_range(field: FieldDescriptor, number: int) -> int:
@@ -209,7 +212,7 @@ def _double(_: FieldDescriptor, value: Any) -> float:
 
 def _float(_: FieldDescriptor, value: Any) -> float:
     number = finite(value)
-    if abs(number) > _FLOAT_MAX:
+    if abs(number) >= _FLOAT_END:
         raise WrongValueError("range", "the number is out of range for 32 bits; send a smaller one")
     return number
 

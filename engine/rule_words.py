@@ -18,6 +18,7 @@ _PATTERNS: Final = {
     r"^[A-Za-z0-9._@-]*$": "must hold letters, digits and . _ @ - alone",
     r'^(https?://[^\s<>"\x00]+)?$': "must be a link that begins with http:// or https:// and holds no space",
     r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$": "must begin with a letter or digit and hold letters, digits and . _ - alone",
+    r"^([0-9]{1,20}-[0-9]{1,20}-[0-9]{1,10})?$": "must be the sequence of an event, as a watcher got it",
 }
 """The contract's patterns in words. One that is not here is shown as it is."""
 
@@ -34,11 +35,15 @@ _RULES: Final = {
 """Better words than protovalidate's own for the rules that callers meet most."""
 
 
+def words_of_pattern(pattern: str) -> str:
+    return _PATTERNS.get(pattern, f"must match the regular expression {pattern}")
+
+
 def in_words(violation: Violation) -> str:
     """The description of one violation; never the value itself, which may be a secret."""
     rule, limit = violation.proto.rule_id, violation.rule_value
     if rule == "string.pattern":
-        words = _PATTERNS.get(limit, f"must match the regular expression {limit}")
+        words = words_of_pattern(limit)
     elif rule == "string.min_len" and limit == 1:
         words = "must not be empty; set it"
     elif rule.endswith(".in"):

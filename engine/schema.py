@@ -125,7 +125,7 @@ def _text(rules: Any) -> Schema:
         limits["format"] = rules.WhichOneof("well_known")
     if getattr(rules, "in"):
         limits["enum"] = list(getattr(rules, "in"))
-    free = limits.keys() <= {"minLength", "maxLength"} and rules.min_len <= 1
+    free = {field.name for field, _ in rules.ListFields()} <= {"min_len", "max_len"} and rules.min_len <= 1
     return {"type": ["string", "integer"] if free else "string", **limits}
 
 

@@ -6,6 +6,7 @@ import pytest
 from google.protobuf import descriptor_pool, text_format
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from hypothesis import strategies as st
 from qcollector.jobs.v1 import email_pb2
 
 from engine.catalog import Catalog, catalog_of
@@ -115,5 +116,6 @@ def kinds() -> JobType:
 
 
 @pytest.fixture(scope="session")
-def all_types(catalog: Catalog, kinds: JobType) -> list[JobType]:
-    return [*catalog.types.values(), kinds]
+def any_type(catalog: Catalog, kinds: JobType) -> st.SearchStrategy[JobType]:
+    """Every second time the type that has all kinds of fields, else one of the catalog."""
+    return st.just(kinds) | st.sampled_from(list(catalog.types.values()))
