@@ -110,10 +110,10 @@ async def test_attachments_come_from_the_roots_or_inline(
     assert first.get_payload(decode=True) == b"a;b\r\n" * 1000
     assert (second.get_filename(), second.get_content_type()) == ("other.bin", "application/x-thing")
     [related] = [part for part in message.walk() if part.get_content_type() == "multipart/related"]
-    html, picture = related.get_payload()
-    assert html.get_content_type() == "text/html"  # type: ignore[union-attr]
-    assert picture["Content-ID"] == "<logo>"  # type: ignore[index]
-    assert picture["Content-Disposition"].content_disposition == "inline"  # type: ignore[index]
+    html, picture = related.iter_parts()
+    assert html.get_content_type() == "text/html"
+    assert picture["Content-ID"] == "<logo>"
+    assert picture.get_content_disposition() == "inline"
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ async def test_password_reset_links_to_the_page_with_the_token(
     assert f'href="{link}"' in server.taken[0].html
     text = server.taken[0].text
     assert f"\n{link}\n" in text
-    assert re.search(r"until \w+ \d+, \d{4}", text)
+    assert re.search(r"until \d+ \w+ \d{4}, \d\d:\d\d UTC", text)
 
 
 async def test_password_reset_is_not_sent_after_its_token_has_expired(
@@ -303,6 +303,60 @@ async def test_export_notification_shows_the_file_and_where_to_get_it(
     with_link, without = [taken.html for taken in server.taken]
     assert server.subjects == ["Data Export Ready"] * 2
     assert 'href="https://forms.example.com/x.csv?a=1&amp;b=2"' in with_link
-    for shown in ("Form submissions", "CSV", "12,480", "2.3 MB", "November 24, 2026"):
+    for shown in ("Form submissions", "CSV", "12,480", "2.3 MB", "24 November 2026, 09:30 UTC"):
         assert shown in with_link
     assert "Download" not in without
+
+
+HOSTILE = "x@example.com\r\nBcc: evil@example.com"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"to": [HOSTILE]},
+        {"to": [f"Evil {HOSTILE} <a@example.com>"]},
+        {"cc": [HOSTILE]},
+        {"bcc": [HOSTILE]},
+        {"from": HOSTILE},
+        {"replyTo": HOSTILE},
+        {"subject": HOSTILE},
+        {"headers": {"X-A": HOSTILE}},
+        {"headers": {f"X-A: {HOSTILE}": "x"}},
+        {"headers": {"Bcc": "evil@example.com"}},
+        {"listUnsubscribe": [f"https://example.com/{HOSTILE}"]},
+        {"attachments": [{"content": "eA==", "filename": HOSTILE}]},
+        {"attachments": [{"content": "eA==", "contentType": f"text/plain\r\n{HOSTILE}"}]},
+        {"html": "x", "attachments": [{"content": "eA==", "cid": HOSTILE}]},
+        {"text": "x" * 10_000_000},
+        {"html": "<a href=x>" * 1_000_000},
+        {"subject": "x" * 10_000_000},
+        {"template": "../../../etc/passwd"},
+        {"template": "_layout"},
+    ],
+    ids=lambda fields: next(iter(reversed(fields))),
+)
+async def test_what_validation_would_refuse_is_refused_again_when_the_mail_is_made(
+    server: MailServer, job: RecordingJob, sender: MailSender, writer: Composer, fields: dict[str, object]
+) -> None:
+    payload = ParseDict({"to": ["a@example.com"], "subject": "s", "text": "t", **fields}, mail.EmailSend())
+    began = time.monotonic()
+    with pytest.raises(MailInvalidError) as failed:
+        await email.send(payload, job, sender, writer)
+    assert time.monotonic() - began < 5
+    assert len(failed.value.reason) < 500
+    assert "\r" not in failed.value.reason
+    assert server.connections == 0
+
+
+async def test_values_of_a_template_cannot_begin_a_header_or_be_a_template(
+    server: MailServer, job: RecordingJob, sender: MailSender, writer: Composer
+) -> None:
+    form = mail.EmailForm(title="x\r\nBcc: evil@example.com {{ ''.__class__ }}")
+    payload = mail.EmailSubmissionNotification(submission=mail.EmailSubmission(id="1"), form=form)
+    payload.recipients.add(email="a@example.com")
+    await email.submission_notification(payload, job, sender, writer)
+    [taken] = server.taken
+    assert taken.recipients == ["a@example.com"]
+    assert "Bcc" not in taken.message
+    assert taken.message["Subject"] == "New Form Submission: x Bcc: evil@example.com {{ ''.__class__ }}"

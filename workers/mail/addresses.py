@@ -46,7 +46,7 @@ def parse_address(text: str) -> Address:
     name, bracket, rest = text.strip().rpartition("<")
     if bracket:
         mailbox, closing, after = rest.partition(">")
-        if not closing or after.strip():
+        if not closing or after.strip() or "<" in name or ">" in name:
             raise AddressError(f"{_shown(text)} is neither local@domain nor Name <local@domain>")
     else:
         name, mailbox = "", rest

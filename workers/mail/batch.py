@@ -6,6 +6,7 @@ from math import inf
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 from qcollector.jobs.v1.email_pb2 import EmailBatchItemResult, EmailDelivery
 
 from workers.context import JobContext
@@ -20,6 +21,8 @@ RETRY_PAUSES: Final = (1.0, 3.0)
 """Seconds before each further try of a mail that was not taken, within its batch."""
 AWAY_SECONDS: Final = 30.0
 """When a batch goes on that lost its mail server on the way."""
+_UNINTERRUPTED: Final = 100
+"""Results made in one go: the worker has other jobs as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Batch:
         self._composer = composer
         self._plan = plan
         self._ledger = Ledger.unpack(job.checkpoint_data)
+        self._identities: dict[int, str] = {}
         self._away: MailServerAwayError | None = None
 
     @property
@@ -69,7 +73,7 @@ class Batch:
             if start:
                 await anyio.sleep(self._plan.delay)
             await self._send_group(todo[start : start + self._plan.size], fresh=start == 0)
-        return [self._result(place) for place in range(self._plan.total)]
+        return await self._results()
 
     async def _send_group(self, places: Sequence[int], *, fresh: bool) -> None:
         before = len(self._ledger.entries)
@@ -88,6 +92,7 @@ class Batch:
     async def _send_one(self, place: int) -> None:
         try:
             mail = await self._composer.compose(self._plan.draft(place), self._job.job_id, str(place))
+            self._identities[place] = mail.message_id
             transit = Transit(mail)
             await self._push(transit)
         except MailServerAwayError as error:
@@ -119,18 +124,27 @@ class Batch:
                 return
 
     async def _tell(self) -> None:
-        done, total = len(self._ledger.entries), self._plan.total
+        done, sent, total = len(self._ledger.entries), self._ledger.sent, self._plan.total
         first, last = self._plan.span
-        sent = sum(entry.sent for entry in self._ledger.entries.values())
         failed = f", {done - sent} failed" if done > sent else ""
         await self._job.progress(first + (last - first) * done / total, f"sent {sent} of {total}{failed}")
+
+    async def _results(self) -> list[EmailBatchItemResult]:
+        results = []
+        for place in range(self._plan.total):
+            results.append(self._result(place))
+            if place % _UNINTERRUPTED == 0:
+                await anyio.lowlevel.checkpoint()
+        return results
 
     def _result(self, place: int) -> EmailBatchItemResult:
         entry = self._ledger.entries[place]
         recipient = self._plan.recipient(place)
         if not entry.sent:
             return EmailBatchItemResult(success=False, error=entry.text, recipient=recipient)
-        identity = self._composer.envelope(self._plan.draft(place)).message_id(self._job.job_id, str(place))
+        identity = self._identities.get(place)
+        if identity is None:  # sent before this start
+            identity = self._composer.envelope(self._plan.draft(place)).message_id(self._job.job_id, str(place))
         delivery = EmailDelivery(success=True, message_id=identity, response=entry.text)
         return EmailBatchItemResult(success=True, result=delivery, recipient=recipient)
 

@@ -27,6 +27,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
+        self.sent = 0
+        """How many of them went out."""
         self._news: list[bytes] = []
         self._packed = bytearray()
         self._packer = zlib.compressobj(level=1)
@@ -54,6 +56,7 @@ class Ledger:
     def record(self, place: int, *, sent: bool, text: str) -> None:
         entry = Entry(sent, text[:MAX_TEXT])
         self.entries[place] = entry
+        self.sent += sent
         kept = entry.text if len(self._packed) < _TIGHT_FROM else entry.text[:_TIGHT_TEXT]
         self._note(place, sent, kept)
 

@@ -2,16 +2,16 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from css_inline import CSSInliner
 from jinja2 import (
     ChainableUndefined,
-    ChoiceLoader,
+    Environment,
     FileSystemLoader,
     Template,
     TemplateError,
@@ -19,6 +19,8 @@ from jinja2 import (
     TemplateSyntaxError,
     select_autoescape,
 )
+from jinja2.exceptions import SecurityError
+from jinja2.loaders import split_template_path
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from base.settings import PROJECT
@@ -31,6 +33,7 @@ OWN_FOLDER: Final = PROJECT / "templates" / "email"
 MAX_OUTPUT: Final = 2_000_000
 """Characters that a template may become."""
 
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 
 
@@ -64,6 +67,8 @@ def render(around: Surroundings, name: str, variables: Mapping[str, Any]) -> Ren
     Raises:
       TemplateFaultError: there is no such template, or it cannot be filled in.
     """
+    if not _NAME.fullmatch(name):
+        raise TemplateFaultError(f"{name[:80]!r} is not a template's name: lower-case letters, digits, hyphens")
     page = _fill(around, f"{name}.html.j2", variables)
     text = _fill(around, f"{name}.txt.j2", variables)
     if page is None:
@@ -84,7 +89,7 @@ def _fill(around: Surroundings, file: str, variables: Mapping[str, Any]) -> str 
         raise TemplateFaultError(f"{file} needs {error.name}, which is not there") from None
     except TemplateSyntaxError as error:
         raise TemplateFaultError(f"{error.name or file}, line {error.lineno}: {error.message}") from None
-    except (TemplateError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise TemplateFaultError(f"{file} cannot be filled in: {error}") from None
 
 
@@ -103,12 +108,29 @@ def _subject(page: str) -> str:
     return " ".join(html.unescape(title[1]).split()) if title is not None else ""
 
 
+class _Folders(FileSystemLoader):
+    """Folders of which the first that has a file counts, also when the file was put there only now."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        source, file, unchanged = super().get_source(environment, template)
+        parts = split_template_path(template)
+        before = [Path(folder, *parts) for folder in self.searchpath]
+        before = before[: before.index(Path(file))]
+        return source, file, lambda: unchanged() and not any(path.is_file() for path in before)
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    def unsafe_undefined(self, obj: Any, attribute: str) -> NoReturn:
+        """Jinja2 itself would answer an undefined value, which shows as nothing here: the author is to know."""
+        raise SecurityError(f"access to attribute {attribute!r} of a {type(obj).__name__} is unsafe")
+
+
 @lru_cache(maxsize=4)
 def _environment(around: Surroundings) -> ImmutableSandboxedEnvironment:
     """Files are looked at again at each use, so that a changed template holds at once."""
     folders = [around.folder] if around.folder == OWN_FOLDER else [around.folder, OWN_FOLDER]
-    environment = ImmutableSandboxedEnvironment(
-        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+    environment = _Sandbox(
+        loader=_Folders(folders),
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default_for_string=False),
         undefined=ChainableUndefined,
         trim_blocks=True,
