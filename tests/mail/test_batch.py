@@ -5,6 +5,7 @@ import random
 import string
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from qcollector.jobs.v1 import email_pb2 as mail
@@ -214,6 +215,19 @@ async def test_a_server_that_goes_away_on_the_way_costs_no_attempt_and_no_mail(
     assert result.successful == 12
     assert len(set(server.subjects)) == 12
     assert len(server.taken) <= 15
+
+
+async def test_a_used_up_rate_lets_the_batch_rest_without_an_attempt(
+    server: MailServer, job: RecordingJob, new_sender: Callable[..., MailSender], writer: Composer
+) -> None:
+    payload = batch_of(3, size=2)
+    with pytest.raises(Snooze) as snoozed:
+        await email.batch(payload, job, new_sender(per_minute=2), writer)
+    assert 25 < snoozed.value.seconds <= 30
+    assert len(server.taken) == 1
+    result = await email.batch(payload, job.restarted(), new_sender(), writer)
+    assert result.successful == 3
+    assert len(server.taken) == 3
 
 
 async def test_a_fault_of_our_own_takes_no_other_mail_with_it(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import Final
 
 import anyio
@@ -52,7 +51,8 @@ class Batch:
         self._plan = plan
         self._ledger = Ledger.unpack(job.checkpoint_data)
         self._identities: dict[int, str] = {}
-        self._away: MailServerAwayError | None = None
+        self._stop: MailServerAwayError | Snooze | None = None
+        """Why no more mails are to be begun."""
 
     @property
     def elapsed(self) -> float:
@@ -64,7 +64,7 @@ class Batch:
 
         Raises:
           MailServerAwayError: no mail can go out, and none did since the job was started.
-          Snooze: no mail can go out any more. Those that did are in the checkpoint.
+          Snooze: no mail can go out for a while. Those that did are in the checkpoint.
         """
         todo = [place for place in range(self._plan.total) if place not in self._ledger.entries]
         if len(todo) < self._plan.total:
@@ -83,11 +83,11 @@ class Batch:
         await self._tell()
         # What is in flight now is all that a batch killed from here on repeats.
         await self._job.checkpoint(self._ledger.pack())
-        if self._away is not None:
-            if fresh and len(self._ledger.entries) == before:
-                raise self._away
-            await self._job.say(f"the batch rests: {self._away}")
-            raise Snooze(AWAY_SECONDS, str(self._away))
+        if isinstance(self._stop, MailServerAwayError) and (not fresh or len(self._ledger.entries) > before):
+            await self._job.say(f"the batch rests: {self._stop}")
+            raise Snooze(AWAY_SECONDS, str(self._stop))
+        if self._stop is not None:
+            raise self._stop
 
     async def _send_one(self, place: int) -> None:
         try:
@@ -95,8 +95,8 @@ class Batch:
             self._identities[place] = mail.message_id
             transit = Transit(mail)
             await self._push(transit)
-        except MailServerAwayError as error:
-            self._away = error
+        except (MailServerAwayError, Snooze) as error:
+            self._stop = error
         except MailDelayedError as error:
             self._ledger.record(place, sent=False, text=str(error))
         except FailForGood as error:
@@ -109,19 +109,19 @@ class Batch:
             self._ledger.record(place, sent=True, text=transit.response + partly)
 
     async def _push(self, transit: Transit) -> None:
-        """Tries a few times. A mail that somebody got by then counts as sent."""
+        """Tries a few times. A mail that somebody got by then counts as sent: nobody is to get it twice."""
         for pause in (*RETRY_PAUSES, None):
             try:
-                await transit.push(self._sender, patience=inf)
-            except MailDelayedError:
-                if pause is not None:
+                await transit.push(self._sender)
+            except (MailDelayedError, Snooze) as error:
+                if pause is not None and not isinstance(error, Snooze):
                     await anyio.sleep(pause)
                 elif transit.accepted:
-                    transit.give_up()
+                    return transit.give_up()
                 else:
                     raise
             else:
-                return
+                return None
 
     async def _tell(self) -> None:
         done, sent, total = len(self._ledger.entries), self._ledger.sent, self._plan.total

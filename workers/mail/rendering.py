@@ -33,6 +33,16 @@ OWN_FOLDER: Final = PROJECT / "templates" / "email"
 MAX_OUTPUT: Final = 2_000_000
 """Characters that a template may become."""
 
+_FAULTS: Final = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What templates raise that ask for the impossible."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 
@@ -89,7 +99,7 @@ def _fill(around: Surroundings, file: str, variables: Mapping[str, Any]) -> str 
         raise TemplateFaultError(f"{file} needs {error.name}, which is not there") from None
     except TemplateSyntaxError as error:
         raise TemplateFaultError(f"{error.name or file}, line {error.lineno}: {error.message}") from None
-    except (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except _FAULTS as error:
         raise TemplateFaultError(f"{file} cannot be filled in: {error}") from None
 
 

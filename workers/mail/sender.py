@@ -58,15 +58,15 @@ class MailSender:
         self._limit = limit
         self._connections = Connections(settings)
 
-    async def send(self, mail: Outgoing, patience: float = RATE_PATIENCE) -> Delivery:
+    async def send(self, mail: Outgoing) -> Delivery:
         """Hands the mail over for all recipients that the server takes, which may be none.
 
         Raises:
           MailDelayedError: it did not take the mail, and may later; MailServerAwayError where that holds for any mail.
           MailRefusedError: it never will, whoever it is for.
-          Snooze: SMTP_RATE_LIMIT is used up for longer than `patience` seconds.
+          Snooze: SMTP_RATE_LIMIT is used up for longer than a job should wait.
         """
-        await self._take_turn(patience)
+        await self._take_turn()
         try:
             async with self._connections.one() as connection:
                 return await self._hand_over(connection, mail)
@@ -78,11 +78,11 @@ class MailSender:
     async def aclose(self) -> None:
         await self._connections.aclose()
 
-    async def _take_turn(self, patience: float) -> None:
+    async def _take_turn(self) -> None:
         try:
-            wait = await self._limit.reserve(patience)
+            wait = await self._limit.reserve(RATE_PATIENCE)
         except RateLimitedError as error:
-            raise Snooze(error.retry_after or patience, "SMTP_RATE_LIMIT is used up") from None
+            raise Snooze(error.retry_after or RATE_PATIENCE, "SMTP_RATE_LIMIT is used up") from None
         except StoreUnavailableError as error:
             raise MailServerAwayError(f"SMTP_RATE_LIMIT cannot be asked: {error.message}") from None
         if wait:

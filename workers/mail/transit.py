@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from workers.mail.failures import MailDelayedError, MailRefusedError, listed
-from workers.mail.sender import RATE_PATIENCE, MailSender, Outgoing
+from workers.mail.sender import MailSender, Outgoing
 
 _NOT_NOW: Final = "not taken in time"
 
@@ -42,7 +42,7 @@ class Transit:
             mailbox for mailbox in self.mail.recipients if mailbox not in self.accepted and mailbox not in self.refused
         )
 
-    async def push(self, sender: MailSender, patience: float = RATE_PATIENCE) -> None:
+    async def push(self, sender: MailSender) -> None:
         """Hands it over for those who are pending. Returns once nobody is, and somebody has it.
 
         Raises:
@@ -50,7 +50,7 @@ class Transit:
           MailRefusedError: nobody has it, and nobody will.
         """
         try:
-            delivery = await sender.send(replace(self.mail, recipients=self.pending), patience)
+            delivery = await sender.send(replace(self.mail, recipients=self.pending))
         except MailRefusedError as error:
             if not self.accepted:
                 raise
