@@ -116,12 +116,11 @@ class Batch:
             except (MailDelayedError, Snooze) as error:
                 if pause is not None and not isinstance(error, Snooze):
                     await anyio.sleep(pause)
-                elif transit.accepted:
-                    return transit.give_up()
-                else:
+                    continue
+                if not transit.accepted:
                     raise
-            else:
-                return None
+                transit.give_up()
+            return
 
     async def _tell(self) -> None:
         done, sent, total = len(self._ledger.entries), self._ledger.sent, self._plan.total
