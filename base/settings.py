@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -85,6 +86,29 @@ class Settings(BaseSettings):
     analytics_concurrency: Concurrency = 2
     system_concurrency: Concurrency = 1
 
+    # Schedules
+    schedule_timezone: str = "UTC"
+    """The IANA zone of schedules, and of days in date ranges, that name none."""
+
+    # Files, exports, cleanup and backup
+    image_quality: int = Field(85, ge=1, le=100)
+    webp_quality: int = Field(80, ge=1, le=100)
+    clamav_host: str | None = None
+    """With it, files are scanned before they are processed."""
+    clamav_port: Port = 3310
+    export_retention_days: float = Field(7, gt=0)
+    export_max_per_user: int = Field(3, ge=1)
+    """Exports of one user that run at once."""
+    backup_retention_days: float = Field(30, gt=0)
+    backup_recipient: str | None = None
+    """An age public key ("age1…"): backups are encrypted to it."""
+    cleanup_delete: bool = False
+    """On a DATABASE_URL of the user's own: orphaned_files and old_sessions delete instead of only reporting."""
+    alert_email: str | None = None
+    """Whom to tell of critical failures."""
+    alert_window_minutes: float = Field(60, gt=0)
+    """At most one alert for each cause within it."""
+
     # Mail
     smtp_host: str | None = None
     smtp_port: Port = 587
@@ -123,6 +147,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("schedule_timezone", "email_timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is no IANA time zone; write one such as Europe/Berlin")
+        return value
 
     @model_validator(mode="after")
     def _together(self) -> Self:

@@ -22,7 +22,8 @@ from engine.masking import redacted
 
 RESERVED_PREFIX: Final = "repeat-"
 """Ids of recurring jobs begin so."""
-LONGEST_DELAY_MS: Final = 366 * 86_400_000
+_DAY_MS: Final = 86_400_000
+LONGEST_DELAY_MS: Final = 366 * _DAY_MS
 _EMAIL: Final = "email"
 
 
@@ -142,10 +143,15 @@ class Admission:
             exponential=options.backoff.type == "exponential",
             backoff=options.backoff.delay,
             jitter=options.backoff.jitter,
-            retention=job_type.retention,
+            retention=self._retention(job_type),
             digest=_digest(job_type, whole, origin.caller) if own_id else b"",
         )
         return Admitted(job, job_type, options)
+
+    def _retention(self, job_type: JobType) -> int:
+        """A job that owns files stays as long as they do."""
+        files = int(self._settings.export_retention_days * _DAY_MS) if job_type.export_file else 0
+        return max(job_type.retention, files)
 
     def _payload(self, request: EnqueueJobRequest, job_type: JobType) -> Message:
         if request.payload.WhichOneof("payload") is None:

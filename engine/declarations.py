@@ -70,6 +70,8 @@ class JobType:
     minimum_role: Role.ValueType
     retention: int
     """How long a finished job stays at least; 0 means the service's own minimum."""
+    export_file: bool
+    """Whether its result names a file in EXPORT_DIR, as long as which the job stays."""
     sensitive: bool
     """Whether its payload can hold secrets."""
     description: str
@@ -232,6 +234,7 @@ def _job_type(payload: Descriptor, options: JobTypeOptions, result: Descriptor) 
         timeout=options.timeout or DEFAULT_TIMEOUT,
         minimum_role=options.minimum_role or Role.ROLE_ADMIN,
         retention=options.retention * HOUR,
+        export_file=options.export_file,
         sensitive=has_sensitive(payload),
         description=_CAPITALS.sub(" ", payload.name).capitalize(),
     )

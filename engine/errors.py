@@ -112,3 +112,11 @@ class ServiceDisabledError(JobServiceError):
 
 class ResultNotFoundError(JobServiceError):
     reason = ErrorReason.ERROR_REASON_RESULT_NOT_FOUND
+
+
+class ScheduleNotFoundError(JobServiceError):
+    reason = ErrorReason.ERROR_REASON_SCHEDULE_NOT_FOUND
+
+
+class ScheduleExistsError(JobServiceError):
+    reason = ErrorReason.ERROR_REASON_SCHEDULE_EXISTS

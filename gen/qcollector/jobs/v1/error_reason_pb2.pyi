@@ -64,6 +64,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: the job has no result to download, or its file is gone. Metadata: queue, job."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 20
     """INTERNAL: a fault of the service. The message holds an id by which its log tells more."""
+    ERROR_REASON_SCHEDULE_NOT_FOUND: _ErrorReason.ValueType  # 21
+    """NOT_FOUND: no schedule has that name. Metadata: schedule."""
+    ERROR_REASON_SCHEDULE_EXISTS: _ErrorReason.ValueType  # 22
+    """ALREADY_EXISTS: a schedule has that name. Metadata: schedule."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused: the `reason` of the google.rpc.ErrorInfo that each error carries, without its prefix, under the
@@ -112,4 +116,8 @@ ERROR_REASON_RESULT_NOT_FOUND: ErrorReason.ValueType  # 19
 """NOT_FOUND: the job has no result to download, or its file is gone. Metadata: queue, job."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 20
 """INTERNAL: a fault of the service. The message holds an id by which its log tells more."""
+ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 21
+"""NOT_FOUND: no schedule has that name. Metadata: schedule."""
+ERROR_REASON_SCHEDULE_EXISTS: ErrorReason.ValueType  # 22
+"""ALREADY_EXISTS: a schedule has that name. Metadata: schedule."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

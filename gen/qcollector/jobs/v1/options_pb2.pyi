@@ -138,6 +138,7 @@ class JobTypeOptions(_message.Message):
     TIMEOUT_FIELD_NUMBER: _builtins.int
     MINIMUM_ROLE_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
+    EXPORT_FILE_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Name of the queue that the type runs in."""
     type: _builtins.str
@@ -152,6 +153,8 @@ class JobTypeOptions(_message.Message):
     """The least role that may enqueue it."""
     retention: _builtins.int
     """Hours that a finished job of this type is kept at least, for types that own files. 0 means the service's minimum."""
+    export_file: _builtins.bool
+    """Its result names a file under EXPORT_DIR that is kept for EXPORT_RETENTION_DAYS; the job stays as long."""
     @_builtins.property
     def backoff(self) -> Global___Backoff:
         """The wait between attempts."""
@@ -167,10 +170,11 @@ class JobTypeOptions(_message.Message):
         timeout: _builtins.int = ...,
         minimum_role: Global___Role.ValueType = ...,
         retention: _builtins.int = ...,
+        export_file: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["backoff", b"backoff"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "backoff", b"backoff", "minimum_role", b"minimum_role", "queue", b"queue", "result", b"result", "retention", b"retention", "timeout", b"timeout", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "backoff", b"backoff", "export_file", b"export_file", "minimum_role", b"minimum_role", "queue", b"queue", "result", b"result", "retention", b"retention", "timeout", b"timeout", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

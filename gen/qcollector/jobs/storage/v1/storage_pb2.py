@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from qcollector.jobs.v1 import job_pb2 as qcollector_dot_jobs_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(qcollector/jobs/storage/v1/storage.proto\x12\x1aqcollector.jobs.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cqcollector/jobs/v1/job.proto\"\x83\x03\n\x0bJobEnvelope\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nqueue_name\x18\x02 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x03 \x01(\tR\x07jobType\x12\x18\n\x07payload\x18\x04 \x01(\x0cR\x07payload\x12\x39\n\ncreated_by\x18\x05 \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\tcreatedBy\x12\x38\n\x07options\x18\x06 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\x12 \n\x0btraceparent\x18\x07 \x01(\tR\x0btraceparent\x12\x1d\n\nrequest_id\x18\x08 \x01(\tR\trequestId\x12;\n\x0b\x61\x63\x63\x65pt_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nacceptTime\x12\x1d\n\nhas_secret\x18\n \x01(\x08R\thasSecretb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(qcollector/jobs/storage/v1/storage.proto\x12\x1aqcollector.jobs.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cqcollector/jobs/v1/job.proto\"\x83\x03\n\x0bJobEnvelope\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nqueue_name\x18\x02 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x03 \x01(\tR\x07jobType\x12\x18\n\x07payload\x18\x04 \x01(\x0cR\x07payload\x12\x39\n\ncreated_by\x18\x05 \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\tcreatedBy\x12\x38\n\x07options\x18\x06 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\x12 \n\x0btraceparent\x18\x07 \x01(\tR\x0btraceparent\x12\x1d\n\nrequest_id\x18\x08 \x01(\tR\trequestId\x12;\n\x0b\x61\x63\x63\x65pt_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nacceptTime\x12\x1d\n\nhas_secret\x18\n \x01(\x08R\thasSecret\"\xd1\x03\n\x0eScheduleRecord\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12\x12\n\x04\x63ron\x18\x03 \x01(\tR\x04\x63ron\x12\x1a\n\x08timezone\x18\x04 \x01(\tR\x08timezone\x12\x1d\n\nqueue_name\x18\x05 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x06 \x01(\tR\x07jobType\x12\x18\n\x07payload\x18\x07 \x01(\x0cR\x07payload\x12\x38\n\x07options\x18\x08 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\x12\x16\n\x06paused\x18\t \x01(\x08R\x06paused\x12;\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x39\n\ncreated_by\x18\x0c \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\tcreatedByb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,4 +35,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOBENVELOPE']._serialized_start=136
   _globals['_JOBENVELOPE']._serialized_end=523
+  _globals['_SCHEDULERECORD']._serialized_start=526
+  _globals['_SCHEDULERECORD']._serialized_end=991
 # @@protoc_insertion_point(module_scope)

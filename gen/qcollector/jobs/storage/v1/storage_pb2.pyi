@@ -81,3 +81,77 @@ class JobEnvelope(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobEnvelope: _TypeAlias = JobEnvelope  # noqa: Y015
+
+@_typing.final
+class ScheduleRecord(_message.Message):
+    """What the store keeps of a schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CRON_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    description: _builtins.str
+    """What it is for."""
+    cron: _builtins.str
+    """A cron expression of five fields."""
+    timezone: _builtins.str
+    """The IANA zone that the expression is in."""
+    queue_name: _builtins.str
+    """The queue of its jobs."""
+    job_type: _builtins.str
+    """Their type's word."""
+    payload: _builtins.bytes
+    """Their payload message, serialized, with its sensitive values."""
+    paused: _builtins.bool
+    """Whether it is paused."""
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """Their options, as the schedule's maker set them."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was changed last."""
+
+    @_builtins.property
+    def created_by(self) -> _job_pb2.Caller:
+        """Who made it: its jobs are enqueued in that caller's name."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        cron: _builtins.str = ...,
+        timezone: _builtins.str = ...,
+        queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        payload: _builtins.bytes = ...,
+        options: _job_pb2.JobOptions | None = ...,
+        paused: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _job_pb2.Caller | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "options", b"options", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "cron", b"cron", "description", b"description", "job_type", b"job_type", "name", b"name", "options", b"options", "paused", b"paused", "payload", b"payload", "queue_name", b"queue_name", "timezone", b"timezone", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduleRecord: _TypeAlias = ScheduleRecord  # noqa: Y015
