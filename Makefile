@@ -1,6 +1,8 @@
 # `make help` lists what there is. Everything runs in .venv, which is set up on first use from requirements.txt.
 
 PYTHON ?= python3
+# As an absolute path, while the PATH is still the caller's.
+BASE_PYTHON := $(or $(shell command -v $(PYTHON)),$(PYTHON))
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.ready
@@ -54,10 +56,10 @@ setup: $(STAMP) ## Set up the virtual environment alone.
 
 # The stamp comes last, so that an interrupted set-up is done again; without an interpreter the environment is of no use.
 $(STAMP): requirements.txt pyproject.toml $(if $(wildcard $(BIN)/python),,absent)
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'
+	@$(BASE_PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'
 	@echo "Setting up $(VENV) (once; about half a minute)"
 	@rm -rf $(VENV)
-	@$(PYTHON) -m venv --without-pip $(VENV)
-	@$(PYTHON) -m pip --python $(BIN)/python install -q --no-compile -r requirements.txt
-	@$(PYTHON) -m pip --python $(BIN)/python install -q --no-deps --no-build-isolation --editable .
+	@$(BASE_PYTHON) -m venv --without-pip $(VENV)
+	@$(BASE_PYTHON) -m pip --python $(BIN)/python install -qq --no-compile -r requirements.txt
+	@$(BASE_PYTHON) -m pip --python $(BIN)/python install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
