@@ -94,10 +94,19 @@ class Admission:
             raise _invalid("data", "payload_or_data", "send the payload either typed or as `data`, not both")
         return job_type
 
-    def admit(self, request: EnqueueJobRequest, job_type: JobType, origin: Origin, now_ms: int) -> Admitted:
+    def admit(
+        self,
+        request: EnqueueJobRequest,
+        job_type: JobType,
+        origin: Origin,
+        now_ms: int,
+        *,
+        recurring: bool = False,
+    ) -> Admitted:
         """Checks payload and options of a request for `job_type`, and makes the job.
 
-        The rules on the request's own fields, options included, have been checked by then.
+        The rules on the request's own fields, options included, have been checked by then. Only `recurring` jobs may have
+        an id of the reserved prefix.
 
         Raises:
           RequestInvalidError: names every field at fault.
@@ -106,6 +115,8 @@ class Admission:
         payload = self._payload(request, job_type)
         options = _in_force(request.options, job_type)
         _check_times(options, now_ms)
+        if not recurring:
+            _check_id(options.job_id)
         own_id = request.options.job_id
         options.job_id = own_id or new_job_id()
         whole = payload.SerializeToString(deterministic=True)
@@ -191,7 +202,10 @@ def _check_times(options: JobOptions, now_ms: int) -> None:
         raise _invalid(
             "options.expireAt", "after_start", "lies before the job could start; set a later time, or leave it unset"
         )
-    if options.job_id.startswith(RESERVED_PREFIX):
+
+
+def _check_id(job_id: str) -> None:
+    if job_id.startswith(RESERVED_PREFIX):
         rule = f'the prefix "{RESERVED_PREFIX}" is for recurring jobs; choose another id'
         raise _invalid("options.jobId", "reserved", rule)
 

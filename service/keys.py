@@ -22,6 +22,8 @@ PUBLIC_ALGORITHMS: Final = ("ES256", "RS256")
 MIN_SECRET: Final = 16
 """Characters of the shortest JWT_SECRET that is taken."""
 MIN_RSA_BITS: Final = 2048
+BITS_OF_A_LETTER: Final = 6
+"""Of the base 64 in which a key set writes numbers."""
 COOLDOWN_SECONDS: Final = 30
 """How soon the public keys may be read again: an unknown key id costs the issuer at most one request in this time."""
 MAX_AGE_SECONDS: Final = 600
@@ -165,13 +167,13 @@ def _usable_keys(data: bytes) -> list[ECKey | RSAKey]:
 def _usable_key(entry: dict[str, Any]) -> ECKey | RSAKey | None:
     if entry.get("use", "sig") != "sig" or entry.get("kty") not in {"EC", "RSA"}:
         return None
+    if entry["kty"] == "RSA" and len(str(entry.get("n"))) * BITS_OF_A_LETTER < MIN_RSA_BITS:
+        return None
     try:
         key = JWKRegistry.import_key(entry)
     except (JoseError, ValueError):
         return None
-    if isinstance(key, ECKey) and key.curve_name == "P-256":
-        return key
-    if isinstance(key, RSAKey) and key.raw_value.key_size >= MIN_RSA_BITS:
+    if isinstance(key, RSAKey) or (isinstance(key, ECKey) and key.curve_name == "P-256"):
         return key
     return None
 

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 Context = aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
+MAX_NAME: Final = 128
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -46,13 +47,17 @@ class Passage:
         async with _Visit(self, context) as visit:
             await visit.admit()
             request = self._decoded(raw)
+            visit.request = request
             check_or_raise(request, "")
-            return cast("Message", await cast("Any", self._handler.unary_unary)(request, context))
+            answer: Message = await cast("Any", self._handler.unary_unary)(request, context)
+            visit.answer = answer
+            return answer
 
     async def stream(self, raw: bytes, context: Context) -> None:
         async with _Visit(self, context) as visit:
             principal = await visit.admit()
             request = self._decoded(raw)
+            visit.request = request
             check_or_raise(request, "")
             with self.gate.limits.hold(principal):
                 await _send(cast("Any", self._handler.unary_stream)(request, context), context)
@@ -86,7 +91,10 @@ async def _send(answers: AsyncIterator[Message], context: Context) -> None:
 class _Visit:
     """One call on its way through a passage. Leaving it, by whatever way, answers the caller and the access log."""
 
-    __slots__ = ("_authorization", "_began", "_caller", "_context", "_passage", "_request_id", "_traceparent")
+    __slots__ = (
+        *("_authorization", "_began", "_caller", "_context", "_passage", "_request_id", "_traceparent"),
+        *("answer", "request"),
+    )
 
     def __init__(self, passage: Passage, context: Context) -> None:
         self._passage = passage
@@ -96,6 +104,8 @@ class _Visit:
         self._authorization: str | None = None
         self._traceparent = ""
         self._request_id = ""
+        self.request: Message | None = None
+        self.answer: Message | None = None
 
     async def __aenter__(self) -> Self:
         for key, value in self._context.invocation_metadata() or ():
@@ -169,8 +179,18 @@ class _Visit:
             ms=round((time.perf_counter() - self._began) * 1000, 2),
             caller=self._caller,
             request_id=self._request_id,
+            **self._subject(),
             **({"problem": problem, "peer": self._context.peer()} if problem else {}),
         )
+
+    def _subject(self) -> dict[str, str]:
+        """The queue and the job that the call is about, as far as its answer or its request says."""
+        subject = {}
+        for key, field in (("queue", "queue_name"), ("job", "job_id")):
+            name = getattr(self.answer, field, "") or getattr(self.request, field, "")
+            if name:
+                subject[key] = name[:MAX_NAME]
+        return subject
 
 
 def _this_task() -> asyncio.Task[Any]:

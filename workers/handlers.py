@@ -45,12 +45,17 @@ def provides(kind: type[R]) -> Callable[[Callable[[Settings, Any], AsyncIterator
         _providers[kind] = asynccontextmanager(factory)
 
         def dependency(context: Context = TaskiqDepends()) -> R:  # noqa: B008  (taskiq's way to say it)
-            value: R = context.broker.state[kind.__name__]
+            value: R = context.broker.state[state_key(kind)]
             return value
 
         return dependency
 
     return register
+
+
+def state_key(kind: type) -> str:
+    """Where taskiq's state holds the worker's one `kind`."""
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def load_handlers(plugins: Sequence[str]) -> dict[str, Handler]:

@@ -220,6 +220,7 @@ def test_the_number_of_problems_is_bounded(catalog: Catalog, ready: Settings) ->
         check_payload(catalog.type("email:send", "send"), mail(to=["x"] * 100, text="\0"), ready, "data")
 
     assert len(error.value.problems) == MAX_PROBLEMS
+    assert len(check(mail(to=["x"] * 100), "data")) == MAX_PROBLEMS
 
 
 def test_a_valid_small_payload_costs_a_few_times_what_its_serialization_does(catalog: Catalog, ready: Settings) -> None:

@@ -4,6 +4,7 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -109,16 +110,21 @@ def test_prepare_makes_private_folders_with_a_marker_that_stays(roots: StorageRo
     assert roots.check() == []
 
 
-def test_processes_that_start_at_once_agree_on_the_marker(settings: Settings) -> None:
-    def start(_: int) -> dict[RootName, str]:
-        opened = StorageRoots(settings)
+def test_processes_that_start_at_once_agree_on_the_marker(settings: Settings, tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def start(fresh: Settings) -> dict[RootName, str]:
+        opened = StorageRoots(fresh)
+        together.wait(10)
         opened.prepare()
         return opened.marker_ids()
 
     with ThreadPoolExecutor(8) as pool:
-        seen = list(pool.map(start, range(32)))
-
-    assert all(ids == seen[0] and all(ids.values()) for ids in seen)
+        for round_ in range(5):
+            fresh = settings.model_copy(update={"data_dir": tmp_path / str(round_)})
+            seen = list(pool.map(start, [fresh] * 8))
+            assert all(ids == seen[0] and all(ids.values()) for ids in seen)
+            assert all(len(list(root.iterdir())) == 1 for root in StorageRoots(fresh).roots.values())
 
 
 def test_check_tells_of_folders_that_are_missing_or_lost_their_marker(roots: StorageRoots) -> None:

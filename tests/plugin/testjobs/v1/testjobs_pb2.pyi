@@ -266,3 +266,33 @@ class Serial(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Serial: _TypeAlias = Serial  # noqa: Y015
+
+@_typing.final
+class Mark(_message.Message):
+    """Writes down when it started."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    PAD_FIELD_NUMBER: _builtins.int
+    file: _builtins.str
+    """The file, which exists: 8 bytes a place, nanoseconds of the monotonic clock in the machine's byte order."""
+    place: _builtins.int
+    """Its place in the file, from 0."""
+    pad: _builtins.str
+    """Something to carry."""
+    def __init__(
+        self,
+        *,
+        file: _builtins.str = ...,
+        place: _builtins.int = ...,
+        pad: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "pad", b"pad", "place", b"place"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mark: _TypeAlias = Mark  # noqa: Y015

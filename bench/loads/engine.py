@@ -1,0 +1,27 @@
+"""The engine without gRPC, as a program that enqueues in its own process has it."""
+
+import time
+
+from bench.loads import requests
+from engine.admission import Admission, Origin
+from engine.catalog import load_catalog
+from engine.intake import Intake
+from engine.jobs import NewJob
+from engine.store import Store
+from qcollector.jobs.v1.job_pb2 import Caller
+from testjobs.v1.testjobs_pb2 import Mark, Noop
+
+
+class Enqueuer:
+    """Admission and intake on a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.intake = Intake(store, requests.SETTINGS)
+        self._admission = Admission(load_catalog(requests.SETTINGS.job_plugins), requests.SETTINGS)
+        self._origin = Origin(Caller(id="bench", name="Bench", role="admin"))
+
+    def job(self, payload: Noop | Mark) -> NewJob:
+        """All that is done for a job before it is stored: checks, options in force, id, envelope."""
+        asked = requests.request(payload)
+        job_type = self._admission.job_type(asked)
+        return self._admission.admit(asked, job_type, self._origin, time.time_ns() // 1_000_000).job

@@ -1,0 +1,8 @@
+-- Forgets a schedule.
+-- KEYS: records slots runs
+-- ARGV: name
+-- FLAGS: allow-oom
+-- RETURNS: 1, or 0 where there is none
+redis.call('HDEL', slots, name)
+redis.call('HDEL', runs, name)
+return redis.call('HDEL', records, name)

@@ -1,0 +1,17 @@
+-- Notes a job that a schedule enqueued. A slot counts once, whoever fired it first.
+-- KEYS: records slots runs
+-- ARGV: name slot job_id triggered
+-- RETURNS: 1 noted, 0 known already or no such schedule
+--- @include clock
+local RUNS_KEPT = 100
+if redis.call('HEXISTS', records, name) == 0 then return 0 end
+if triggered ~= '1' then
+  if tonumber(slot) <= tonumber(redis.call('HGET', slots, name) or '0') then return 0 end
+  redis.call('HSET', slots, name, slot)
+end
+local kept = redis.call('HGET', runs, name)
+local history = kept and cmsgpack.unpack(kept) or {}
+if #history >= RUNS_KEPT then table.remove(history, 1) end
+history[#history + 1] = { tonumber(slot), now, job_id, triggered == '1' }
+redis.call('HSET', runs, name, cmsgpack.pack(history))
+return 1

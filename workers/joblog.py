@@ -1,0 +1,93 @@
+"""One line in the log for each start of a job: when it began and ended, how long it waited and ran, and what came of it.
+
+A worker that drains twenty thousand jobs a second writes as many lines. So where the log is JSON they are encoded here, in one
+step, instead of passing through structlog's processors; those with a reason still do, for what it may quote is redacted there.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import structlog
+
+from base import logs
+from engine.jobs import Outcome, Settlement
+from workers.running import RunningJob
+
+LOST: Final = "lost"
+"""The outcome of a job that was no longer this worker's when it ended."""
+EVENT: Final = "job_ended"
+
+_WORDS: Final = {outcome: outcome.name.lower() for outcome in Outcome}
+_encode: Final = msgspec.json.Encoder().encode
+_log = structlog.get_logger(__name__)
+
+
+class Line(msgspec.Struct, omit_defaults=True, gc=False):
+    """The fields, in the order in which they are written."""
+
+    timestamp: datetime
+    process: str
+    level: str
+    event: str
+    outcome: str
+    job_id: str
+    queue: str
+    job_type: str
+    attempt: int
+    starts: int
+    start_time: datetime
+    wait_ms: float
+    """From ready to started, as well as the store's clock and this host's agree."""
+    run_ms: float
+    reason: str = ""
+    request_id: str = ""
+    trace_id: str = ""
+
+
+class JobLog:
+    """The lines of one process."""
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+        self._write = logs.line_writer()
+
+    def ended(self, job: RunningJob, settlement: Settlement | None) -> None:
+        """Logs how a job ended. Without a settlement it was no longer this worker's."""
+        line = self._line(job, settlement)
+        if self._write is not None and not line.reason:
+            self._write(_encode(line) + b"\n")
+            return
+        fields = {key: value for key, value in msgspec.structs.asdict(line).items() if value != ""}
+        for given_by_the_log in ("timestamp", "process", "level", "event"):
+            del fields[given_by_the_log]
+        if line.level == "warning":
+            _log.warning(EVENT, **fields)
+        else:
+            _log.info(EVENT, **fields)
+
+    def _line(self, job: RunningJob, settlement: Settlement | None) -> Line:
+        claimed, envelope = job.claimed, job.envelope
+        seconds = job.ended - job.started
+        now = time.time()
+        started = now - (time.monotonic() - job.started)
+        outcome = settlement.outcome if settlement is not None else None
+        return Line(
+            timestamp=datetime.fromtimestamp(now, UTC),
+            process=self._process,
+            level="warning" if outcome in (None, Outcome.FAIL, Outcome.FAIL_FOR_GOOD) else "info",
+            event=EVENT,
+            outcome=_WORDS[outcome] if outcome is not None else LOST,
+            job_id=claimed.id,
+            queue=job.queue,
+            job_type=envelope.job_type,
+            attempt=claimed.fails + 1,
+            starts=claimed.fence,
+            start_time=datetime.fromtimestamp(started, UTC),
+            wait_ms=max(round(started * 1000 - claimed.ready, 1), 0.0),
+            run_ms=round(seconds * 1000, 2),
+            reason=settlement.reason if settlement is not None else "",
+            request_id=envelope.request_id,
+            trace_id=job.trace_id,
+        )

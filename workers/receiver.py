@@ -1,0 +1,158 @@
+"""Runs jobs: the way of one start from its bytes to its settlement.
+
+taskiq's Receiver gives `run_task` with dependencies and middlewares. Its prefetcher, runner and acknowledgements, which know
+neither leases nor queues, are replaced by one pump for each queue.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import anyio
+import structlog
+from google.protobuf.message import DecodeError
+from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
+from taskiq import TaskiqMessage, TaskiqMiddleware, TaskiqResult
+from taskiq.receiver import Receiver
+from taskiq.utils import maybe_awaitable
+
+from base.settings import Settings
+from engine.catalog import CatalogError
+from engine.claims import Claims
+from engine.jobs import ClaimedJob, Settlement
+from workers import settlements
+from workers.broker import JobBroker, message_of
+from workers.joblog import JobLog
+from workers.notes import Notes
+from workers.outcomes import HandlerOutcome
+from workers.pump import Pump
+from workers.running import BreakOff, RunningJob
+
+HAND_BACK_SECONDS: Final = 2.0
+"""What jobs that are broken off by a shutdown have to end in, and what the last call to the store has after that."""
+
+_log = structlog.get_logger(__name__)
+
+
+class JobReceiver(Receiver):
+    """One worker's slots. `listen` works until its event is set, then drains."""
+
+    def __init__(
+        self, broker: JobBroker, claims: Sequence[Claims], concurrency: Mapping[str, int], settings: Settings
+    ) -> None:
+        super().__init__(broker, validate_params=False, max_async_tasks=sum(concurrency.values()), run_startup=False)
+        # run_task logs each exception, handlers' ordinary outcomes too, without saying which job; `_raised` does it better.
+        logging.getLogger("taskiq.receiver.receiver").setLevel(logging.CRITICAL)
+        self._refuse_uncached_dependencies()
+        # A handler without dependencies is spared the resolving: run_task looks for a graph.
+        self.dependency_graphs = {name: graph for name, graph in self.dependency_graphs.items() if not graph.is_empty()}
+        self.draining = False
+        self.abandoned = 0
+        """Jobs that were handed back although their tasks had not ended."""
+        self._types = broker.catalog.types
+        self._settings = settings
+        self._max_result_bytes = settings.queue_max_payload_bytes
+        self._before = [m for m in broker.middlewares if type(m).pre_execute is not TaskiqMiddleware.pre_execute]
+        self._after = [m for m in broker.middlewares if type(m).post_execute is not TaskiqMiddleware.post_execute]
+        self._after.reverse()
+        joblog = JobLog("worker")
+        self._notes = {each.queue: Notes(each) for each in claims}
+        self.pumps = [Pump(each, concurrency[each.queue], self.start, joblog.ended) for each in claims]
+
+    async def listen(self, finish_event: asyncio.Event) -> None:
+        """Runs jobs until the event is set; then claims no more, lets running jobs end, and hands back those that do not."""
+        async with asyncio.TaskGroup() as group:
+            running = {group.create_task(pump.run(), name=f"pump {pump.queue}"): pump for pump in self.pumps}
+            await finish_event.wait()
+            self.draining = True
+            await asyncio.gather(*(pump.close() for pump in self.pumps))
+            await asyncio.wait(running, timeout=self._settings.shutdown_grace_seconds)
+            for pump in self.pumps:
+                pump.break_off_all()
+            await asyncio.wait(running, timeout=HAND_BACK_SECONDS)
+            self.abandoned = sum(pump.abandon_all() for pump in self.pumps)
+            _, unsettled = await asyncio.wait(running, timeout=HAND_BACK_SECONDS)
+            for task in unsettled:
+                _log.warning("ended_unsettled", queue=running[task].queue, jobs=len(running[task].running))
+                task.cancel()
+
+    def start(self, pump: Pump, claimed: ClaimedJob) -> RunningJob:
+        """Begins a claimed job in a task of its own."""
+        job = RunningJob(claimed, pump.queue, self._settings, self._notes[pump.queue])
+        job.task = asyncio.create_task(self._attempt(pump, job))
+        return job
+
+    async def _attempt(self, pump: Pump, job: RunningJob) -> None:
+        """One start of one job, top to bottom. Whatever happens, its slot comes free and the store hears of it."""
+        try:
+            settlement = await self._outcome(job)
+            if job.broken_off is not BreakOff.LOST:
+                await job.last_word()
+        except Exception as error:
+            # Not the handler's doing: a middleware's, or our own.
+            job.log.exception("attempt_broken")
+            settlement = settlements.raised(job, error)
+        pump.end(job, settlement)
+
+    async def _outcome(self, job: RunningJob) -> Settlement | None:
+        try:
+            envelope = JobEnvelope.FromString(job.claimed.envelope)
+            key = f"{envelope.queue_name}/{envelope.job_type}"
+            job_type = self._types.get(key)
+            if job_type is None:
+                return settlements.unknown_type(job, key)
+            job.decoded(envelope, job_type)
+            message = message_of(envelope, job_type, job.claimed.secret or envelope.payload, job)
+        except DecodeError as error:
+            return settlements.for_good(job, f"the stored job cannot be read: {error}")
+
+        result = await self._within_time(job, message)
+
+        if result is not None and not result.is_err:
+            return settlements.answered(job, job_type, result.return_value, self._max_result_bytes)
+        if job.broken_off is not None or result is None or result.error is None:
+            return settlements.broken_off(job)
+        return self._raised(job, result.error)
+
+    async def _within_time(self, job: RunningJob, message: TaskiqMessage) -> TaskiqResult[Any] | None:
+        """Runs it until it ends, or is broken off: then None, or what it made of that.
+
+        The scope, unlike a bare cancel of the task, waits for threads that the job runs, so that its slot is really free.
+        """
+        timer = asyncio.get_running_loop().call_later(job.limit, job.break_off, BreakOff.TIMEOUT)
+        try:
+            with anyio.CancelScope() as job.scope:
+                if job.broken_off is not None:
+                    job.scope.cancel()
+                return await self._run(message)
+        finally:
+            timer.cancel()
+            job.scope = None
+        return None
+
+    async def _run(self, message: TaskiqMessage) -> TaskiqResult[Any]:
+        for middleware in self._before:
+            message = await maybe_awaitable(middleware.pre_execute(message))
+        task = self.broker.find_task(message.task_name)
+        assert task is not None, "the broker has a task for each type of the catalog"
+        result = await self.run_task(task.original_func, message)
+        for middleware in self._after:
+            await maybe_awaitable(middleware.post_execute(message, result))
+        return result
+
+    def _raised(self, job: RunningJob, error: BaseException) -> Settlement | None:
+        settlement = settlements.raised(job, error)
+        if settlement is not None and not isinstance(error, HandlerOutcome):
+            job.log.warning("attempt_failed", reason=settlement.reason, exc_info=error)
+        return settlement
+
+    def _refuse_uncached_dependencies(self) -> None:
+        """taskiq resolves these from a dict that all jobs share, so that one job can get another's context."""
+        problems = [
+            f"the handler of {name} has a dependency with use_cache=False; jobs would get each other's. Leave it cached."
+            for name, graph in self.dependency_graphs.items()
+            if graph.subgraphs
+        ]
+        if problems:
+            raise CatalogError(problems)

@@ -1,0 +1,67 @@
+"""The housekeeping process: what must happen to every queue also while no worker serves it."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+import structlog
+
+from base import logs
+from base.settings import Settings
+from engine.catalog import load_catalog
+from engine.claims import Claims
+from engine.errors import JobServiceError
+from engine.store import Store
+from workers.heartbeat import until_reap
+from workers.signals import stop_event
+
+Duty = Callable[[asyncio.Event], Awaitable[None]]
+"""Something the process does, over and over, until the event is set."""
+
+NAME: Final = "scheduler"
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings) -> None:
+    """Keeps house until SIGTERM or SIGINT. Any number of these processes may run."""
+    logs.configure(settings, NAME)
+    await keep_house(settings, stop_event())
+
+
+async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:
+    """The same until the event is set."""
+    store = await Store.open(settings)
+    try:
+        catalog = load_catalog(settings.job_plugins)
+        reapers = [Claims(store, policy, NAME, settings) for policy in catalog.queues.values()]
+        duties: list[Duty] = [partial(reap_queues, reapers)]
+        _log.info("scheduler_started", queues=list(catalog.queues))
+        async with asyncio.TaskGroup() as group:
+            for duty in duties:
+                group.create_task(duty(stopping))
+    finally:
+        await store.close()
+    _log.info("scheduler_stopped")
+
+
+async def reap_queues(reapers: list[Claims], stopping: asyncio.Event) -> None:
+    """Starts stalled jobs again, makes due ones ready and applies retention, every third of a lease."""
+    away = False
+    while not stopping.is_set():
+        try:
+            for claims in reapers:
+                reaped = await claims.reap()
+                if reaped.stalled or reaped.forgotten:
+                    _log.info("queue_reaped", queue=claims.queue, stalled=reaped.stalled, forgotten=reaped.forgotten)
+            if away:
+                _log.info("store_back")
+            away = False
+        except JobServiceError as error:
+            if not away:
+                _log.warning("store_away", reason=error.message)
+            away = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), until_reap(reapers[0].lease_ms / 1000))
