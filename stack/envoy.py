@@ -20,7 +20,7 @@ from google.rpc.error_details_pb2 import DESCRIPTOR as ERROR_DETAILS
 from google.rpc.status_pb2 import DESCRIPTOR as STATUS
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from qcollector._proto.descriptor_set import descriptor_set
-from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2
+from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_service_pb2
 
 from base.settings import PROJECT, Settings, SettingsError
 from engine.catalog import load_catalog
@@ -159,8 +159,8 @@ def _binary() -> Path:
 
 
 def _services() -> list[ServiceDescriptor]:
-    files = (job_service_pb2.DESCRIPTOR, processor_service_pb2.DESCRIPTOR)
-    return [service for file in files for service in file.services_by_name.values()]
+    files = (job_service_pb2, processor_service_pb2, schedule_service_pb2)
+    return [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
 
 
 def _streams() -> list[tuple[str, int]]:

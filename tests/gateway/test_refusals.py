@@ -1,0 +1,177 @@
+"""Whatever is wrong with a request, the answer is the right status and JSON of one shape."""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from stack.ports import LOOPBACK
+from stack.tokens import sign
+from tests.gateway.front import SECRET, Answer, Front, running_envoy, token
+
+WELCOME = {"queueName": "email:send", "jobType": "welcome", "data": {"user": {"email": "user@example.com"}}}
+
+
+def refused(answer: Answer, status: int, code: int, reason: str = "") -> None:
+    assert (answer.status, answer.json["code"]) == (status, code), answer.text
+    assert set(answer.json) == {"code", "message", "details"}
+    assert answer.json["message"]
+    if reason:
+        assert answer.reason == reason, answer.text
+
+
+def test_no_token_is_401(front: Front) -> None:
+    refused(front.call("GET", "stats", authorization=None), 401, 16, "TOKEN_MISSING")
+
+
+@pytest.mark.parametrize("value", ["Bearer nonsense", "Bearer ", "Basic dTpw", f"Bearer {'x' * 9000}"])
+def test_a_bad_token_is_401(front: Front, value: str) -> None:
+    refused(front.call("GET", "stats", authorization=value), 401, 16)
+
+
+def test_an_expired_token_is_401(front: Front) -> None:
+    old = sign(SECRET, subject="tester", role="admin", name="", seconds=-10)
+    refused(front.call("GET", "stats", authorization=f"Bearer {old}"), 401, 16, "TOKEN_EXPIRED")
+
+
+def test_a_role_that_may_not_is_403(front: Front) -> None:
+    user = f"Bearer {token('user')}"
+    refused(front.call("POST", "email:send/pause", authorization=user), 403, 7, "ROLE_INSUFFICIENT")
+    refused(front.call("POST", "jobs", WELCOME, authorization=user), 403, 7, "ROLE_INSUFFICIENT")
+
+
+def test_an_unknown_queue_or_job_and_somebody_elses_are_404(front: Front) -> None:
+    refused(front.call("GET", "no:such/stats"), 404, 5, "QUEUE_UNKNOWN")
+    refused(front.call("GET", "email:send/jobs/none"), 404, 5, "JOB_NOT_FOUND")
+    job_id, other = front.enqueue(), f"Bearer {token('user', 'somebody')}"
+    refused(front.call("GET", f"email:send/jobs/{job_id}", authorization=other), 404, 5, "JOB_NOT_FOUND")
+
+
+def test_a_state_that_does_not_admit_it_is_409(front: Front) -> None:
+    job_id = front.enqueue()
+    refused(front.call("POST", f"email:send/jobs/{job_id}/promote"), 409, 10, "JOB_STATE_CONFLICT")
+
+
+def test_an_id_that_is_taken_is_409_and_the_same_call_again_a_duplicate(front: Front) -> None:
+    options = {"jobId": f"once-{time.time_ns()}"}
+    first = front.call("POST", "jobs", WELCOME | {"options": options})
+    assert first.json["duplicate"] is False
+    assert front.call("POST", "jobs", WELCOME | {"options": options}).json["duplicate"] is True
+    other = WELCOME | {"options": options, "data": {"user": {"email": "other@example.com"}}}
+    refused(front.call("POST", "jobs", other), 409, 6, "JOB_ID_CONFLICT")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"data": {"user": {"email": "user@example.com", "age": 5}}}, "data.user.age"),
+        ({"data": {"user": {"email": 7}}}, "data.user.email"),
+        ({"data": {"user": {}}}, "data.user.email"),
+        ({"options": {"delay": -1}}, "options.delay"),
+        ({"options": {"delay": "soon"}}, "delay"),
+        ({"options": {"backoff": {"type": "sometimes"}}}, "options.backoff.type"),
+        ({"jobType": "no-such"}, "no-such"),
+    ],
+)
+def test_a_field_that_breaks_a_rule_is_400_and_named(front: Front, change: dict[str, object], named: str) -> None:
+    answer = front.call("POST", "jobs", WELCOME | change)
+    refused(answer, 400, 3)
+    assert named in answer.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{", "[]", '"text"', '{"queueName":7}', "<xml/>", '{"queueName":"\ud800"}', "{}", "null", "[[[[", b"\xff\xfe"],
+)
+def test_a_body_that_is_no_such_message_is_400(front: Front, body: str | bytes) -> None:
+    raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+    refused(front.call("POST", "jobs", raw, content_type="application/json"), 400, 3)
+
+
+def test_another_content_type_is_read_as_json_or_400(front: Front) -> None:
+    refused(front.call("POST", "jobs", b"a=1&b=2", content_type="application/x-www-form-urlencoded"), 400, 3)
+    refused(front.call("POST", "jobs", b"\x00\x01", content_type="application/octet-stream"), 400, 3)
+
+
+def test_a_body_beyond_the_limit_is_413_whether_its_length_is_told_or_not(front: Front) -> None:
+    large = b'{"queueName":"' + b"x" * (10 * 1024 * 1024) + b'"}'
+    refused(front.call("POST", "jobs", large, content_type="application/json"), 413, 3, "PAYLOAD_TOO_LARGE")
+
+
+def test_a_payload_beyond_its_own_limit_is_400_and_says_the_limit(front: Front) -> None:
+    # Within Envoy's limit, and far above gRPC's default of 4 MB.
+    body = {"queueName": "test:work", "jobType": "noop", "data": {"pad": "x" * 1_900_000}}
+    answer = front.call("POST", "jobs", body)
+    refused(answer, 400, 3, "PAYLOAD_TOO_LARGE")
+    assert "1000000" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/nothing"),
+        ("GET", "/api/v1/queue/../../etc/passwd"),
+        ("GET", "/api/v1/queue/email:send/jobs/.."),
+        ("PUT", "/api/v1/queue/jobs"),
+        ("OPTIONS", "/api/v1/queue/jobs"),
+        ("POST", "/api/v1/queue/email:send/stats"),
+        ("POST", "/qcollector.jobs.v1.JobService/GetQueueStats"),
+    ],
+)
+def test_a_path_or_method_that_there_is_not_is_404(front: Front, method: str, path: str) -> None:
+    refused(front.call(method, path), 404, 5)
+
+
+def test_a_head_request_gets_a_status_and_no_body(front: Front) -> None:
+    answer = front.call("HEAD", "stats")
+    assert (answer.status, answer.text) == (404, "")
+
+
+@pytest.mark.parametrize("name", ["a%00b", "%ff", "%ed%a0%80", "a%2Fb", "x" * 300])
+def test_a_name_that_can_be_none_is_400(front: Front, name: str) -> None:
+    refused(front.call("GET", f"email:send/jobs/{name}"), 400, 3)
+
+
+def test_a_name_in_any_script_is_looked_up(front: Front) -> None:
+    refused(front.call("GET", "email:send/jobs/%c3%a4%f0%9f%98%80"), 404, 5, "JOB_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "query", ["nothing=1", "pageSize=x", "pageSize=501", "states=SLEEPING", "text=%ff", "pageToken=x"]
+)
+def test_a_parameter_that_is_wrong_is_400(front: Front, query: str) -> None:
+    refused(front.call("GET", f"email:send/jobs?{query}"), 400, 3)
+
+
+def test_a_path_beyond_measure_is_refused(front: Front) -> None:
+    refused(front.call("GET", f"email:send/jobs/{'x' * 70_000}"), 431, 3)
+
+
+def test_what_is_no_http_at_all_is_refused(front: Front) -> None:
+    with socket.create_connection((LOOPBACK, front.rest), timeout=5) as connection:
+        connection.sendall(b"GARBAGE\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400")
+
+
+def test_the_path_wins_over_a_body_that_names_another_queue(front: Front) -> None:
+    answer = front.call("POST", "email:batch/resume", {"queueName": "email:send"})
+    assert answer.json["queueName"] == "email:batch"
+
+
+def test_more_requests_than_the_limit_are_429_and_say_when_to_come_back(front: Front, home: Path) -> None:
+    with running_envoy(home / "limited", front.grpc, REST_RATE_LIMIT=2) as limited:
+        answers = [limited.call("GET", "stats") for _ in range(8)]
+    throttled = [answer for answer in answers if answer.status != 200]
+    assert throttled
+    refused(throttled[0], 429, 8, "RATE_LIMITED")
+    assert throttled[0].headers["retry-after"] == "1"
+
+
+def test_answers_carry_the_headers_that_keep_browsers_from_guessing(front: Front) -> None:
+    for answer in (front.call("GET", "stats"), front.call("GET", "/nothing")):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "content-security-policy" in answer.headers
+        assert "grpc-status" not in answer.headers
