@@ -67,9 +67,10 @@ def configure(settings: Settings, process: str) -> None:
 
 
 def line_writer() -> Callable[[bytes], None] | None:
-    """Takes lines that are finished JSON, newline included, past structlog's processors: for what is logged at level info
-    thousands of times a second. None where such lines have to take the long way, because the log is text, or leaves out
-    that level.
+    """Takes lines that are finished JSON, newline included, past structlog's processors.
+
+    It is for what is logged at level info thousands of times a second. None where such lines have to take the long way,
+    because the log is text, or leaves out that level.
     """
     sink = _sink
     if sink is None or not _takes_finished_lines:

@@ -99,9 +99,11 @@ async def own(folder: Path, **variables: str) -> AsyncIterator[Own]:
     async with contextlib.AsyncExitStack() as stack:
         processes = await stack.enter_async_context(Processes(folder))
         server = await stack.enter_async_context(valkey(processes, folder))
-        told = _environment(server, folder) | variables
+        told = {**_environment(server, folder), **variables}
         processes.environment.update(told)
-        settings = load(**{name.lower(): value for name, value in told.items() if name.lower() in Settings.model_fields})
+        settings = load(
+            **{name.lower(): value for name, value in told.items() if name.lower() in Settings.model_fields}
+        )
         store = await Store.open(settings)
         stack.push_async_callback(store.close)
         yield Own(processes, server, settings, store, folder)

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from base.settings import PROJECT
 from stack.part import BARE_ENVIRONMENT
@@ -32,7 +32,7 @@ class Processes:
         self._folder = folder
         self._stack = contextlib.AsyncExitStack()
 
-    async def __aenter__(self) -> "Processes":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_error: object) -> None:

@@ -105,8 +105,8 @@ class Admission:
     ) -> Admitted:
         """Checks payload and options of a request for `job_type`, and makes the job.
 
-        The rules on the request's own fields, options included, have been checked by then. Only `recurring` jobs may have
-        an id of the reserved prefix.
+        The rules on the request's own fields, options included, have been checked by then. Only
+        `recurring` jobs may have an id of the reserved prefix.
 
         Raises:
           RequestInvalidError: names every field at fault.

@@ -1,6 +1,7 @@
 """Recurring jobs: schedules in the store, and the firing of their slots, each once."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -120,10 +121,9 @@ class Schedules:
     async def _fire(self, schedule: StoredSchedule, slot: datetime) -> str:
         """Enqueues first and notes then: whoever dies in between is repeated, and the job's id makes that harmless."""
         job_id = f"{RESERVED_PREFIX}{schedule.record.name}-{slot:%Y%m%dT%H%M%SZ}"
-        try:
+        # Another scheduler may have fired this slot while the schedule was being changed.
+        with suppress(JobIdConflictError):
             await self._enqueue(schedule.record, job_id)
-        except JobIdConflictError:
-            pass  # another scheduler fired this slot while the schedule was being changed
         noted = await self._store.run("schedule_fired", _SCOPE, schedule.record.name, _ms(slot), job_id, "0")
         return job_id if noted else ""
 

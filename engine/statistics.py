@@ -1,5 +1,6 @@
 """Turns what a queue's scripts count into rates and quantiles."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -65,8 +66,7 @@ def _quantiles(histograms: Iterable[Mapping[str, int] | Sequence[Any]]) -> Quant
         for bucket, count in ordered:
             seen += count
             if seen >= share * total:
-                middle: float = 2.0 ** ((bucket + 0.5) / _STEPS)
-                return round(middle - 1, 1)
+                return round(math.exp2((bucket + 0.5) / _STEPS) - 1, 1)
         raise AssertionError("unreachable: the shares are at most 1")
 
     return Quantiles(value(0.5), value(0.95), value(0.99))

@@ -189,7 +189,7 @@ def job_not_found(queue: str, job_id: str) -> JobNotFoundError:
 
 
 def _refusal(action: _Action, queue: str, job_id: str, before: str, *, bulk: bool = False) -> JobServiceError | None:
-    """Why a job in the state `before` was not changed; None if it was. In bulk, what was so before counts as refused."""
+    """Why a job in the state `before` was not changed; None if it was. In bulk, what was so before is refused."""
     if not before:
         return job_not_found(queue, job_id)
     if before == _PURGED:

@@ -78,9 +78,9 @@ class Store:
 
     async def _evaluate(self, script: Script, keys: list[str], arguments: tuple[Any, ...]) -> Any:
         try:
-            return await cast("Awaitable[Any]", self.client.evalsha(script.sha, len(keys), *keys, *arguments))
+            return await self.client.evalsha(script.sha, len(keys), *keys, *arguments)
         except redis_errors.NoScriptError:
-            return await cast("Awaitable[Any]", self.client.eval(script.source, len(keys), *keys, *arguments))
+            return await self.client.eval(script.source, len(keys), *keys, *arguments)
 
     async def ping(self) -> float:
         """Milliseconds that an answer took.

@@ -92,7 +92,7 @@ class JobBroker(BaseRedisBroker):
         super().__init__("redis://")
         check_handlers(catalog, handlers)
         self.catalog = catalog
-        self.decorator_class = JobTask
+        self.decorator_class = JobTask  # type: ignore[assignment]  # taskiq's own type names no subclass
         self.formatter = EnvelopeFormatter(catalog)
         self.id_generator = new_job_id
         self._admission = admission

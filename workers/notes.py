@@ -171,10 +171,15 @@ class Notes:
             for voice in voices:
                 voice.writing = False
         for voice, still_held, waiting in zip(voices, held, waiters, strict=True):
-            if not still_held and not voice.lost:
-                voice.lost = True
-                voice.on_lost()
-            for stored in waiting:
-                if not stored.done():  # who waited may have been cancelled
-                    stored.set_result(None)
+            _written(voice, waiting, still_held=still_held)
         return True
+
+
+def _written(voice: Voice, waiting: list[asyncio.Future[None]], *, still_held: bool) -> None:
+    """Tells the job that its lease is lost, if so, and whoever waits for its checkpoint that the call was made."""
+    if not still_held and not voice.lost:
+        voice.lost = True
+        voice.on_lost()
+    for stored in waiting:
+        if not stored.done():  # who waited may have been cancelled
+            stored.set_result(None)

@@ -148,7 +148,7 @@ class JobReceiver(Receiver):
         return settlement
 
     def _refuse_uncached_dependencies(self) -> None:
-        """taskiq resolves these from a dict that all jobs share, so that one job can get another's context."""
+        """Taskiq resolves these from a dict that all jobs share, so that one job can get another's context."""
         problems = [
             f"the handler of {name} has a dependency with use_cache=False; jobs would get each other's. Leave it cached."
             for name, graph in self.dependency_graphs.items()

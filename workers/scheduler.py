@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -17,7 +17,7 @@ from engine.store import Store
 from workers.heartbeat import until_reap
 from workers.signals import stop_event
 
-Duty = Callable[[asyncio.Event], Awaitable[None]]
+Duty = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 """Something the process does, over and over, until the event is set."""
 
 NAME: Final = "scheduler"

@@ -2,14 +2,15 @@
 
 import time
 
+from qcollector.jobs.v1.job_pb2 import Caller
+from testjobs.v1.testjobs_pb2 import Mark, Noop
+
 from bench.loads import requests
 from engine.admission import Admission, Origin
 from engine.catalog import load_catalog
 from engine.intake import Intake
 from engine.jobs import NewJob
 from engine.store import Store
-from qcollector.jobs.v1.job_pb2 import Caller
-from testjobs.v1.testjobs_pb2 import Mark, Noop
 
 
 class Enqueuer:

@@ -13,11 +13,11 @@ from typing import Final
 
 import uvloop
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
+from testjobs.v1.testjobs_pb2 import Mark
 
 from bench.loads import requests
 from bench.loads.engine import Enqueuer
 from engine.store import Store
-from testjobs.v1.testjobs_pb2 import Mark
 
 WARM: Final = 50
 LOOK_SECONDS: Final = 0.0005

@@ -51,7 +51,7 @@ def test_the_documented_batch_example_decodes(catalog: Catalog) -> None:
     assert isinstance(batch, EmailBatch)
     assert (batch.options.batch_size, batch.options.delay) == (10, 1000)
     assert list(batch.emails[1].to) == ["user1@example.com"]
-    assert batch.emails[1].data == struct(mail["data"])  # type: ignore[arg-type]
+    assert batch.emails[1].data == struct(mail["data"])
 
 
 @pytest.mark.parametrize("name", ["someText", "some_text"])

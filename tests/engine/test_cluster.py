@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from redis.cluster import key_slot
+from qcollector.jobs.v1.queue_pb2 import Worker
+from redis.crc import key_slot
 
 from base.settings import Settings
 from engine.catalog import Catalog
@@ -21,7 +22,6 @@ from engine.presence import Presence
 from engine.scripts import load_scripts
 from engine.steering import DELETE
 from engine.store import Store
-from qcollector.jobs.v1.queue_pb2 import Worker
 from tests.conftest import ValkeyServer, eventually
 
 from .conftest import Engine, complete, engine_on, fail, job

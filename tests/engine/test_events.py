@@ -210,7 +210,7 @@ async def test_watchers_outlive_a_store_that_dies_and_comes_back(
     await store.close()
 
 
-async def _claim(worker):  # noqa: ANN202
+async def _claim(worker):
     try:
         return await worker.claim(1)
     except Exception:  # noqa: BLE001  (still away)

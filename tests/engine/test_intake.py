@@ -105,7 +105,7 @@ async def test_a_row_whose_answer_was_lost_is_sent_again_under_its_id_and_is_no_
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Store.run
-    lost = []
+    lost: list[Any] = []
 
     async def lossy(self: Store, name: str, scope: str, *arguments: Any) -> Any:
         answer = await run(self, name, scope, *arguments)

@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.conftest import eventually
 
 from engine.claims import Note
 from engine.errors import JobNotFoundError, JobPurgedError, JobStateConflictError
 from engine.jobs import Outcome, Settlement, State
 from engine.packing import pack, unpack
+from tests.conftest import eventually
 
 from .conftest import QUEUE, Engine, complete, fail, job
 
@@ -83,7 +83,7 @@ async def test_a_failed_attempt_is_retried_with_exponential_backoff_until_attemp
     assert {failure.worker for failure in record.failures} == {"w1"}
 
 
-async def _jobs(worker):  # noqa: ANN202
+async def _jobs(worker):
     return (await worker.claim(1)).jobs
 
 

@@ -89,7 +89,7 @@ async def test_a_rate_limit_holds_over_all_workers_and_says_when_to_come_back(en
     assert len((await one.claim(5)).jobs) == 2
 
 
-async def _jobs(worker, n):  # noqa: ANN202
+async def _jobs(worker, n):
     return (await worker.claim(n)).jobs
 
 

@@ -82,7 +82,7 @@ def test_grpc_goes_through_untouched(channel: grpc.Channel) -> None:
 
 
 def test_health_and_reflection_go_through(channel: grpc.Channel) -> None:
-    health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())  # type: ignore[attr-defined]
     assert health.status == health_pb2.HealthCheckResponse.SERVING
     names = ProtoReflectionDescriptorDatabase(channel).get_services()
     assert "qcollector.jobs.v1.JobService" in names

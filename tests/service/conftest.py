@@ -136,9 +136,7 @@ class Worker:
         (job,) = (await self.of(queue).claim(1)).jobs
         return job
 
-    async def end(
-        self, job: ClaimedJob, result: Message | None = None, *, reason: str = "", queue: str = WORK
-    ) -> None:
+    async def end(self, job: ClaimedJob, result: Message | None = None, *, reason: str = "", queue: str = WORK) -> None:
         """Completes a job with a result, or fails it for good with a reason."""
         outcome = Outcome.FAIL_FOR_GOOD if reason else Outcome.COMPLETE
         answer = result.SerializeToString() if result is not None else b""

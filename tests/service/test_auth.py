@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-import datetime
+import datetime as dt
 import json
 import ssl
 import threading
@@ -115,7 +115,9 @@ async def test_a_token_with_bad_claims_is_refused(claims: dict[str, Any], error:
         unsigned({"alg": "HS256"}, {"sub": "alice", "role": "admin", "exp": now(600)}),
         unsigned({"alg": ["HS256"]}, {"sub": "alice", "role": "admin", "exp": now(600)}),
         unsigned({}, {"sub": "alice", "role": "admin", "exp": now(600)}),
-        jwt.encode({"alg": "HS384"}, {"sub": "a", "role": "admin", "exp": now(600)}, OctKey.import_key(SECRET), ["HS384"]),
+        jwt.encode(
+            {"alg": "HS384"}, {"sub": "a", "role": "admin", "exp": now(600)}, OctKey.import_key(SECRET), ["HS384"]
+        ),
         "Basic YTpi",
         "." + "W" * 4000 + ".",
     ],
@@ -281,7 +283,7 @@ class Issuer:
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 issuer.requests += 1
                 self.send_response(302 if issuer.redirect else 200)
                 if issuer.redirect:
@@ -312,7 +314,7 @@ class Issuer:
 def _self_signed(certificate: Path, key: Path) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    begin = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
     built = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -320,7 +322,7 @@ def _self_signed(certificate: Path, key: Path) -> None:
         .public_key(private.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
-        .not_valid_after(begin + datetime.timedelta(days=1))
+        .not_valid_after(begin + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(private, hashes.SHA256())
@@ -358,7 +360,9 @@ async def test_public_keys_are_fetched_once_and_again_for_an_unknown_key(
     assert issuer.requests == 2
 
 
-async def test_an_issuer_that_answers_no_key_set_lets_nobody_in(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_issuer_that_answers_no_key_set_lets_nobody_in(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(keys, "COOLDOWN_SECONDS", 0)
     public = verifier(jwt_secret=None, jwt_jwks=issuer.url)
     issuer.publish(EC)

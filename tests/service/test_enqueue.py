@@ -84,7 +84,11 @@ WRONG: list[tuple[str, EnqueueJobRequest, list[str]]] = [
     ("wrong kind in data", welcome(data={"user": "u@example.com"}), ["data.user"]),
     ("no address in data", welcome(data={"user": {"email": "nobody"}}), ["data.user.email"]),
     ("oversized in data", welcome(data={"user": {"email": "u@e.com", "username": "x" * 256}}), ["data.user.username"]),
-    ("two at once", welcome(data={"user": {"email": "no", "username": "x" * 256}}), ["data.user.email", "data.user.username"]),
+    (
+        "two at once",
+        welcome(data={"user": {"email": "no", "username": "x" * 256}}),
+        ["data.user.email", "data.user.username"],
+    ),
     ("negative delay", welcome(options={"delay": -1}), ["options.delay"]),
     ("delay without end", welcome(options={"delay": "Infinity"}), ["options.delay"]),
     ("delay that is no number", welcome(options={"delay": "NaN"}), ["options.delay"]),
@@ -101,11 +105,23 @@ WRONG: list[tuple[str, EnqueueJobRequest, list[str]]] = [
     ("runAt too far", welcome(options={"runAt": "9999-01-01T00:00:00Z"}), ["options.runAt"]),
     ("expired already", welcome(options={"expireAt": "2001-01-01T00:00:00Z"}), ["options.expireAt"]),
     ("runAt beyond time", EnqueueJobRequest(payload=custom(Noop()), options={"run_at": FAR}), ["options.runAt"]),
-    ("expireAt beyond time", EnqueueJobRequest(payload=custom(Noop()), options={"expire_at": FAR}), ["options.expireAt"]),
+    (
+        "expireAt beyond time",
+        EnqueueJobRequest(payload=custom(Noop()), options={"expire_at": FAR}),
+        ["options.expireAt"],
+    ),
     ("queue name too long", request(queueName="q" * 129, jobType="noop"), ["queueName"]),
-    ("typed, no address", EnqueueJobRequest(payload={"email_welcome": {"user": {"email": "no"}}}), ["payload.emailWelcome.user.email"]),
+    (
+        "typed, no address",
+        EnqueueJobRequest(payload={"email_welcome": {"user": {"email": "no"}}}),
+        ["payload.emailWelcome.user.email"],
+    ),
     ("custom, broken rule", EnqueueJobRequest(payload=custom(Script())), ["payload.custom.steps"]),
-    ("custom, no bytes of it", EnqueueJobRequest(payload={"custom": {"type_url": "t/testjobs.v1.Noop", "value": b"\xff"}}), ["payload.custom"]),
+    (
+        "custom, no bytes of it",
+        EnqueueJobRequest(payload={"custom": {"type_url": "t/testjobs.v1.Noop", "value": b"\xff"}}),
+        ["payload.custom"],
+    ),
     ("payload and data", EnqueueJobRequest(payload=custom(Noop()), data={}), ["data"]),
     ("payload of another queue", EnqueueJobRequest(queue_name="email:send", payload=custom(Noop())), ["queueName"]),
     ("payload of another type", EnqueueJobRequest(job_type="script", payload=custom(Noop())), ["jobType"]),
@@ -164,7 +180,12 @@ async def test_the_same_id_for_anything_else_is_a_conflict(service: Running) -> 
 
 async def test_validate_only_checks_everything_and_stores_nothing(service: Running) -> None:
     answer = await service.app.jobs.EnqueueJob(welcome(validateOnly=True))
-    assert (answer.job_id, answer.options.job_id, answer.queue_name, answer.options.attempts) == ("", "", "email:send", 3)
+    assert (answer.job_id, answer.options.job_id, answer.queue_name, answer.options.attempts) == (
+        "",
+        "",
+        "email:send",
+        3,
+    )
     bad = welcome(validateOnly=True, data={"user": {"email": "no"}})
     assert (await refused(service.app.jobs.EnqueueJob(bad))).fields == ["data.user.email"]
     assert (await refused(service.user.jobs.EnqueueJob(welcome(validateOnly=True)))).reason == "ROLE_INSUFFICIENT"
@@ -290,7 +311,9 @@ async def test_the_common_tasks_have_their_priorities_and_take_options(service: 
     app = service.app
     first = await app.tasks.SendWelcomeEmail(SendWelcomeEmailRequest(user=user))
     notified = await app.tasks.SendSubmissionNotification(
-        SendSubmissionNotificationRequest(submission={"id": "s"}, form={"title": "Form"}, recipients=[{"email": "a@b.c"}])
+        SendSubmissionNotificationRequest(
+            submission={"id": "s"}, form={"title": "Form"}, recipients=[{"email": "a@b.c"}]
+        )
     )
     reset = await app.tasks.SendPasswordResetEmail(
         SendPasswordResetEmailRequest(user=user, reset_token="t", expires_at=later)
@@ -332,7 +355,10 @@ async def test_a_reset_mail_keeps_the_callers_own_expiry(service: Running) -> No
         (SendPasswordResetEmailRequest(), ["user", "resetToken", "expiresAt"]),
         (
             SendPasswordResetEmailRequest(
-                user={"email": "no"}, reset_token="t", expires_at=Timestamp(seconds=4_000_000_000), options={"delay": -1}
+                user={"email": "no"},
+                reset_token="t",
+                expires_at=Timestamp(seconds=4_000_000_000),
+                options={"delay": -1},
             ),
             ["user.email", "options.delay"],
         ),

@@ -60,6 +60,8 @@ DOCUMENTED = {
     "SERVICE_DISABLED": "FAILED_PRECONDITION",
     "RESULT_NOT_FOUND": "NOT_FOUND",
     "INTERNAL": "INTERNAL",
+    "SCHEDULE_NOT_FOUND": "NOT_FOUND",
+    "SCHEDULE_EXISTS": "ALREADY_EXISTS",
 }
 
 
@@ -108,7 +110,7 @@ async def test_a_huge_refusal_still_reaches_its_caller(service: Running) -> None
 @pytest.mark.parametrize("method", ["EnqueueJob", "GetJob", "BatchEnqueueJobs"])
 @pytest.mark.parametrize("raw", [b"\xff\xff\xff", b"\x0a\x02\xff\xfe"])
 async def test_malformed_bytes_are_the_callers_mistake(service: Running, method: str, raw: bytes) -> None:
-    call = service.channel.unary_unary(f"/qcollector.jobs.v1.JobService/{method}")
+    call: Any = service.channel.unary_unary(f"/qcollector.jobs.v1.JobService/{method}")
     refusal = await refused(call(raw, metadata=bearer()))
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID")
     assert method in refusal.message
@@ -116,7 +118,7 @@ async def test_malformed_bytes_are_the_callers_mistake(service: Running, method:
 
 async def test_malformed_bytes_in_a_stream_end_it_after_what_was_good(service: Running) -> None:
     good = StreamEnqueueJobsRequest(job=EnqueueJobRequest(payload=custom(Noop()))).SerializeToString()
-    call = service.channel.stream_stream("/qcollector.jobs.v1.JobService/StreamEnqueueJobs")(
+    call: Any = service.channel.stream_stream("/qcollector.jobs.v1.JobService/StreamEnqueueJobs")(
         iter([good, b"\xff\xff"]), metadata=bearer()
     )
     assert await call.read()
@@ -124,7 +126,7 @@ async def test_malformed_bytes_in_a_stream_end_it_after_what_was_good(service: R
 
 
 async def test_a_method_that_does_not_exist_is_unimplemented(service: Running) -> None:
-    call = service.channel.unary_unary("/qcollector.jobs.v1.JobService/DropDatabase")
+    call: Any = service.channel.unary_unary("/qcollector.jobs.v1.JobService/DropDatabase")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call(b"", metadata=bearer())
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -218,7 +220,9 @@ async def test_changes_and_refusals_are_logged_and_looks_are_not(service: Runnin
         job_id = await service.app.enqueue(Noop())
         await service.app.jobs.GetJob(GetJobRequest(queue_name=WORK, job_id=job_id))
         await refused(service.user.jobs.GetJob(GetJobRequest(queue_name=WORK, job_id=job_id)))
-    told = [(line["method"], line["code"], line["caller"], line["log_level"]) for line in lines if line["event"] == "call"]
+    told = [
+        (line["method"], line["code"], line["caller"], line["log_level"]) for line in lines if line["event"] == "call"
+    ]
     assert told == [
         ("EnqueueJob", "OK", "a-service", "info"),
         ("GetJob", "OK", "a-service", "debug"),

@@ -142,7 +142,7 @@ async def test_somebody_elses_job_looks_as_if_it_were_not_there(service: Running
         method = name.partition(" ")[0]
         refusal = await refused(getattr(mallory.jobs, method)(request))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND"), name
-        request.job_id = "no-such-job"
+        request.job_id = "no-such-job"  # type: ignore[attr-defined]
         unknown = await refused(getattr(mallory.jobs, method)(request))
         assert unknown.message == refusal.message.replace(job_id, "no-such-job"), name
     assert (await service.admin.jobs.GetJob(GetJobRequest(**place))).job.id == job_id
