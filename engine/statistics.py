@@ -44,7 +44,7 @@ def read_snapshot(queue: str, answer: Sequence[Any], default_max_active: int) ->
 
 def _per_minute(slots: Sequence[Sequence[Any]], column: int, now: int) -> float:
     """The last sixty seconds: this minute, and of the one before the share that still lies within them."""
-    by_minute = {slot[0]: slot[column] for slot in slots}
+    by_minute: dict[int, int] = {slot[0]: slot[column] for slot in slots}
     minute, elapsed = divmod(now, _MINUTE)
     return round(by_minute.get(minute, 0) + by_minute.get(minute - 1, 0) * (1 - elapsed / _MINUTE), 1)
 

@@ -1,0 +1,116 @@
+"""A whole stack as its operator sees it. One stack for all these tests: none of them ends it."""
+
+import asyncio
+import os
+import signal
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError
+
+from tests.conftest import eventually
+from tests.stack.running import PARTS, RunningStack, environment, qjobs
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("stack")]
+
+WELCOME = {"user": {"email": "user@example.com"}}
+
+
+@pytest.fixture(scope="module")
+async def _stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningStack]:
+    home = tmp_path_factory.mktemp("up") / "data"
+    stack = RunningStack(home, environment(home))
+    stack.start()
+    await stack.ready()
+    yield stack
+    stack.discard()
+
+
+@pytest.fixture
+def stack(_stack: RunningStack) -> RunningStack:
+    assert _stack.alive
+    return _stack
+
+
+async def test_everything_runs_and_the_printed_token_works(stack: RunningStack) -> None:
+    assert set(stack.pids) == PARTS
+    status, health = stack.call("GET", "health")
+    assert (status, health["status"]) == (200, "healthy"), health
+
+
+async def test_a_mail_ends_as_a_file_and_goes_nowhere_else(stack: RunningStack) -> None:
+    job_id = stack.enqueue("email:send", "welcome", WELCOME)
+    await eventually(lambda: stack.state("email:send", job_id) == "COMPLETED", what="the mail's job")
+    mail = (stack.home / "outbox" / "1.eml").read_text()
+    assert "X-Envelope-To: user@example.com" in mail
+
+
+async def test_a_second_supervisor_on_the_same_data_is_refused(stack: RunningStack) -> None:
+    second = qjobs("up", told=environment(stack.home))
+    assert second.returncode == 2
+    assert "already" in second.stderr
+    assert str(stack.process.pid if stack.process else 0) in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+async def test_a_port_that_is_taken_is_named_with_its_variable(stack: RunningStack, tmp_path: Path) -> None:
+    taken = {name: stack.told[name] for name in ("REST_PORT", "GRPC_PORT", "ENVOY_ADMIN_PORT")}
+    second = qjobs("up", told=environment(tmp_path / "data", **taken))
+    assert second.returncode == 2
+    assert f"REST_PORT: another program listens on 127.0.0.1:{taken['REST_PORT']}" in second.stderr
+    assert "GRPC_PORT" in second.stderr
+
+
+async def test_all_listens_on_loopback_alone(stack: RunningStack) -> None:
+    for name, pid in stack.pids.items():
+        hosts = {c.laddr.ip for c in psutil.Process(pid).net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        assert hosts <= {"127.0.0.1"}, name
+
+
+async def test_the_store_wants_its_password_and_secrets_are_the_owners_alone(stack: RunningStack) -> None:
+    run = stack.home / "run"
+    assert stat.S_IMODE(run.stat().st_mode) == 0o700
+    for path in (*run.glob("*.secret"), run / "valkey.conf"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    password = (run / "valkey.secret").read_text()
+    port = int(
+        next(line for line in (run / "valkey.conf").read_text().splitlines() if line.startswith("port")).split()[1]
+    )
+    async with Redis(port=port) as stranger:
+        with pytest.raises(AuthenticationError):
+            await stranger.ping()
+    async with Redis(port=port, password=password) as client:
+        assert (await client.config_get("appendonly", "appendfsync", "maxmemory-policy")) == {
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "maxmemory-policy": "noeviction",
+        }
+
+
+async def test_postgresql_serves_a_database_and_not_as_root(stack: RunningStack) -> None:
+    environ = dict(
+        line.split("=", 1) for line in Path(f"/proc/{stack.pids['service']}/environ").read_text().split("\0") if line
+    )
+    connection = await asyncpg.connect(environ["DATABASE_URL"])
+    assert await connection.fetchval("SELECT current_database()") == "qcollector"
+    await connection.close()
+    if os.geteuid() == 0:
+        assert psutil.Process(stack.pids["postgres"]).uids().effective != 0
+
+
+async def test_whatever_is_killed_is_started_again_and_work_goes_on(stack: RunningStack) -> None:
+    before = stack.pids
+    waiting = stack.enqueue("email:send", "welcome", WELCOME, delay=60_000)
+    await asyncio.sleep(1.1)  # the store writes to disk once a second
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: stack.said.count("ready again") >= len(PARTS), seconds=40, what="all ready again")
+    assert all(stack.pids[name] != pid for name, pid in before.items())
+    assert stack.state("email:send", waiting) == "DELAYED"
+    job_id = stack.enqueue("email:send", "welcome", WELCOME)
+    await eventually(lambda: stack.state("email:send", job_id) == "COMPLETED", what="a job after the restart")
