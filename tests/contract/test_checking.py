@@ -30,7 +30,7 @@ from engine.errors import RequestInvalidError
 from engine.fields import fields_within, rules_of
 from engine.masking import MASK
 from engine.rule_words import words_of_pattern
-from tests.contract.conftest import DONE, queue, serve, work
+from tests.contract.conftest import DONE, message, queue, serve, work
 
 FILES = (email_pb2.DESCRIPTOR, job_service_pb2.DESCRIPTOR, processor_service_pb2.DESCRIPTOR)
 
@@ -63,8 +63,8 @@ def test_a_good_payload_of_every_kind_passes(catalog: Catalog, ready: Settings) 
         mail(template="welcome", attachments=[EmailAttachment(path="uploads/a.png")], headers={"X-A": "b"}),
         EmailBatch(emails=[mail()]),
     ]
-    for message in good:
-        check_payload(catalog.by_message(message.DESCRIPTOR.full_name), message, ready, "data")
+    for payload in good:
+        check_payload(catalog.by_message(payload.DESCRIPTOR.full_name), payload, ready, "data")
 
 
 def test_fields_are_named_in_json_below_the_root_and_rules_in_words(catalog: Catalog, ready: Settings) -> None:
@@ -120,6 +120,22 @@ def test_requests_are_checked_without_a_root_too() -> None:
     check_or_raise(EnqueueJobRequest(), "")
 
 
+def test_fields_below_a_map_are_named_in_json_too() -> None:
+    rule = "options { [buf.validate.field] { string { max_len: 1 } } }"
+    part = message("Part", f'field {{ name: "some_text" number: 1 type: TYPE_STRING {rule} }}')
+    fields = (
+        'field { name: "by_name" number: 1 label: LABEL_REPEATED type_name: ".PKG.Work.ByNameEntry" } '
+        'nested_type { name: "ByNameEntry" options { map_entry: true } '
+        'field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING } '
+        'field { name: "value" number: 2 label: LABEL_OPTIONAL type_name: ".PKG.Part" } }'
+    )
+    payload = serve(queue() + DONE + part + work(fields=fields)).type("declared:work", "work").payload
+
+    (problem,) = check(payload(by_name={"a b": {"some_text": "xx"}}), "data")
+
+    assert problem.field == 'data.byName["a b"].someText'
+
+
 def test_a_value_that_may_be_secret_is_never_repeated(catalog: Catalog, ready: Settings) -> None:
     secret = "hunter2" * 1000
 
@@ -127,8 +143,8 @@ def test_a_value_that_may_be_secret_is_never_repeated(catalog: Catalog, ready: S
 
 
 def patterns(file: FileDescriptor) -> Iterator[str]:
-    for message in file.message_types_by_name.values():
-        for field in fields_within(message):
+    for descriptor in file.message_types_by_name.values():
+        for field in fields_within(descriptor):
             rules = rules_of(field)
             for texts in (rules.string, rules.repeated.items.string, rules.map.keys.string, rules.map.values.string):
                 if texts.pattern:
