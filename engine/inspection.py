@@ -18,8 +18,8 @@ _CALLS: Final = 20
 _SPARSE: Final = 2000
 """Up to so many jobs in the wanted states are read whole and sorted, instead of searched for among all."""
 _ROW: Final = 5
-_PAGE_BYTES: Final = 4_000_000
-"""A page of large jobs is short."""
+_PAGE_BYTES: Final = 1_000_000
+"""A page of large jobs is short: with a step of list.lua beyond this it stays below the 4 MB that gRPC's clients take."""
 
 CREATED, CREATED_DESC, BY_STATE = "createTime", "createTime desc", "state"
 
@@ -88,7 +88,7 @@ class Inspection:
         for _ in range(_CALLS):
             rows, place, at_end = await self._step(queue, query, index, place, size - len(found), backwards=backwards)
             found += rows
-            if at_end or len(found) >= size or sum(one.envelope.ByteSize() for one in found) > _PAGE_BYTES:
+            if at_end or len(found) >= size or sum(map(_bytes, found)) > _PAGE_BYTES:
                 break
         return JobPage(tuple(found), "" if at_end else PageToken(after.digest, place).text)
 
@@ -104,8 +104,8 @@ class Inspection:
         if after.place:
             edge = after.created_order
             ordered = [r for r in ordered if (_created_order(r) < edge if backwards else _created_order(r) > edge)]
-        page = ordered[:size]
-        token = PageToken(after.digest, f"{page[-1].created} {page[-1].id}").text if len(ordered) > size else ""
+        page = _within_bytes(ordered[:size])
+        token = PageToken(after.digest, f"{page[-1].created} {page[-1].id}").text if len(ordered) > len(page) else ""
         return JobPage(tuple(page), token)
 
     async def _step(
@@ -147,6 +147,20 @@ class Inspection:
         if total < 0:
             return None
         return [LogLine(int(time), message) for time, message in map(unpack, lines)], total
+
+
+def _bytes(record: JobRecord) -> int:
+    return record.envelope.ByteSize() + len(record.result)
+
+
+def _within_bytes(records: Sequence[JobRecord]) -> Sequence[JobRecord]:
+    """The first of them, up to the one that makes the page large."""
+    total = 0
+    for number, record in enumerate(records, 1):
+        total += _bytes(record)
+        if total > _PAGE_BYTES:
+            return records[:number]
+    return records
 
 
 def _created_order(record: JobRecord) -> tuple[int, str]:

@@ -8,7 +8,7 @@
 --- @include record
 local sets = { w = wait, d = delayed, a = active, c = completed, f = failed, x = cancelled, all = all }
 local want = cmsgpack.unpack(filter)
-local MAX_BYTES = 4194304
+local MAX_BYTES = 1048576
 
 -- No set is kept for blocked jobs, as there are none yet.
 if not sets[set] then return { after, 1 } end
