@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from testjobs.v1.testjobs_pb2 import Noop
-from tests.conftest import eventually
 
 from engine.errors import ShuttingDownError
 from service.batching import MAX_BYTES, MAX_REQUESTS, ReadAhead
+from tests.conftest import eventually
 
 
 class Sender:

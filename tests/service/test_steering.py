@@ -1,0 +1,273 @@
+"""What administrators, and owners, do to jobs and queues."""
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+from qcollector.jobs.v1.job_pb2 import JobState
+from qcollector.jobs.v1.job_service_pb2 import (
+    BatchCancelJobsRequest,
+    BatchDeleteJobsRequest,
+    BatchPromoteJobsRequest,
+    BatchRetryJobsRequest,
+    CancelJobRequest,
+    CleanQueueRequest,
+    DeleteJobRequest,
+    GetJobRequest,
+    GetQueueStatsRequest,
+    JobFilter,
+    ListQueueStatsRequest,
+    PauseQueueRequest,
+    PromoteJobRequest,
+    ResumeQueueRequest,
+    RetryJobRequest,
+    UpdateQueueRequest,
+)
+from testjobs.v1.testjobs_pb2 import NoopResult
+
+from .conftest import WORK, Noop, Running, Worker, refusal_in, refused
+
+
+async def stats(service: Running) -> Any:
+    return (await service.user.jobs.GetQueueStats(GetQueueStatsRequest(queue_name=WORK))).stats
+
+
+async def held(service: Running) -> dict[str, int]:
+    """Counts of the queue without the zeros."""
+    return {field.name: value for field, value in (await stats(service)).counts.ListFields()}
+
+
+async def test_a_waiting_job_is_cancelled_and_stays_so(service: Running, worker: Worker) -> None:
+    job_id = await service.user.enqueue(Noop())
+    cancel = CancelJobRequest(queue_name=WORK, job_id=job_id, reason="changed my mind")
+    job = (await service.user.jobs.CancelJob(cancel)).job
+    assert (job.state, job.failed_reason) == (JobState.JOB_STATE_CANCELLED, "changed my mind")
+    assert (await service.user.jobs.CancelJob(cancel)).job.state == JobState.JOB_STATE_CANCELLED
+    assert (await worker.of().claim(1)).jobs == ()
+
+
+async def test_a_running_job_is_cancelled_whatever_its_worker_says_later(service: Running, worker: Worker) -> None:
+    job_id = await service.user.enqueue(Noop())
+    claimed = await worker.start()
+    await service.user.jobs.CancelJob(CancelJobRequest(queue_name=WORK, job_id=job_id))
+    await worker.end(claimed, NoopResult())
+    job = (await service.user.jobs.GetJob(GetJobRequest(queue_name=WORK, job_id=job_id))).job
+    assert job.state == JobState.JOB_STATE_CANCELLED
+
+
+async def test_a_failed_job_runs_again(service: Running, worker: Worker) -> None:
+    job_id = await service.app.enqueue(Noop())
+    await worker.run(reason="no")
+    job = (await service.admin.jobs.RetryJob(RetryJobRequest(queue_name=WORK, job_id=job_id))).job
+    assert job.state == JobState.JOB_STATE_WAITING
+    assert await worker.run(NoopResult()) == job_id
+
+
+async def test_a_delayed_job_is_promoted(service: Running) -> None:
+    job_id = await service.app.enqueue(Noop(), delay=60_000)
+    job = (await service.admin.jobs.PromoteJob(PromoteJobRequest(queue_name=WORK, job_id=job_id))).job
+    assert job.state == JobState.JOB_STATE_WAITING
+
+
+async def test_a_deleted_job_is_gone(service: Running) -> None:
+    job_id = await service.app.enqueue(Noop())
+    await service.admin.jobs.DeleteJob(DeleteJobRequest(queue_name=WORK, job_id=job_id))
+    assert (
+        await refused(service.app.jobs.GetJob(GetJobRequest(queue_name=WORK, job_id=job_id)))
+    ).reason == "JOB_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("method", "request_type", "state"),
+    [
+        ("CancelJob", CancelJobRequest, "COMPLETED"),
+        ("RetryJob", RetryJobRequest, "WAITING"),
+        ("RetryJob", RetryJobRequest, "COMPLETED"),
+        ("PromoteJob", PromoteJobRequest, "WAITING"),
+        ("DeleteJob", DeleteJobRequest, "ACTIVE"),
+    ],
+)
+async def test_a_job_in_another_state_is_a_conflict(
+    service: Running, worker: Worker, method: str, request_type: Callable[..., Any], state: str
+) -> None:
+    job_id = await service.app.enqueue(Noop())
+    if state == "COMPLETED":
+        await worker.run(NoopResult())
+    elif state == "ACTIVE":
+        await worker.start()
+    refusal = await refused(getattr(service.admin.jobs, method)(request_type(queue_name=WORK, job_id=job_id)))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.ABORTED, "JOB_STATE_CONFLICT")
+    assert refusal.metadata == {"queue": WORK, "job": job_id, "state": f"JOB_STATE_{state}"}
+
+
+@pytest.mark.parametrize(
+    ("method", "request_type"),
+    [
+        ("CancelJob", CancelJobRequest),
+        ("RetryJob", RetryJobRequest),
+        ("PromoteJob", PromoteJobRequest),
+        ("DeleteJob", DeleteJobRequest),
+    ],
+)
+async def test_what_is_not_there_cannot_be_steered(
+    service: Running, method: str, request_type: Callable[..., Any]
+) -> None:
+    call = getattr(service.admin.jobs, method)
+    assert (await refused(call(request_type(queue_name=WORK, job_id="gone")))).reason == "JOB_NOT_FOUND"
+    assert (await refused(call(request_type(queue_name="gone", job_id="gone")))).reason == "QUEUE_UNKNOWN"
+    assert (await refused(call(request_type(queue_name=WORK)))).fields == ["jobId"]
+
+
+# In bulk
+
+
+async def test_jobs_are_cancelled_by_their_ids_and_each_refusal_is_told(service: Running, worker: Worker) -> None:
+    done = await service.app.enqueue(Noop())
+    await worker.run(NoopResult())
+    waiting = [await service.app.enqueue(Noop()) for _ in range(3)]
+    ids = [*waiting, done, "gone"]
+    answer = await service.admin.jobs.BatchCancelJobs(BatchCancelJobsRequest(queue_name=WORK, job_ids=ids))
+    assert (answer.matched, answer.changed, answer.more) == (3, 3, False)
+    assert [(failure.job_id, refusal_in(failure.error).reason) for failure in answer.failures] == [
+        (done, "JOB_STATE_CONFLICT"),
+        ("gone", "JOB_NOT_FOUND"),
+    ]
+    assert await held(service) == {"completed": 1, "cancelled": 3}
+
+
+async def test_jobs_are_chosen_by_filter(service: Running, worker: Worker) -> None:
+    for caller in (service.app, service.user):
+        for _ in range(2):
+            await caller.enqueue(Noop())
+    by_ulla = JobFilter(created_by="ulla", job_type="noop")
+    request = BatchCancelJobsRequest(queue_name=WORK, filter=by_ulla, validate_only=True)
+    answer = await service.admin.jobs.BatchCancelJobs(request)
+    assert (answer.matched, answer.changed) == (2, 0)
+    assert await held(service) == {"waiting": 4}
+    request.validate_only = False
+    answer = await service.admin.jobs.BatchCancelJobs(request)
+    assert (answer.matched, answer.changed) == (2, 2)
+    assert await held(service) == {"waiting": 2, "cancelled": 2}
+    again = await service.admin.jobs.BatchRetryJobs(BatchRetryJobsRequest(queue_name=WORK, filter=JobFilter()))
+    assert again.changed == 2
+    assert await held(service) == {"waiting": 4}
+    await worker.start()
+    deleted = await service.admin.jobs.BatchDeleteJobs(BatchDeleteJobsRequest(queue_name=WORK, filter=JobFilter()))
+    assert deleted.changed == 3
+    assert await held(service) == {"active": 1}
+
+
+async def test_delayed_jobs_are_promoted_together(service: Running) -> None:
+    for _ in range(3):
+        await service.app.enqueue(Noop(), delay=60_000)
+    answer = await service.admin.jobs.BatchPromoteJobs(BatchPromoteJobsRequest(queue_name=WORK, filter=JobFilter()))
+    assert answer.changed == 3
+    assert await held(service) == {"waiting": 3}
+
+
+@pytest.mark.parametrize("method", ["Cancel", "Retry", "Delete", "Promote"])
+async def test_a_bulk_call_must_say_which_jobs(service: Running, method: str) -> None:
+    """Neither is not everything: that takes an empty filter."""
+    await service.app.enqueue(Noop())
+    from qcollector.jobs.v1 import job_service_pb2  # noqa: PLC0415
+
+    kind = getattr(job_service_pb2, f"Batch{method}JobsRequest")
+    call = getattr(service.admin.jobs, f"Batch{method}Jobs")
+    for chosen in ({}, {"filter": JobFilter(), "job_ids": ["a"]}):
+        assert (await refused(call(kind(queue_name=WORK, **chosen)))).fields == ["filter"]
+    assert (await refused(call(kind(queue_name=WORK, job_ids=["a"] * 1001)))).fields == ["jobIds"]
+    wrong_state = {"filter": JobFilter(states=[0])}
+    assert (await refused(call(kind(queue_name=WORK, **wrong_state)))).fields == ["filter.states[0]"]
+    assert await held(service) == {"waiting": 1}
+
+
+# Queues
+
+
+async def test_a_paused_queue_takes_jobs_and_starts_none(service: Running, worker: Worker) -> None:
+    answer = await service.admin.jobs.PauseQueue(PauseQueueRequest(queue_name=WORK))
+    assert (answer.queue_name, answer.paused) == (WORK, True)
+    job_id = await service.app.enqueue(Noop())
+    assert (await worker.of().claim(1)).jobs == ()
+    assert ((await stats(service)).paused, await held(service)) == (True, {"waiting": 1})
+    resumed = await service.admin.jobs.ResumeQueue(ResumeQueueRequest(queue_name=WORK))
+    assert (resumed.queue_name, resumed.paused) == (WORK, False)
+    assert (await worker.start()).id == job_id
+
+
+async def test_cleaning_keeps_what_ended_within_the_grace_which_is_a_day(service: Running, worker: Worker) -> None:
+    for reason in ("", "no"):
+        await service.app.enqueue(Noop())
+        await worker.run(NoopResult(), reason=reason)
+    waiting = await service.app.enqueue(Noop())
+    kept = await service.admin.jobs.CleanQueue(CleanQueueRequest(queue_name=WORK))
+    assert (kept.removed.completed, kept.removed.failed) == (0, 0)
+    cleaned = await service.admin.jobs.CleanQueue(CleanQueueRequest(queue_name=WORK, grace=0))
+    assert (cleaned.removed.completed, cleaned.removed.failed, cleaned.removed.cancelled) == (1, 1, 0)
+    assert await held(service) == {"waiting": 1}
+    assert (await service.app.jobs.GetJob(GetJobRequest(queue_name=WORK, job_id=waiting))).job.id == waiting
+
+
+async def test_limits_hold_over_all_workers_until_taken_away(service: Running, worker: Worker) -> None:
+    update = service.admin.jobs.UpdateQueue
+    answer = await update(UpdateQueueRequest(queue_name=WORK, max_active=2, rate={"max": 100, "period": 60_000}))
+    assert (answer.stats.limits.max_active, answer.stats.limits.rate.max) == (2, 100)
+    for _ in range(4):
+        await service.app.enqueue(Noop())
+    assert len((await worker.of().claim(4)).jobs) == 2
+    unchanged = await update(UpdateQueueRequest(queue_name=WORK))
+    assert unchanged.stats.limits == answer.stats.limits
+    free = await update(UpdateQueueRequest(queue_name=WORK, max_active=0, rate={"max": 0}))
+    assert (free.stats.limits.max_active, free.stats.limits.HasField("rate")) == (0, False)
+    assert len((await worker.of().claim(4)).jobs) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong", "fields"),
+    [
+        ("CleanQueue", CleanQueueRequest(queue_name=WORK, grace=-1), ["grace"]),
+        ("CleanQueue", CleanQueueRequest(queue_name=WORK, grace=float("inf")), ["grace"]),
+        ("CleanQueue", CleanQueueRequest(), ["queueName"]),
+        ("PauseQueue", PauseQueueRequest(), ["queueName"]),
+        ("PauseQueue", PauseQueueRequest(queue_name="q" * 129), ["queueName"]),
+        ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, max_active=-1), ["maxActive"]),
+        ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, rate={"max": -1}), ["rate.max"]),
+        ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, rate={"max": 5}), ["rate.period"]),
+    ],
+)
+async def test_a_wrong_call_on_a_queue_names_its_field(
+    service: Running, method: str, wrong: Any, fields: list[str]
+) -> None:
+    refusal = await refused(getattr(service.admin.jobs, method)(wrong))
+    assert refusal.reason == "REQUEST_INVALID"
+    assert list(dict.fromkeys(refusal.fields)) == fields
+
+
+async def test_every_call_on_a_queue_knows_an_unknown_one(service: Running) -> None:
+    calls = {
+        "PauseQueue": PauseQueueRequest,
+        "ResumeQueue": ResumeQueueRequest,
+        "CleanQueue": CleanQueueRequest,
+        "UpdateQueue": UpdateQueueRequest,
+        "GetQueueStats": GetQueueStatsRequest,
+    }
+    for method, request_type in calls.items():
+        refusal = await refused(getattr(service.admin.jobs, method)(request_type(queue_name="nope")))
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "QUEUE_UNKNOWN")
+        assert refusal.metadata == {"queue": "nope"}
+
+
+async def test_stats_tell_counts_totals_and_times(service: Running, worker: Worker) -> None:
+    for reason in ("", "", "no"):
+        await service.app.enqueue(Noop())
+        await worker.run(NoopResult(), reason=reason)
+    await service.app.enqueue(Noop())
+    queues = (await service.user.jobs.ListQueueStats(ListQueueStatsRequest())).queues
+    (work,) = [queue for queue in queues if queue.queue_name == WORK]
+    assert (work.counts.waiting, work.counts.completed, work.counts.failed) == (1, 2, 1)
+    assert (work.totals.completed, work.totals.failed, work.totals.cancelled) == (2, 1, 0)
+    assert work.run_ms.p50 >= 0
+    assert work.per_minute.completed > 0
+    serial = next(queue for queue in queues if queue.queue_name == "test:serial")
+    assert serial.limits.max_active == 1

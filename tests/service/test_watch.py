@@ -1,0 +1,245 @@
+"""Following a job to its end, and the queues as they change."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from qcollector.jobs.v1.job_pb2 import JobState
+from qcollector.jobs.v1.job_service_pb2 import (
+    CancelJobRequest,
+    DeleteJobRequest,
+    PauseQueueRequest,
+    WatchJobRequest,
+    WatchQueuesRequest,
+)
+from testjobs.v1.testjobs_pb2 import ScriptResult
+
+from engine.store import Store
+from service import job_watch, limits
+from tests.conftest import eventually
+
+from .conftest import WORK, Noop, Running, Script, Worker, refused
+
+ONE_STEP = Script(steps=[{"sleep": 1}])
+
+
+def watch(service: Running, job_id: str, after: str = "") -> Any:
+    return service.app.jobs.WatchJob(WatchJobRequest(queue_name=WORK, job_id=job_id, after_sequence=after))
+
+
+async def rest_of(stream: Any) -> list[Any]:
+    events = []
+    while (event := await stream.read()) is not grpc.aio.EOF:
+        events.append(event)
+    assert await stream.code() is grpc.StatusCode.OK
+    return events
+
+
+def place(sequence: str) -> tuple[int, ...]:
+    return tuple(map(int, sequence.split("-")))
+
+
+async def test_a_watcher_gets_a_snapshot_every_change_and_the_end(service: Running, worker: Worker) -> None:
+    job_id = await service.app.enqueue(ONE_STEP)
+    stream = watch(service, job_id)
+    first = await stream.read()
+    assert (first.state, first.job.id, first.job.state) == (
+        JobState.JOB_STATE_WAITING,
+        job_id,
+        JobState.JOB_STATE_WAITING,
+    )
+    claimed = await worker.start()
+    await worker.say(claimed, 25.0, ("step", "reading"))
+    await worker.say(claimed, -1.0, ("log", "a line"))
+    await worker.end(claimed, ScriptResult(starts=1))
+    events = await rest_of(stream)
+    assert [(event.state, event.progress, event.message) for event in events] == [
+        (JobState.JOB_STATE_ACTIVE, 0, ""),
+        (JobState.JOB_STATE_ACTIVE, 25, "reading"),
+        (JobState.JOB_STATE_ACTIVE, 25, "a line"),
+        (JobState.JOB_STATE_COMPLETED, 100, ""),
+    ]
+    result = ScriptResult()
+    assert events[-1].job.result.custom.Unpack(result)
+    assert result.starts == 1
+    assert [event.HasField("job") for event in events] == [False, False, False, True]
+    sequences = [place(event.sequence) for event in (first, *events)]
+    assert sequences == sorted(set(sequences))
+    assert all(event.time.seconds for event in events)
+
+
+async def test_a_failed_job_ends_the_stream_with_its_reason(service: Running, worker: Worker) -> None:
+    stream = watch(service, await service.app.enqueue(ONE_STEP))
+    await stream.read()
+    await worker.run(reason="the disk is full")
+    last = (await rest_of(stream))[-1]
+    assert (last.state, last.message, last.job.failed_reason) == (
+        JobState.JOB_STATE_FAILED,
+        "the disk is full",
+        "the disk is full",
+    )
+
+
+async def test_a_cancelled_job_ends_the_stream(service: Running) -> None:
+    job_id = await service.app.enqueue(ONE_STEP)
+    stream = watch(service, job_id)
+    await stream.read()
+    await service.app.jobs.CancelJob(CancelJobRequest(queue_name=WORK, job_id=job_id, reason="not needed"))
+    last = (await rest_of(stream))[-1]
+    assert (last.state, last.job.state) == (JobState.JOB_STATE_CANCELLED, JobState.JOB_STATE_CANCELLED)
+
+
+async def test_a_deleted_job_ends_the_stream(service: Running) -> None:
+    job_id = await service.app.enqueue(ONE_STEP)
+    stream = watch(service, job_id)
+    await stream.read()
+    await service.admin.jobs.DeleteJob(DeleteJobRequest(queue_name=WORK, job_id=job_id))
+    assert len(await rest_of(stream)) == 1
+
+
+async def test_a_finished_job_answers_its_end_at_once(service: Running, worker: Worker) -> None:
+    job_id = await service.app.enqueue(ONE_STEP)
+    await worker.run(ScriptResult(starts=1))
+    (only,) = await rest_of(watch(service, job_id))
+    assert (only.state, only.job.id, only.job.HasField("result")) == (JobState.JOB_STATE_COMPLETED, job_id, True)
+
+
+async def test_a_stream_resumes_behind_the_event_it_got_last(service: Running, worker: Worker) -> None:
+    job_id = await service.app.enqueue(ONE_STEP)
+    stream = watch(service, job_id)
+    await stream.read()
+    claimed = await worker.start()
+    seen = await stream.read()
+    assert seen.state == JobState.JOB_STATE_ACTIVE
+    stream.cancel()
+    await worker.say(claimed, 50.0, ("step", "half"))
+    resumed = watch(service, job_id, seen.sequence)
+    half = await resumed.read()
+    assert (half.message, half.reset, half.HasField("job")) == ("half", False, False)
+    await worker.end(claimed, ScriptResult())
+    (last,) = await rest_of(resumed)
+    assert (last.state, last.HasField("job")) == (JobState.JOB_STATE_COMPLETED, True)
+    again = await rest_of(watch(service, job_id, seen.sequence))
+    assert [event.message for event in again] == ["half", ""]
+
+
+async def test_a_token_that_is_too_old_gets_a_new_snapshot(service: Running, worker: Worker, store: Store) -> None:
+    job_id = await service.app.enqueue(ONE_STEP)
+    first = await watch(service, job_id).read()
+    claimed = await worker.start()
+    await worker.say(claimed, 50.0)
+    await store.client.xtrim(store.keys(WORK)["events"], maxlen=1, approximate=False)
+    resumed = watch(service, job_id, first.sequence)
+    snapshot = await resumed.read()
+    assert (snapshot.reset, snapshot.state, snapshot.job.id) == (True, JobState.JOB_STATE_ACTIVE, job_id)
+    resumed.cancel()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "reason"),
+    [
+        (WatchJobRequest(queue_name=WORK, job_id="gone"), "NOT_FOUND", "JOB_NOT_FOUND"),
+        (WatchJobRequest(queue_name=WORK, job_id="gone", after_sequence="1-0-0"), "NOT_FOUND", "JOB_NOT_FOUND"),
+        (WatchJobRequest(queue_name="gone", job_id="gone"), "NOT_FOUND", "QUEUE_UNKNOWN"),
+        (
+            WatchJobRequest(queue_name=WORK, job_id="x", after_sequence="yesterday"),
+            "INVALID_ARGUMENT",
+            "REQUEST_INVALID",
+        ),
+        (WatchJobRequest(queue_name=WORK), "INVALID_ARGUMENT", "REQUEST_INVALID"),
+    ],
+)
+async def test_a_watch_that_cannot_begin_is_a_status_before_any_event(
+    service: Running, wanted: WatchJobRequest, code: str, reason: str
+) -> None:
+    refusal = await refused(service.admin.jobs.WatchJob(wanted))
+    assert (refusal.code.name, refusal.reason) == (code, reason)
+
+
+@pytest.mark.parametrize("sequence", ["99999999999999999999-0-0", "0-0-0", "1-99999999999999999999-9999999999"])
+async def test_any_sequence_of_the_right_form_is_answered(service: Running, worker: Worker, sequence: str) -> None:
+    job_id = await service.app.enqueue(ONE_STEP)
+    stream = watch(service, job_id, sequence)
+    first = await stream.read()
+    assert first.reset
+    await worker.run(ScriptResult())
+    assert (await rest_of(stream))[-1].state == JobState.JOB_STATE_COMPLETED
+
+
+async def test_heartbeats_keep_a_quiet_stream_open(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_watch, "HEARTBEAT_SECONDS", 0.1)
+    stream = watch(service, await service.app.enqueue(ONE_STEP))
+    await stream.read()
+    for _ in range(3):
+        beat = await stream.read()
+        assert (beat.heartbeat, beat.sequence, beat.HasField("job")) == (True, "", False)
+    stream.cancel()
+
+
+async def test_many_watchers_of_many_jobs_each_get_their_own_events(service: Running, worker: Worker) -> None:
+    jobs = [await service.app.enqueue(ONE_STEP) for _ in range(20)]
+    streams = [watch(service, job_id) for job_id in jobs for _ in range(3)]
+    firsts = await asyncio.gather(*(stream.read() for stream in streams))
+    assert [first.job.id for first in firsts] == [job_id for job_id in jobs for _ in range(3)]
+    for _ in jobs:
+        await worker.run(ScriptResult())
+    for events, job_id in zip(
+        await asyncio.gather(*map(rest_of, streams)), [job_id for job_id in jobs for _ in range(3)], strict=True
+    ):
+        assert [event.state for event in events] == [JobState.JOB_STATE_ACTIVE, JobState.JOB_STATE_COMPLETED]
+        assert events[-1].job.id == job_id
+
+
+async def test_a_caller_holds_only_so_many_streams(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STREAMS_OF_A_USER", 2)
+    job_id = await service.user.enqueue(Noop())
+    wanted = WatchJobRequest(queue_name=WORK, job_id=job_id)
+    streams = [service.user.jobs.WatchJob(wanted) for _ in range(2)]
+    for stream in streams:
+        await stream.read()
+    refusal = await refused(service.user.jobs.WatchJob(wanted))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
+    assert refusal.retry_after
+    assert await service.admin.jobs.WatchJob(wanted).read()
+    streams[0].cancel()
+
+    async def begins() -> bool:
+        return await service.user.jobs.WatchJob(wanted).read() is not grpc.aio.EOF
+
+    async def admitted() -> bool:
+        try:
+            return await begins()
+        except grpc.aio.AioRpcError:
+            return False
+
+    await eventually(admitted)
+
+
+# Queues
+
+
+async def test_watching_queues_tells_all_then_those_that_change(service: Running) -> None:
+    stream = service.user.jobs.WatchQueues(WatchQueuesRequest())
+    everything = await stream.read()
+    names = [queue.queue_name for queue in everything.queues]
+    assert {"email:send", "email:batch", WORK} <= set(names)
+    assert names == sorted(names)
+    assert everything.time.seconds
+    await service.app.enqueue(Noop())
+    changed = await stream.read()
+    assert [(queue.queue_name, queue.counts.waiting) for queue in changed.queues] == [(WORK, 1)]
+    await service.admin.jobs.PauseQueue(PauseQueueRequest(queue_name="email:send"))
+    while "email:send" not in [queue.queue_name for queue in changed.queues]:
+        changed = await stream.read()
+    assert next(queue for queue in changed.queues if queue.queue_name == "email:send").paused
+    stream.cancel()
+
+
+async def test_quiet_queues_send_heartbeats(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_watch, "HEARTBEAT_SECONDS", 0.1)
+    stream = service.user.jobs.WatchQueues(WatchQueuesRequest())
+    assert (await stream.read()).queues
+    beat = await stream.read()
+    assert (len(beat.queues), beat.HasField("time")) == (0, True)
+    stream.cancel()
