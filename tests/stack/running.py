@@ -124,10 +124,14 @@ class RunningStack:
         assert status == 200, answer
         return str(answer["jobId"])
 
-    def state(self, queue: str, job_id: str) -> str:
+    def job(self, queue: str, job_id: str) -> dict[str, Any]:
         status, answer = self.call("GET", f"{queue}/jobs/{job_id}")
         assert status == 200, answer
-        return str(answer["data"]["state"]).removeprefix("JOB_STATE_")
+        job: dict[str, Any] = answer["data"]
+        return job
+
+    def state(self, queue: str, job_id: str) -> str:
+        return str(self.job(queue, job_id)["state"]).removeprefix("JOB_STATE_")
 
     def discard(self) -> None:
         """Whatever the test left."""

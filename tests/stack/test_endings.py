@@ -14,7 +14,7 @@ from tests.stack.running import PARTS, RunningStack, environment
 
 pytestmark = pytest.mark.xdist_group("stack")
 
-LONG = {"steps": [{"sleep": 50_000}]}
+LONG = {"steps": [{"sleep": 500}, {"progress": 10}, {"sleep": 50_000}]}
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def test_ctrl_c_ends_a_busy_stack_in_time_and_hands_its_job_to_the_next(st
     stack.start()
     await stack.ready()
     job_id = stack.enqueue("test:work", "script", LONG)
-    await eventually(lambda: stack.state("test:work", job_id) == "ACTIVE", what="the job runs")
+    await eventually(lambda: stack.job("test:work", job_id)["progress"] == 10, what="the job is under way")
     pids, began = stack.pids, time.monotonic()
     stack.signal(signal.SIGINT, group=True)
     stack.signal(signal.SIGINT, group=True)  # as a terminal and make may both do
@@ -51,6 +51,7 @@ async def test_sigkill_of_the_supervisor_leaves_no_orphan_and_no_job_is_lost(sta
     pids = stack.pids
     assert set(pids) == PARTS
     stack.signal(signal.SIGKILL)
+    await stack.ended(5)
     stack.start()  # at once: it waits for what is still ending
     await stack.ready()
     await stack.no_process_left(pids)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -16,25 +16,25 @@ from redis.exceptions import AuthenticationError
 from tests.conftest import eventually
 from tests.stack.running import PARTS, RunningStack, environment, qjobs
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.xdist_group("stack")
 
 WELCOME = {"user": {"email": "user@example.com"}}
 
 
 @pytest.fixture(scope="module")
-async def _stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningStack]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     home = tmp_path_factory.mktemp("up") / "data"
     stack = RunningStack(home, environment(home))
     stack.start()
-    await stack.ready()
+    asyncio.run(stack.ready())
     yield stack
     stack.discard()
 
 
 @pytest.fixture
-def stack(_stack: RunningStack) -> RunningStack:
-    assert _stack.alive
-    return _stack
+def stack(running: RunningStack) -> RunningStack:
+    assert running.alive, running.said
+    return running
 
 
 async def test_everything_runs_and_the_printed_token_works(stack: RunningStack) -> None:
@@ -69,7 +69,7 @@ async def test_a_port_that_is_taken_is_named_with_its_variable(stack: RunningSta
 async def test_all_listens_on_loopback_alone(stack: RunningStack) -> None:
     for name, pid in stack.pids.items():
         hosts = {c.laddr.ip for c in psutil.Process(pid).net_connections("tcp") if c.status == psutil.CONN_LISTEN}
-        assert hosts <= {"127.0.0.1"}, name
+        assert hosts <= {"127.0.0.1", "::ffff:127.0.0.1"}, name
 
 
 async def test_the_store_wants_its_password_and_secrets_are_the_owners_alone(stack: RunningStack) -> None:
