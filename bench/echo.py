@@ -1,4 +1,4 @@
-"""A bare grpc.aio server that answers an enqueue request with itself: the most that a service on gRPC's own stack can do."""
+"""A bare grpc.aio server that answers an enqueue request with itself: the most that a service on it can do."""
 
 import asyncio
 

@@ -12,6 +12,7 @@ from base.settings import Settings, load
 from bench.processes import ENVIRONMENT, Processes, ProgramFailedError
 from bench.servers import Valkey, valkey
 from engine.inspection import Inspection
+from engine.jobs import State
 from engine.presence import Presence
 from engine.steering import Steering
 from engine.store import Store
@@ -85,6 +86,11 @@ class Own:
         """Jobs that the store holds as completed: one cheap command."""
         count: int = await self.server.client.zcard(self._store.keys(QUEUE)["completed"])
         return count
+
+    async def ended(self) -> int:
+        """Jobs that have completed since the queue began."""
+        (snapshot,) = await Inspection(self._store, {}).stats([QUEUE])
+        return snapshot.totals[State.COMPLETED]
 
     async def latencies(self, jobs: int, marks: Path) -> list[float]:
         """Milliseconds from before the enqueue to the handler's first line, one job after the other."""

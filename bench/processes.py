@@ -93,9 +93,9 @@ class Processes:
         answer: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
         return answer
 
-    async def load(self, module: str, *arguments: object) -> dict[str, Any]:
+    async def load(self, module: str, *arguments: object, seconds: float = PROGRAM_SECONDS) -> dict[str, Any]:
         """Runs one of this package's load generators in a process of its own."""
-        return await self.run(sys.executable, "-m", f"bench.loads.{module}", *map(str, arguments))
+        return await self.run(sys.executable, "-m", f"bench.loads.{module}", *map(str, arguments), seconds=seconds)
 
 
 async def _until_printed(process: asyncio.subprocess.Process, line: str, name: str) -> None:

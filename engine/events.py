@@ -148,21 +148,24 @@ class _QueueReader:
 
     async def replay(self, job_id: str, after: Place, until: Place) -> list[JobEvent] | None:
         """The job's events after one place and up to another; None where the stream no longer reaches back so far."""
-        client = cast("Any", self._store.client)
+        first = await self._range(count=1)
+        if not first or _place(first[0][0].decode(), 0)[:2] > after[:2] or after > until:
+            return None
+        found: list[JobEvent] = []
+        start = f"{after[0]}-{after[1]}"
+        while entries := await self._range(min=start, max=f"{until[0]}-{until[1]}", count=_ENTRIES):
+            for entry_id, fields in entries:
+                if job_id.encode() in fields[b"e"]:
+                    found += unpack_events(self._queue, entry_id.decode(), fields[b"e"], {job_id})
+            start = f"({entries[-1][0].decode()}"
+        return [event for event in found if after < _sequence_place(event.sequence) <= until]
+
+    async def _range(self, **bounds: Any) -> Any:
         try:
-            first = await client.xrange(self._key, count=1)
-            if not first or _place(first[0][0].decode(), 0)[:2] > after[:2] or after > until:
-                return None
-            found: list[JobEvent] = []
-            start = f"{after[0]}-{after[1]}"
-            while entries := await client.xrange(self._key, min=start, max=f"{until[0]}-{until[1]}", count=_ENTRIES):
-                for entry_id, fields in entries:
-                    if job_id.encode() in fields[b"e"]:
-                        found += unpack_events(self._queue, entry_id.decode(), fields[b"e"], {job_id})
-                start = f"({entries[-1][0].decode()}"
+            async with self._store.turn:
+                return await cast("Any", self._store.client).xrange(self._key, **bounds)
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error
-        return [event for event in found if after < _sequence_place(event.sequence) <= until]
 
 
 class EventHub:

@@ -34,22 +34,28 @@ _AWAY = (
     OSError,
     TimeoutError,
 )
+CALLS_AT_ONCE = 64
+"""Calls that one process makes at once. Further ones wait for their turn, instead of finding no connection left."""
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 
 class Store:
     """One process's access to the store. It opens without a server there, and connects when first used."""
 
-    def __init__(self, client: "Redis | RedisCluster", prefix: str) -> None:
+    def __init__(self, client: "Redis | RedisCluster", prefix: str, calls_at_once: int = CALLS_AT_ONCE) -> None:
         self.client = client
         self.prefix = prefix
         self._scripts = load_scripts()
         self._keys: dict[str, Keys] = {}
+        self.turn = asyncio.Semaphore(calls_at_once)
+        """Held during each call, but for those that wait for something to happen."""
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
         """Raises SettingsError for an address that cannot be used; never because the server is away."""
-        return cls(connect(settings), settings.redis_key_prefix)
+        # The other half of the connections is for those who wait for something, one for each queue.
+        calls = min(CALLS_AT_ONCE, settings.redis_max_connections // 2)
+        return cls(connect(settings), settings.redis_key_prefix, calls)
 
     async def close(self) -> None:
         await self.client.aclose()
@@ -70,7 +76,8 @@ class Store:
         script = self._scripts[name]
         keys = self.keys(scope).of(script.keys)
         try:
-            return await self._evaluate(script, keys, arguments)
+            async with self.turn:
+                return await self._evaluate(script, keys, arguments)
         except redis_errors.RedisError as error:
             raise translated(error) from error
         except OSError as error:

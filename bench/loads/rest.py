@@ -1,4 +1,4 @@
-"""Enqueues over REST: `rest WIDTH SECONDS`. One connection for each call in flight, with as little of HTTP as that takes."""
+"""Enqueues over REST: `rest WIDTH SECONDS`. One connection for each call in flight, and as little of HTTP as will do."""
 
 import asyncio
 import json

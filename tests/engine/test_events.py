@@ -234,3 +234,20 @@ async def test_watching_queues_gives_all_then_those_that_changed(engine: Engine)
     changed = await eventually(lambda: anext(changes))
     assert [one.name for one in changed] == [QUEUE]
     await changes.aclose()  # type: ignore[attr-defined]
+
+
+async def test_more_watchers_come_and_come_back_at_once_than_there_are_connections(
+    settings: Settings, catalog: Catalog
+) -> None:
+    store = await Store.open(settings.model_copy(update={"redis_max_connections": 10}))
+    engine = engine_on(store, settings, catalog)
+    await engine.add(*(job(f"job-{number}") for number in range(100)))
+    async with contextlib.AsyncExitStack() as opened:
+        come = [await opened.enter_async_context(watching(engine, f"job-{number}")) for number in range(100)]
+        await asyncio.gather(*(watcher.until(1) for watcher in come))
+        (claimed,) = (await engine.worker().claim(1)).jobs
+        before = come[0].events[0].sequence
+        back = [await opened.enter_async_context(watching(engine, claimed.id, before)) for _ in range(100)]
+        await asyncio.gather(*(watcher.until(1) for watcher in back))
+        assert {watcher.events[0].state for watcher in back} == {State.ACTIVE}
+    await store.close()

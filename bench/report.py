@@ -1,0 +1,92 @@
+"""What the rounds came to: medians, and ratios between systems that were measured in the same round."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+Samples = Mapping[str, Sequence[float]]
+"""By system and name, such as `own.drain_1`: one value for each round."""
+
+SYSTEMS: Final = {"own": "this project", "bull": "Bull", "bullmq": "BullMQ", "echo": "bare gRPC"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a figure of this project, and what it is held against."""
+
+    label: str
+    own: str
+    other: str = ""
+    """The figure of the other systems; empty if it has the same name."""
+    unit: str = "/s"
+    aim: str = ""
+    digits: int = 0
+
+    def figure(self, system: str) -> str:
+        return self.own if system == "own" else f"{system}.{self.other or self.own.partition('.')[2]}"
+
+
+ROWS: Final = (
+    Row("enqueue: unary, one at a time", "own.enqueue_1"),
+    Row("enqueue: unary, 64 in flight", "own.enqueue_64", aim="0.6 of bare gRPC"),
+    Row("enqueue: batches of 1,000", "own.batch", aim="1.5 x BullMQ"),
+    Row("enqueue: stream", "own.stream", "batch"),
+    Row("enqueue: REST, one at a time", "own.rest_1", "enqueue_1"),
+    Row("enqueue: REST, 64 in flight", "own.rest_64", "enqueue_64"),
+    Row("drain: one worker process", "own.drain_1", aim="1.0 x Bull, better 1.5"),
+    Row("— CPU of the worker a job", "own.drain_1_worker_us", unit="µs"),
+    Row("— CPU of Valkey a job", "own.drain_1_server_us", unit="µs"),
+    Row("drain: two worker processes", "own.drain_2"),
+    Row("— CPU of the workers a job", "own.drain_2_worker_us", unit="µs"),
+    Row("enqueue to start, p50: in process", "own.start_p50", unit="ms", digits=2, aim="below BullMQ"),
+    Row("enqueue to start, p99: in process", "own.start_p99", unit="ms", digits=2),
+    Row("enqueue to start, p50: over gRPC", "grpc.start_p50", unit="ms", digits=2, aim="below BullMQ"),
+    Row("enqueue to start, p99: over gRPC", "grpc.start_p99", unit="ms", digits=2),
+    Row("1,000 watchers: events delivered", "own.watch_rate"),
+    Row("— from the telling to the watcher, p50", "own.watch_p50", unit="ms", digits=1),
+    Row("— from the telling to the watcher, p99", "own.watch_p99", unit="ms", digits=1),
+    Row("— CPU of the service an event", "own.watch_us", unit="µs"),
+    Row("— CPU of the service", "own.watch_cores", unit="cores", digits=2),
+    Row("one watcher, another type drains: CPU of the service", "own.bystander_cores", unit="cores", digits=2),
+    Row("— that drain", "own.bystander_drain", "drain_1"),
+    Row("a million jobs, in over gRPC and drained", "own.million_rate"),
+    Row("— service, at the end", "own.million_service_mb", unit="MB"),
+    Row("— worker, at the end", "own.million_worker_mb", unit="MB"),
+    Row("— Valkey, at the end", "own.million_valkey_mb", unit="MB"),
+    Row("— service, from job 200,000 on", "own.million_service_growth", unit="x", digits=2, aim="flat"),
+    Row("— worker, from job 200,000 on", "own.million_worker_growth", unit="x", digits=2, aim="flat"),
+    Row("— Valkey, from job 200,000 on", "own.million_valkey_growth", unit="x", digits=2, aim="flat"),
+)
+
+
+def table(samples: Samples) -> str:
+    """Markdown. A ratio is this project's figure by the other's."""
+    others = [
+        system for system in SYSTEMS if system != "own" and any(name.startswith(f"{system}.") for name in samples)
+    ]
+    head = [
+        "",
+        *(SYSTEMS[system] for system in ("own", *others)),
+        *(f"÷ {SYSTEMS[system]}" for system in others),
+        "aim",
+    ]
+    lines = [head, ["---"] + ["--:"] * (2 * len(others) + 1) + ["---"]]
+    lines += [list(_cells(row, others, samples)) for row in ROWS if row.own in samples]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _cells(row: Row, others: Sequence[str], samples: Samples) -> Iterator[str]:
+    yield row.label
+    for system in ("own", *others):
+        values = samples.get(row.figure(system), ())
+        yield f"{statistics.median(values):,.{row.digits}f} {row.unit}" if values else ""
+    for system in others:
+        values = samples.get(row.figure(system), ())
+        yield f"{ratio(samples[row.own], values):.2f}" if values else ""
+    yield row.aim
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the ratios within each round, in which the machine was the same for both."""
+    return statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
