@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+import msgspec
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 from qcollector.jobs.v1.job_pb2 import JobState
 
@@ -113,8 +114,7 @@ class JobRecord:
         return self.fails + (1 if self.state is State.COMPLETED else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedJob:
+class ClaimedJob(msgspec.Struct, frozen=True, gc=False):
     """A job that this worker holds a lease on."""
 
     id: str
@@ -145,8 +145,7 @@ class Outcome(StrEnum):
     """This worker does not know the type: as SNOOZE, but fails for good ten minutes after the first time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """What a worker reports at the end of an attempt."""
 
     id: str
@@ -158,8 +157,7 @@ class Settlement:
     """Milliseconds; -1 takes the job's backoff."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """What the store answers to a worker that settles and asks for more."""
 
     jobs: tuple[ClaimedJob, ...]

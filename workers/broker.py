@@ -26,7 +26,7 @@ OWN: Final = Origin(Caller(id="worker", name="worker", role="service"))
 class JobTask(AsyncTaskiqDecoratedTask[Any, Any]):
     """taskiq's task, except that it leaves the handler as it is.
 
-    The original renames the function and writes it into its module, for the sake of process pools that are not used here.
+    The original renames the function and writes it into its module, for process pools that are not used here.
     """
 
     def __init__(

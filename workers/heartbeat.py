@@ -1,6 +1,6 @@
 """Keeps this worker's jobs its own while they run, and starts again those of workers that died.
 
-It has a thread, an event loop and a connection of its own, so that a handler that blocks the worker's loop loses no lease.
+It has a thread, an event loop and a connection of its own: a handler that blocks the worker's loop loses no lease.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ class Heartbeat:
         await presence.report(self._describe())
 
     async def _renew(self, pump: Pump, claims: Claims) -> None:
-        # Copying the dict's values is one step under the interpreter's lock, so the worker's thread may go on changing it.
+        # Copying the values is one step under the interpreter's lock, so the worker's thread may go on changing the dict.
         held = {job.claimed.id: job.claimed.fence for job in list(pump.running.values()) if self._is_in_time(job)}
         for job_id in await claims.extend(list(held.items())):
             self._worker_loop.call_soon_threadsafe(pump.lost, job_id, held[job_id])
@@ -106,7 +106,7 @@ class Heartbeat:
             self._worker_loop.call_soon_threadsafe(pump.look)
 
     def _is_in_time(self, job: RunningJob) -> bool:
-        """A job that does not end though its time is over, in a thread or on a blocked loop, is left to other workers."""
+        """A job that does not end though its time is over (a thread, a blocked loop) is left to other workers."""
         return bool(job.ended) or not job.limit or time.monotonic() < job.started + job.limit + self._lease
 
     def _until_renewal(self) -> float:

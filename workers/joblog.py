@@ -1,7 +1,7 @@
-"""One line in the log for each start of a job: when it began and ended, how long it waited and ran, and what came of it.
+"""One line in the log for each start of a job: when it began, how long it waited and ran, and what came of it.
 
-A worker that drains twenty thousand jobs a second writes as many lines. So where the log is JSON they are encoded here, in one
-step, instead of passing through structlog's processors; those with a reason still do, for what it may quote is redacted there.
+A worker that drains twenty thousand jobs a second writes as many lines. So where the log is JSON they are encoded here, in
+one step, instead of passing through structlog's processors. Those with a reason still do: what it may quote is redacted there.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""What running jobs say (progress, steps, log lines, checkpoints), written to the store at most ten times a second a job."""
+"""What running jobs say (progress, steps, log lines, checkpoints), gathered and written at most ten times a second each."""
 
 import asyncio
 import contextlib

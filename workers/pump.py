@@ -25,7 +25,7 @@ SLICE: Final = 8
 
 Start = Callable[["Pump", ClaimedJob], RunningJob]
 Record = Callable[[RunningJob, Settlement | None], None]
-"""Told of each job that ended: the settlement that the store took, or None where the job was no longer this worker's."""
+"""Told of each job that ended, with the settlement that the store took; None if it was no longer this worker's."""
 
 _log = structlog.get_logger(__name__)
 
@@ -64,8 +64,8 @@ class Pump:
                 self._begin(claimed)
                 claimed = await call
             elif claimed:
-                # Half of a large claim gets a turn ahead. Quick jobs of it have ended then, and are settled while the rest
-                # runs; from then on store and process work at the same time.
+                # Half of a large claim gets a turn ahead. Quick jobs of it have ended then, and are settled while the
+                # rest runs; from then on store and process work at the same time.
                 ahead = len(claimed) // 2 if len(claimed) >= SLICE else len(claimed)
                 self._begin(claimed[:ahead])
                 claimed = claimed[ahead:]

@@ -6,6 +6,7 @@ neither leases nor queues, are replaced by one pump for each queue.
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ from workers.running import BreakOff, RunningJob
 
 HAND_BACK_SECONDS: Final = 2.0
 """What jobs that are broken off by a shutdown have to end in, and what the last call to the store has after that."""
+TICK_SECONDS: Final = 0.05
+"""How exactly jobs are held to their time."""
 
 _log = structlog.get_logger(__name__)
 
@@ -50,6 +53,8 @@ class JobReceiver(Receiver):
         self.draining = False
         self.abandoned = 0
         """Jobs that were handed back although their tasks had not ended."""
+        # anyio looks for its backend whenever it makes a scope; a loop has only one.
+        self._new_scope = type(anyio.CancelScope())
         self._types = broker.catalog.types
         self._settings = settings
         self._max_result_bytes = settings.queue_max_payload_bytes
@@ -61,21 +66,26 @@ class JobReceiver(Receiver):
         self.pumps = [Pump(each, concurrency[each.queue], self.start, joblog.ended) for each in claims]
 
     async def listen(self, finish_event: asyncio.Event) -> None:
-        """Runs jobs until the event is set; then claims no more, lets running jobs end, and hands back those that do not."""
+        """Runs jobs until the event is set; then claims no more, and hands back those that do not end in time."""
         async with asyncio.TaskGroup() as group:
-            running = {group.create_task(pump.run(), name=f"pump {pump.queue}"): pump for pump in self.pumps}
+            clock = group.create_task(self._keep_time())
+            running = {group.create_task(pump.run()): pump for pump in self.pumps}
             await finish_event.wait()
-            self.draining = True
-            await asyncio.gather(*(pump.close() for pump in self.pumps))
-            await asyncio.wait(running, timeout=self._settings.shutdown_grace_seconds)
-            for pump in self.pumps:
-                pump.break_off_all()
-            await asyncio.wait(running, timeout=HAND_BACK_SECONDS)
-            self.abandoned = sum(pump.abandon_all() for pump in self.pumps)
-            _, unsettled = await asyncio.wait(running, timeout=HAND_BACK_SECONDS)
-            for task in unsettled:
-                _log.warning("ended_unsettled", queue=running[task].queue, jobs=len(running[task].running))
-                task.cancel()
+            await self._drain(running)
+            clock.cancel()
+
+    async def _drain(self, running: Mapping[asyncio.Task[None], Pump]) -> None:
+        self.draining = True
+        await asyncio.gather(*(pump.close() for pump in self.pumps))
+        await asyncio.wait(running, timeout=self._settings.shutdown_grace_seconds)
+        for pump in self.pumps:
+            pump.break_off_all()
+        await asyncio.wait(running, timeout=HAND_BACK_SECONDS)
+        self.abandoned = sum(pump.abandon_all() for pump in self.pumps)
+        _, unsettled = await asyncio.wait(running, timeout=HAND_BACK_SECONDS)
+        for task in unsettled:
+            _log.warning("ended_unsettled", queue=running[task].queue, jobs=len(running[task].running))
+            task.cancel()
 
     def start(self, pump: Pump, claimed: ClaimedJob) -> RunningJob:
         """Begins a claimed job in a task of its own."""
@@ -107,7 +117,7 @@ class JobReceiver(Receiver):
         except DecodeError as error:
             return settlements.for_good(job, f"the stored job cannot be read: {error}")
 
-        result = await self._within_time(job, message)
+        result = await self._until_end(job, message)
 
         if result is not None and not result.is_err:
             return settlements.answered(job, job_type, result.return_value, self._max_result_bytes)
@@ -115,21 +125,26 @@ class JobReceiver(Receiver):
             return settlements.broken_off(job)
         return self._raised(job, result.error)
 
-    async def _within_time(self, job: RunningJob, message: TaskiqMessage) -> TaskiqResult[Any] | None:
+    async def _until_end(self, job: RunningJob, message: TaskiqMessage) -> TaskiqResult[Any] | None:
         """Runs it until it ends, or is broken off: then None, or what it made of that.
 
-        The scope, unlike a bare cancel of the task, waits for threads that the job runs, so that its slot is really free.
+        Unlike a bare cancel of the task, the scope waits for threads that the job runs: its slot is free when it is.
         """
-        timer = asyncio.get_running_loop().call_later(job.limit, job.break_off, BreakOff.TIMEOUT)
-        try:
-            with anyio.CancelScope() as job.scope:
-                if job.broken_off is not None:
-                    job.scope.cancel()
-                return await self._run(message)
-        finally:
-            timer.cancel()
-            job.scope = None
+        with self._new_scope() as job.scope:
+            if job.broken_off is not None:
+                job.scope.cancel()
+            return await self._run(message)
         return None
+
+    async def _keep_time(self) -> None:
+        """Breaks off the jobs whose time is over. One clock for all costs less than a timer for each."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = time.monotonic()
+            for pump in self.pumps:
+                for job in pump.slots:
+                    if job.limit and now > job.started + job.limit and job.broken_off is None:
+                        job.break_off(BreakOff.TIMEOUT)
 
     async def _run(self, message: TaskiqMessage) -> TaskiqResult[Any]:
         for middleware in self._before:

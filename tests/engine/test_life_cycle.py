@@ -1,9 +1,9 @@
 """A job's way through its states."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from engine.claims import Note
 from engine.errors import JobNotFoundError, JobPurgedError, JobStateConflictError
