@@ -85,9 +85,11 @@ def envoy(
 ) -> None:
     """Run Envoy, the REST gateway, with a configuration made from the settings."""
     from base.settings import load
-    from stack.envoy import run
+    from stack import envoy
 
-    run(load(), service, validate=validate)
+    if validate:
+        sys.exit(envoy.validate(load(), service))
+    envoy.run(load(), service)
 
 
 @app.command()

@@ -6,10 +6,11 @@ import importlib.util
 import ipaddress
 import os
 import ssl
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NoReturn
 
 from google.api.annotations_pb2 import http
 from google.api.http_pb2 import HttpRule
@@ -107,20 +108,26 @@ def envoy_command(configuration: Path, *options: str) -> tuple[str, ...]:
     )
 
 
-def run(settings: Settings, service: str, *, validate: bool) -> None:
-    """Becomes Envoy, or with `validate` checks the configuration and answers by the exit status.
+def run(settings: Settings, service: str) -> NoReturn:
+    """Becomes Envoy.
 
     Raises:
       SettingsError, CatalogError, StackError: it cannot be started.
     """
-    upstream = Upstream.of(service, settings)
-    folder = Path(tempfile.mkdtemp(prefix="qjobs-envoy-")) if validate else settings.data_dir.resolve() / "run"
+    folder = settings.data_dir.resolve() / "run"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.root("log").mkdir(mode=0o750, parents=True, exist_ok=True)
-    command = envoy_command(
-        write_configuration(settings, folder, upstream), *(("--mode", "validate") if validate else ())
-    )
+    command = envoy_command(write_configuration(settings, folder, Upstream.of(service, settings)))
     os.execv(command[0], command)  # noqa: S606  (its signals and its exit status are Envoy's own)
+
+
+def validate(settings: Settings, service: str) -> int:
+    """Has Envoy check the configuration that the settings amount to; its exit status. Raises as `run`."""
+    with tempfile.TemporaryDirectory(prefix="qjobs-envoy-") as folder:
+        here = settings.model_copy(update={"log_dir": Path(folder)})  # it opens its log even so
+        configuration = write_configuration(here, Path(folder), Upstream.of(service, settings))
+        command = envoy_command(configuration, "--mode", "validate")
+        return subprocess.run(command, check=False).returncode  # noqa: S603  (our own program and arguments)
 
 
 class Envoy(Part):
