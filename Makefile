@@ -26,7 +26,7 @@ up: $(STAMP) ## Run the whole stack here until Ctrl-C.
 	@exec qjobs up --end-with-parent
 
 test: $(STAMP) ## Run the tests.
-	@pytest -q -n auto --dist loadgroup -m "not chaos and not system" $(TESTS)
+	@pytest -q -n auto --dist loadfile -m "not chaos and not system" $(TESTS)
 
 check: $(STAMP) ## Check style, types, layers, contract, generated code and Envoy's configuration.
 	@ruff check .

@@ -73,7 +73,6 @@ def test_envoy_refuses_an_address_that_is_none(tmp_path: Path) -> None:
     assert "host:port" in answer.stderr
 
 
-@pytest.mark.xdist_group("stack")
 def test_the_demonstration_ends_well_and_leaves_nothing(tmp_path: Path) -> None:
     told = environment(tmp_path, SMTP_HOST="mail.invalid", REDIS_URL="redis://redis.invalid", TMPDIR=str(tmp_path))
     answer = qjobs("demo", told=told)

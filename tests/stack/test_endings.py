@@ -12,8 +12,6 @@ from stack.ports import LOOPBACK, free_port
 from tests.conftest import ValkeyServer, eventually
 from tests.stack.running import PARTS, RunningStack, environment
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 LONG = {"steps": [{"sleep": 500}, {"progress": 10}, {"sleep": 50_000}]}
 
 

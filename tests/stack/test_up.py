@@ -16,8 +16,6 @@ from redis.exceptions import AuthenticationError
 from tests.conftest import eventually
 from tests.stack.running import PARTS, RunningStack, environment, qjobs
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 WELCOME = {"user": {"email": "user@example.com"}}
 
 
