@@ -82,9 +82,11 @@ class Pump:
         self._wake.set()
         if self._due is not None:
             self._due.cancel()
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
+        if (watcher := self._watcher) is not None:
+            while not watcher.done():
+                # Python 3.11's wait_for, which the client sends by, can swallow a cancel.
+                watcher.cancel()
+                await asyncio.wait([watcher], timeout=0.1)
             # The wait may have taken the marker just then: another worker must not miss it.
             await self._hand_on()
 

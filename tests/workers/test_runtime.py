@@ -1,0 +1,256 @@
+"""The worker's own parts: what they refuse at start, and what taskiq's features do in them."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import pytest
+from taskiq import Context, TaskiqDepends, TaskiqMessage, TaskiqMiddleware, TaskiqResult
+from taskiq.abc.broker import AsyncBroker
+from testjobs.v1.testjobs_pb2 import Noop, NoopResult, Script, Step
+
+from base.settings import Settings
+from engine.admission import Admission
+from engine.catalog import Catalog, CatalogError
+from engine.claims import Claims
+from engine.errors import RequestInvalidError
+from engine.intake import Intake
+from engine.jobs import State
+from tests.conftest import eventually
+from workers import handlers
+from workers.broker import JobBroker
+from workers.context import JobContext
+from workers.handlers import Handler, load_handlers
+from workers.receiver import JobReceiver
+from workers.worker import work
+
+from .conftest import LEASE, WORK, Desk
+
+NOOP, SCRIPT = Noop.DESCRIPTOR.full_name, Script.DESCRIPTOR.full_name
+
+
+@pytest.fixture
+def broker_of(desk: Desk, settings: Settings, catalog: Catalog) -> Callable[..., JobBroker]:
+    """A broker in which some handlers are others."""
+
+    def make(**others: Handler) -> JobBroker:
+        given = {**load_handlers(("testjobs",)), **{f"testjobs.v1.{name}": handler for name, handler in others.items()}}
+        return JobBroker(catalog, given, Admission(catalog, settings), Intake(desk.engine.store, settings))
+
+    return make
+
+
+@asynccontextmanager
+async def serving(broker: JobBroker, desk: Desk, slots: int = 5) -> AsyncIterator[JobReceiver]:
+    """The broker's tasks at work on test:work, in this very loop."""
+    stopping = asyncio.Event()
+    receiver = JobReceiver(broker, [desk.engine.worker()], {WORK: slots}, desk.engine.settings)
+    listening = asyncio.create_task(receiver.listen(stopping))
+    yield receiver
+    stopping.set()
+    await listening
+
+
+async def test_a_handler_that_is_not_async_is_refused(broker_of: Callable[..., JobBroker]) -> None:
+    def blocking(_payload: Noop, _job: JobContext) -> NoopResult:
+        return NoopResult()
+
+    with pytest.raises(CatalogError, match=r"test:work/noop is not `async def`.*anyio\.to_thread"):
+        broker_of(Noop=blocking)
+
+
+async def test_a_dependency_that_taskiq_would_mix_up_is_refused(
+    broker_of: Callable[..., JobBroker], desk: Desk
+) -> None:
+    def whose(context: Context = TaskiqDepends()) -> str:  # noqa: B008
+        return context.message.task_id
+
+    async def mixed(_payload: Noop, _job: JobContext, _id: str = TaskiqDepends(whose, use_cache=False)) -> NoopResult:
+        return NoopResult()
+
+    with pytest.raises(CatalogError, match="test:work/noop has a dependency with use_cache=False"):
+        JobReceiver(broker_of(Noop=mixed), [desk.engine.worker()], {WORK: 1}, desk.engine.settings)
+
+
+async def test_a_type_without_a_handler_is_refused(desk: Desk, settings: Settings, catalog: Catalog) -> None:
+    given = load_handlers(("testjobs",))
+    del given[NOOP]
+    with pytest.raises(CatalogError, match="test:work/noop has no handler"):
+        JobBroker(catalog, given, Admission(catalog, settings), Intake(desk.engine.store, settings))
+
+
+async def test_brokers_leave_handlers_and_taskiq_s_shared_registry_alone(broker_of: Callable[..., JobBroker]) -> None:
+    name = load_handlers(("testjobs",))[NOOP].__name__
+    broker_of(), broker_of()
+    assert load_handlers(("testjobs",))[NOOP].__name__ == name
+    assert AsyncBroker.global_task_registry == {}
+
+
+async def test_dependencies_are_each_job_s_own(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
+    seen: dict[str, str] = {}
+
+    async def slowly() -> None:
+        await asyncio.sleep(0.01)
+
+    async def task_id(_slow: None = TaskiqDepends(slowly), context: Context = TaskiqDepends()) -> str:  # noqa: B008
+        return context.message.task_id
+
+    async def handler(_payload: Noop, job: JobContext, name: Annotated[str, TaskiqDepends(task_id)]) -> NoopResult:
+        seen[job.job_id] = name
+        return NoopResult()
+
+    async with serving(broker_of(Noop=handler), desk):
+        ids = [await desk.enqueue(Noop()) for _ in range(30)]
+        for job_id in ids:
+            await desk.end(job_id)
+    assert seen == {job_id: job_id for job_id in ids}
+
+
+class _Watching(TaskiqMiddleware):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, str]] = []
+
+    def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
+        self.seen.append(("pre", message.task_id))
+        return message
+
+    async def post_execute(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
+        self.seen.append(("error" if result.is_err else "answer", message.task_id))
+
+    async def on_error(self, message: TaskiqMessage, _result: TaskiqResult[Any], exception: BaseException) -> None:
+        self.seen.append((str(exception), message.task_id))
+
+
+async def test_middlewares_see_every_start(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
+    async def failing(_payload: Script, _job: JobContext) -> NoopResult:
+        raise RuntimeError("broken")
+
+    broker, middleware = broker_of(Script=failing), _Watching()
+    broker.add_middlewares(middleware)
+    async with serving(broker, desk):
+        good = await desk.enqueue(Noop())
+        await desk.end(good)
+        bad = await desk.enqueue(Script(), attempts=1)
+        await desk.end(bad)
+    assert middleware.seen == [("pre", good), ("answer", good), ("pre", bad), ("broken", bad), ("error", bad)]
+
+
+async def test_a_middleware_that_fails_costs_an_attempt_and_no_slot(
+    broker_of: Callable[..., JobBroker], desk: Desk
+) -> None:
+    class Broken(TaskiqMiddleware):
+        def pre_execute(self, _message: TaskiqMessage) -> TaskiqMessage:
+            raise RuntimeError("out of order")
+
+    broker = broker_of()
+    broker.add_middlewares(Broken())
+    async with serving(broker, desk, slots=1):
+        for _ in range(3):
+            record = await desk.end(await desk.enqueue(Noop(), attempts=1))
+            assert (record.state, record.failed_reason) == (State.FAILED, "RuntimeError: out of order")
+
+
+async def test_a_wrong_answer_fails_for_good(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
+    async def wrong(payload: Noop, _job: JobContext) -> Noop:
+        return payload
+
+    async with serving(broker_of(Noop=wrong), desk):
+        record = await desk.end(await desk.enqueue(Noop()))
+    assert (record.state, record.fails) == (State.FAILED, 1)
+    assert record.failed_reason == (
+        "the handler of test:work/noop answered a testjobs.v1.Noop instead of a testjobs.v1.NoopResult"
+    )
+
+
+async def test_long_reasons_are_cut(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
+    async def wordy(_payload: Noop, _job: JobContext) -> NoopResult:
+        raise ValueError("x" * 10_000)
+
+    async with serving(broker_of(Noop=wordy), desk):
+        record = await desk.end(await desk.enqueue(Noop(), attempts=1))
+    assert len(record.failed_reason) == 2000
+    assert record.failed_reason.startswith("ValueError: xxx")
+
+
+async def test_a_job_that_ignores_its_cancel_ends_all_the_same(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
+    async def stubborn(_payload: Noop, _job: JobContext) -> NoopResult:
+        for _ in range(3):
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                continue
+        return NoopResult()
+
+    async with serving(broker_of(Noop=stubborn), desk):
+        record = await desk.end(await desk.enqueue(Noop(), timeout=100, attempts=1))
+    assert record.finished - record.started < 1000
+
+
+async def test_jobs_of_a_process_s_own_go_by_the_same_rules(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
+    broker = broker_of()
+    task = broker.find_task("test:work/noop")
+    assert task is not None
+    sent = await task.kicker().with_labels(priority=7, delay=60_000).kiq(Noop(pad="x"))
+    record = await desk.get(sent.task_id)
+    assert (record.state, record.priority) == (State.DELAYED, 7)
+    assert record.envelope.created_by.role == "service"
+    assert broker.formatter.loads(message=record.envelope.SerializeToString()).args == [Noop(pad="x")]
+
+    script = broker.find_task("test:work/script")
+    assert script is not None
+    with pytest.raises(Exception) as refused:  # noqa: PT011  (taskiq wraps it)
+        await script.kiq(Script())
+    assert isinstance(refused.value.__cause__, RequestInvalidError)
+
+
+async def test_a_handler_that_blocks_the_loop_loses_no_lease(
+    desk: Desk, settings: Settings, monkeypatch: pytest.MonkeyPatch, catalog: Catalog
+) -> None:
+    """The worker has a thread of its own here, and the test keeps reaping."""
+
+    async def blocking(_payload: Noop, _job: JobContext) -> NoopResult:
+        time.sleep(2.5 * LEASE)
+        return NoopResult()
+
+    load_handlers(("testjobs",))
+    monkeypatch.setitem(handlers._handlers, NOOP, blocking)
+    stopping = asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def run() -> None:
+        loops.append(asyncio.get_running_loop())
+        await work(settings, stopping, [WORK])
+
+    worker = threading.Thread(target=asyncio.run, args=(run(),))
+    worker.start()
+    job_id = await desk.enqueue(Noop())
+    reaper = Claims(desk.engine.store, catalog.queue(WORK), "reaper", settings)
+
+    async def ended() -> bool:
+        assert (await reaper.reap()).stalled == ()
+        return (await desk.get(job_id)).state.finished
+
+    await eventually(ended, every=0.1)
+    record = await desk.get(job_id)
+    assert (record.state, record.starts, record.stalls) == (State.COMPLETED, 1, 0)
+    loops[0].call_soon_threadsafe(stopping.set)
+    await asyncio.to_thread(worker.join)
+
+
+async def test_a_worker_reports_itself_and_takes_its_leave(desk: Desk, settings: Settings) -> None:
+    from engine.presence import Presence  # noqa: PLC0415
+
+    stopping = asyncio.Event()
+    working = asyncio.create_task(work(settings, stopping, [WORK]))
+    presence = Presence(desk.engine.store)
+    (worker,) = await eventually(presence.workers)
+    await desk.script(Step(answer=1))
+    assert [(queue.queue_name, queue.concurrency) for queue in worker.queues] == [(WORK, 50)]
+    assert worker.memory_bytes > 1_000_000
+    stopping.set()
+    await working
+    assert await presence.workers() == []
