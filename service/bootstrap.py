@@ -60,8 +60,12 @@ class Service:
     async def stop(self) -> None:
         """Takes no more calls, tells those that would last, and waits for the rest."""
         await self._probes.enter_graceful_shutdown()
-        self._gate.close()
+        self.refuse_calls()
         await self._server.stop(STOP_SECONDS)
+
+    def refuse_calls(self) -> None:
+        """Answers every call from here on that the service stops."""
+        self._gate.close()
 
 
 @asynccontextmanager

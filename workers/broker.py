@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final
 
 from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
@@ -69,16 +70,17 @@ class EnvelopeFormatter(TaskiqFormatter):
 
     def loads(self, message: bytes) -> TaskiqMessage:
         envelope = JobEnvelope.FromString(message)
-        return message_of(envelope, self._catalog.type(envelope.queue_name, envelope.job_type), envelope.payload)
+        job_type = self._catalog.type(envelope.queue_name, envelope.job_type)
+        return message_of(envelope, job_type, job_type.payload.FromString(envelope.payload))
 
 
-def message_of(envelope: JobEnvelope, job_type: JobType, payload: bytes, *further: Any) -> TaskiqMessage:
+def message_of(envelope: JobEnvelope, job_type: JobType, payload: Message, *further: Any) -> TaskiqMessage:
     """What taskiq runs: the payload message, and whatever else the handler takes by position."""
     return TaskiqMessage(
         task_id=envelope.id,
         task_name=job_type.key,
         labels={},
-        args=[job_type.payload.FromString(payload), *further],
+        args=[payload, *further],
         kwargs={},
     )
 

@@ -12,18 +12,19 @@ from typing import Any, Final
 
 import anyio
 import structlog
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
-from taskiq import TaskiqMessage, TaskiqMiddleware, TaskiqResult
+from taskiq import TaskiqMessage, TaskiqMiddleware
 from taskiq.receiver import Receiver
 from taskiq.utils import maybe_awaitable
 
 from base.settings import Settings
-from engine.catalog import CatalogError
+from engine.catalog import CatalogError, JobType
 from engine.claims import Claims
 from engine.jobs import ClaimedJob, Settlement
 from workers import settlements
 from workers.broker import JobBroker, message_of
+from workers.handlers import Handler
 from workers.joblog import JobLog
 from workers.notes import Notes
 from workers.outcomes import HandlerOutcome
@@ -34,6 +35,8 @@ HAND_BACK_SECONDS: Final = 2.0
 """What jobs that are broken off by a shutdown have to end in, and what the last call to the store has after that."""
 TICK_SECONDS: Final = 0.05
 """How exactly jobs are held to their time."""
+
+_NO_ANSWER: Final = object()
 
 _log = structlog.get_logger(__name__)
 
@@ -48,8 +51,6 @@ class JobReceiver(Receiver):
         # run_task logs each exception, handlers' ordinary outcomes too, without saying which job; `_raised` does it better.
         logging.getLogger("taskiq.receiver.receiver").setLevel(logging.CRITICAL)
         self._refuse_uncached_dependencies()
-        # A handler without dependencies is spared the resolving: run_task looks for a graph.
-        self.dependency_graphs = {name: graph for name, graph in self.dependency_graphs.items() if not graph.is_empty()}
         self.draining = False
         self.abandoned = 0
         """Jobs that were handed back although their tasks had not ended."""
@@ -61,6 +62,7 @@ class JobReceiver(Receiver):
         self._before = [m for m in broker.middlewares if type(m).pre_execute is not TaskiqMiddleware.pre_execute]
         self._after = [m for m in broker.middlewares if type(m).post_execute is not TaskiqMiddleware.post_execute]
         self._after.reverse()
+        self._plain = self._plain_handlers()
         joblog = JobLog("worker")
         self._notes = {each.queue: Notes(each) for each in claims}
         self.pumps = [Pump(each, concurrency[each.queue], self.start, joblog.ended) for each in claims]
@@ -113,28 +115,54 @@ class JobReceiver(Receiver):
             if job_type is None:
                 return settlements.unknown_type(job, key)
             job.decoded(envelope, job_type)
-            message = message_of(envelope, job_type, job.claimed.secret or envelope.payload, job)
+            payload = job_type.payload.FromString(job.claimed.secret or envelope.payload)
         except DecodeError as error:
             return settlements.for_good(job, f"the stored job cannot be read: {error}")
-
-        result = await self._until_end(job, message)
-
-        if result is not None and not result.is_err:
-            return settlements.answered(job, job_type, result.return_value, self._max_result_bytes)
-        if job.broken_off is not None or result is None or result.error is None:
+        try:
+            answer = await self._until_end(job, job_type, payload)
+        except BaseException as error:  # noqa: BLE001  (whatever a handler raises ends its job, not the worker)
+            return self._raised(job, error)
+        if answer is _NO_ANSWER:
             return settlements.broken_off(job)
-        return self._raised(job, result.error)
+        return settlements.answered(job, job_type, answer, self._max_result_bytes)
 
-    async def _until_end(self, job: RunningJob, message: TaskiqMessage) -> TaskiqResult[Any] | None:
-        """Runs it until it ends, or is broken off: then None, or what it made of that.
+    async def _until_end(self, job: RunningJob, job_type: JobType, payload: Message) -> Any:
+        """What the handler answers, unless it is broken off. Raises what it raises.
 
         Unlike a bare cancel of the task, the scope waits for threads that the job runs: its slot is free when it is.
         """
         with self._new_scope() as job.scope:
             if job.broken_off is not None:
                 job.scope.cancel()
-            return await self._run(message)
-        return None
+            if (handler := self._plain.get(job_type.key)) is not None:
+                return await handler(payload, job)
+            return await self._run(message_of(job.envelope, job_type, payload, job))
+        return _NO_ANSWER
+
+    async def _run(self, message: TaskiqMessage) -> Any:
+        """As taskiq runs it: with what it depends on, and under the eyes of the middlewares."""
+        for middleware in self._before:
+            message = await maybe_awaitable(middleware.pre_execute(message))
+        task = self.broker.find_task(message.task_name)
+        assert task is not None, "the broker has a task for each type of the catalog"
+        result = await self.run_task(task.original_func, message)
+        for middleware in self._after:
+            await maybe_awaitable(middleware.post_execute(message, result))
+        if result.error is not None:
+            raise result.error
+        return result.return_value
+
+    def _plain_handlers(self) -> dict[str, Handler]:
+        """Those that nothing depends on taskiq for: no dependencies, no middleware that looks on.
+
+        All that is left for run_task to do is to call them and to make a result that nobody reads. Without it a job that
+        does nothing costs a fifth less.
+        """
+        on_error = [m for m in self.broker.middlewares if type(m).on_error is not TaskiqMiddleware.on_error]
+        if self._before or self._after or on_error:
+            return {}
+        tasks = self.broker.get_all_tasks()
+        return {name: tasks[name].original_func for name, graph in self.dependency_graphs.items() if graph.is_empty()}
 
     async def _keep_time(self) -> None:
         """Breaks off the jobs whose time is over. One clock for all costs less than a timer for each."""
@@ -146,17 +174,9 @@ class JobReceiver(Receiver):
                     if job.limit and now > job.started + job.limit and job.broken_off is None:
                         job.break_off(BreakOff.TIMEOUT)
 
-    async def _run(self, message: TaskiqMessage) -> TaskiqResult[Any]:
-        for middleware in self._before:
-            message = await maybe_awaitable(middleware.pre_execute(message))
-        task = self.broker.find_task(message.task_name)
-        assert task is not None, "the broker has a task for each type of the catalog"
-        result = await self.run_task(task.original_func, message)
-        for middleware in self._after:
-            await maybe_awaitable(middleware.post_execute(message, result))
-        return result
-
     def _raised(self, job: RunningJob, error: BaseException) -> Settlement | None:
+        if job.broken_off is not None:
+            return settlements.broken_off(job)
         settlement = settlements.raised(job, error)
         if settlement is not None and not isinstance(error, HandlerOutcome):
             job.log.warning("attempt_failed", reason=settlement.reason, exc_info=error)

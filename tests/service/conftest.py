@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -105,6 +106,7 @@ def on_any_port(settings: Settings, **changes: Any) -> Settings:
     return settings.model_copy(update={"grpc_port": 0, **changes})
 
 
+@asynccontextmanager
 async def serving(settings: Settings, **changes: Any) -> AsyncIterator[Running]:
     changed = on_any_port(settings, **changes)
     async with (
@@ -116,7 +118,7 @@ async def serving(settings: Settings, **changes: Any) -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def service(settings: Settings) -> AsyncIterator[Running]:
-    async for started in serving(settings):
+    async with serving(settings) as started:
         yield started
 
 

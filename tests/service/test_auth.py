@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import datetime as dt
 import json
 import ssl
 import threading
@@ -13,10 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 from qcollector.jobs.v1.job_service_pb2 import GetJobRequest, ListJobTypesRequest
@@ -28,6 +23,7 @@ from service import auth, keys
 from service.auth import Principal, TokenVerifier
 from service.keys import signing_keys
 
+from .certificates import self_signed
 from .conftest import SECRET, WORK, Noop, Running, refused, token
 
 
@@ -277,9 +273,7 @@ class Issuer:
         self.body = b""
         self.requests = 0
         self.redirect = ""
-        self.certificate = folder / "issuer.pem"
-        key = folder / "issuer.key"
-        _self_signed(self.certificate, key)
+        self.certificate, key = self_signed(folder, "issuer")
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -309,30 +303,6 @@ class Issuer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-
-def _self_signed(certificate: Path, key: Path) -> None:
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    begin = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(private, hashes.SHA256())
-    )
-    certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    key.write_bytes(
-        private.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
 
 
 @pytest.fixture

@@ -247,7 +247,7 @@ async def test_a_stream_answers_in_order_while_it_goes_on(service: Running) -> N
 
 @pytest.fixture
 async def crowded(settings: Settings) -> AsyncIterator[Running]:
-    async for started in serving(settings, queue_max_backlog=3):
+    async with serving(settings, queue_max_backlog=3) as started:
         yield started
 
 
@@ -266,7 +266,7 @@ async def test_a_full_backlog_refuses_with_a_time_to_come_back(crowded: Running)
     [("enable_queue_service", {"welcome", "noop"}), ("enable_email_service", {"welcome"})],
 )
 async def test_what_is_switched_off_says_so(settings: Settings, switch: str, refused_types: set[str]) -> None:
-    async for service in serving(settings, **{switch: False}):
+    async with serving(settings, **{switch: False}) as service:
         for word, body in (("welcome", welcome()), ("noop", request(queueName=WORK, jobType="noop"))):
             call = service.app.jobs.EnqueueJob(body)
             if word not in refused_types:
