@@ -1,7 +1,7 @@
 """Reads a stream ahead of its answers, so that requests that come together are worked on together."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final, Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -26,7 +26,7 @@ class ReadAhead(Generic[R]):
         self._some = asyncio.Event()
         self._room = asyncio.Event()
 
-    async def batches(self) -> AsyncIterator[list[R]]:
+    async def batches(self) -> AsyncGenerator[list[R]]:
         """Ends when the caller has sent everything.
 
         Raises:

@@ -1,5 +1,6 @@
 """The gRPC server: its options, its certificates, its port."""
 
+import ssl
 from pathlib import Path
 from typing import Final
 
@@ -53,11 +54,23 @@ def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
     chain = _read("GRPC_TLS_CERT", settings.grpc_tls_cert)
     key = _read("GRPC_TLS_KEY", settings.grpc_tls_key)
     authority = settings.grpc_tls_client_ca
+    _check_pair(settings.grpc_tls_cert, settings.grpc_tls_key)
     return grpc.ssl_server_credentials(
         [(key, chain)],
         root_certificates=_read("GRPC_TLS_CLIENT_CA", authority) if authority else None,
         require_client_auth=authority is not None,
     )
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    """gRPC itself says only that the port could not be bound. Raises SettingsError."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"GRPC_TLS_CERT={certificate} and GRPC_TLS_KEY={key}: {error.reason or 'no PEM'}. Name a certificate chain and "
+            "the unencrypted key that it belongs to, both as PEM."
+        ) from None
 
 
 def _read(variable: str, path: Path) -> bytes:

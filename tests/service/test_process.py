@@ -133,12 +133,14 @@ async def test_a_certificate_that_cannot_be_read_is_refused_by_name(
     await fails_to_start(on_any_port(settings, **{**files, variable: tmp_path / "missing.pem"}), variable.upper())
 
 
-async def test_files_that_hold_no_certificate_are_refused_by_name(settings: Settings, tmp_path: Path) -> None:
-    for name in ("a.pem", "b.pem"):
-        (tmp_path / name).write_text("nonsense")
-    await fails_to_start(
-        on_any_port(settings, grpc_tls_cert=tmp_path / "a.pem", grpc_tls_key=tmp_path / "b.pem"), "GRPC_TLS_CERT"
-    )
+async def test_files_that_are_no_pair_are_refused_by_name(settings: Settings, tmp_path: Path) -> None:
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("nonsense")
+    certificate, key = self_signed(tmp_path, "server")
+    _, other_key = self_signed(tmp_path, "other")
+    for pair in ((nonsense, nonsense), (certificate, other_key), (nonsense, key)):
+        tls = on_any_port(settings, grpc_tls_cert=pair[0], grpc_tls_key=pair[1])
+        await fails_to_start(tls, "GRPC_TLS_CERT", "GRPC_TLS_KEY")
 
 
 async def test_no_key_for_tokens_is_refused(settings: Settings) -> None:
