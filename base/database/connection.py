@@ -1,0 +1,145 @@
+"""The way into the application's database: an engine with a bounded pool, and transactions with a time limit."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from base.database.errors import (
+    DatabaseError,
+    DatabaseSchemaError,
+    DatabaseUnavailableError,
+    StatementTimeoutError,
+)
+from base.settings import Settings
+
+CONNECT_SECONDS: Final = 10.0
+POOL_SECONDS: Final = 30.0
+"""How long one waits for a connection while all are in use."""
+RECYCLE_SECONDS: Final = 1800
+STATEMENT_SECONDS: Final = 300.0
+"""The longest that a statement may take, unless its transaction says otherwise. Each fetch of a cursor is one."""
+
+_TIMED_OUT: Final = "57014"
+_NO_SUCH_THING: Final = {"42P01": "a table", "42703": "a column", "42501": "the right to a table", "3F000": "a schema"}
+_LIMIT: Final = text("SELECT set_config('statement_timeout', :milliseconds, true)")
+
+
+def open_database(settings: Settings) -> AsyncEngine:
+    """An engine for DATABASE_URL. Nothing is connected yet, so the server need not be up; the owner disposes of it.
+
+    Raises:
+      DatabaseUnavailableError: DATABASE_URL is not set.
+    """
+    if settings.database_url is None:
+        raise DatabaseUnavailableError("there is no database: set DATABASE_URL")
+    address = settings.database_url.get_secret_value()
+
+    async def connect() -> Any:
+        # The driver reads the whole address itself, so that sslmode, sslrootcert and several hosts mean what they say.
+        try:
+            return await asyncpg.connect(
+                address, timeout=CONNECT_SECONDS, server_settings={"application_name": "qjobs"}
+            )
+        except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnavailableError(f"the database cannot be reached: {_why(error)}") from error
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        pool_recycle=RECYCLE_SECONDS,
+        pool_pre_ping=True,
+    )
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine, *, statement_seconds: float = STATEMENT_SECONDS) -> AsyncIterator[AsyncConnection]:
+    """A transaction that cannot write, and whose statements all see the rows as they were at its beginning.
+
+    Raises:
+      DatabaseUnavailableError, StatementTimeoutError, DatabaseSchemaError: at its beginning, or for a statement in it.
+    """
+    with _in_plain_words():
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            await _limit(connection, statement_seconds)
+            yield connection
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine, *, statement_seconds: float = STATEMENT_SECONDS) -> AsyncIterator[AsyncConnection]:
+    """A transaction that is committed at the end of its block, and rolled back when the block raises.
+
+    Raises:
+      DatabaseUnavailableError, StatementTimeoutError, DatabaseSchemaError: as for `reading`.
+    """
+    with _in_plain_words():
+        async with engine.begin() as connection:
+            await _limit(connection, statement_seconds)
+            yield connection
+
+
+async def _limit(connection: AsyncConnection, seconds: float) -> None:
+    """By a statement, since a pooler such as PgBouncer refuses connections that bring the setting along."""
+    await connection.execute(_LIMIT, {"milliseconds": str(round(seconds * 1000))})
+
+
+@contextmanager
+def _in_plain_words() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailableError(
+            f"all connections to the database were in use for {POOL_SECONDS:.0f} s: try later, or raise DATABASE_POOL_SIZE"
+        ) from error
+    except DBAPIError as error:
+        plain = _plain(error)
+        if plain is None:
+            raise
+        raise plain from error
+
+
+def _plain(error: DBAPIError) -> DatabaseError | None:
+    """What the driver's error means, where it is not this program's own fault."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state == _TIMED_OUT:
+        return StatementTimeoutError("a statement was ended by the database, as it took longer than it may")
+    if state in _NO_SUCH_THING:
+        return DatabaseSchemaError(
+            f"the database lacks {_NO_SUCH_THING[state]} that this needs ({_first_line(error.orig)}): bring it up to date "
+            "with Q-Collector's own migrations, and let the login of DATABASE_URL read it"
+        )
+    if error.connection_invalidated or state.startswith(("08", "53", "57")):
+        return DatabaseUnavailableError("the connection to the database was lost: try again")
+    return None
+
+
+def _why(error: BaseException) -> str:
+    match error:
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return "it does not take the login of DATABASE_URL"
+        case asyncpg.InvalidCatalogNameError():
+            return "it has no database of the name in DATABASE_URL"
+        case asyncpg.TooManyConnectionsError():
+            return "it has no connection left"
+        case TimeoutError():
+            return f"it did not answer within {CONNECT_SECONDS:.0f} s"
+        case OSError():
+            return error.strerror or "the connection failed; check DATABASE_URL"
+        case asyncpg.PostgresError():
+            return _first_line(error)
+        case _:
+            return "DATABASE_URL cannot be understood; it should look like postgresql://user:password@host:5432/database"
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = str(getattr(error, "driver_exception", error)).splitlines()
+    return lines[0][:200] if lines else "no reason given"

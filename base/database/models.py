@@ -1,0 +1,79 @@
+"""What may be exported, by the application's names for it: models, their columns, and what belongs to each row."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Column, Table
+
+from base.database import tables
+from base.database.errors import ModelUnknownError
+
+SECRET: Final[Mapping[str, frozenset[str]]] = {
+    "users": frozenset(
+        {
+            *("password_hash", "full_name_enc", "phone_enc"),
+            *("twoFactorSecret", "twoFactorEnabled", "twoFactorBackupCodes", "twoFactorEnabledAt", "requires_2fa_setup"),
+        }
+    ),
+    "forms": frozenset({"settings"}),
+    "fields": frozenset({"telegram_config"}),
+    "submission_data": frozenset({"value_encrypted"}),
+}
+"""Columns that no export shows or filters by. Settings of forms and fields hold the tokens of bots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Rows of another model that belong to a row."""
+
+    model: str
+    local: Column[Any]
+    remote: Column[Any]
+    many: bool
+    """Whether there may be several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One of the application's models."""
+
+    name: str
+    table: Table
+    columns: Mapping[str, Column[Any]]
+    """What may be exported, by the column's name, in the table's order."""
+    relations: Mapping[str, Relation]
+    """By the other model's name."""
+    _spellings: Mapping[str, Column[Any]]
+
+    def column(self, name: str) -> Column[Any]:
+        """The column of that name, which may be in snake_case or camelCase.
+
+        Raises:
+          ModelUnknownError: there is none that may be exported.
+        """
+        return _find(self._spellings, name, f"{self.name} has no column", self.columns)
+
+    def relation(self, model: str) -> Relation:
+        """What belongs to each row, by its model's name.
+
+        Raises:
+          ModelUnknownError: nothing of that model does.
+        """
+        return _find(self.relations, model, f"nothing belongs to {self.name} that is called", self.relations)
+
+
+def find_model(name: str) -> Model:
+    """The model of that name.
+
+    Raises:
+      ModelUnknownError: there is none that may be exported.
+    """
+    return _find(MODELS, name, "there is no model", MODELS)
+
+
+def _find[T](known: Mapping[str, T], name: str, complaint: str, shown: Iterable[str]) -> T:
+    if name in known:
+        return known[name]
+    raise ModelUnknownError(f"{complaint} {name[:64]!r}: take one of {', '.join(shown)}")
