@@ -1,6 +1,7 @@
 """The settings of every process, read once from the environment and refused at start with cause and remedy."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
@@ -142,6 +143,11 @@ class Settings(BaseSettings):
     backup_dir: Path | None = None
     log_dir: Path | None = None
     database_url: SecretStr | None = None
+    """postgresql://user:password@host:5432/database, with libpq's parameters such as ?sslmode=verify-full."""
+    database_pool_size: int = Field(5, ge=1, le=100)
+    """Connections to the database that one process holds at most."""
+    encryption_key: SecretStr | None = None
+    """64 hexadecimal digits: the application's key for the answers that it stores encrypted."""
 
     @field_validator("job_plugins", "cors_origin", mode="before")
     @classmethod
@@ -153,6 +159,24 @@ class Settings(BaseSettings):
     def _zone(cls, value: str) -> str:
         if value not in available_timezones():
             raise ValueError(f"{value!r} is no IANA time zone; write one such as Europe/Berlin")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        """Takes SQLAlchemy's spelling with a driver too, and gives it up: drivers are not the caller's business."""
+        if value is None:
+            return None
+        scheme, separator, rest = value.get_secret_value().partition("://")
+        if not separator or scheme.partition("+")[0] not in {"postgres", "postgresql"}:
+            raise ValueError("is not an address such as postgresql://user:password@host:5432/database")
+        return SecretStr(f"postgresql://{rest}")
+
+    @field_validator("encryption_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and re.fullmatch(r"[0-9a-fA-F]{64}", value.get_secret_value()) is None:
+            raise ValueError("is not 64 hexadecimal digits, as Q-Collector's own ENCRYPTION_KEY has")
         return value
 
     @model_validator(mode="after")

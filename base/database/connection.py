@@ -27,6 +27,12 @@ STATEMENT_SECONDS: Final = 300.0
 
 _TIMED_OUT: Final = "57014"
 _NO_SUCH_THING: Final = {"42P01": "a table", "42703": "a column", "42501": "the right to a table", "3F000": "a schema"}
+_CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (asyncpg.InvalidAuthorizationSpecificationError, "it does not take the login of DATABASE_URL"),
+    (asyncpg.InvalidCatalogNameError, "it has no database of the name in DATABASE_URL"),
+    (asyncpg.TooManyConnectionsError, "it has no connection left"),
+    (TimeoutError, f"it did not answer within {CONNECT_SECONDS:.0f} s"),
+)
 _LIMIT: Final = text("SELECT set_config('statement_timeout', :milliseconds, true)")
 
 
@@ -61,7 +67,9 @@ def open_database(settings: Settings) -> AsyncEngine:
 
 
 @asynccontextmanager
-async def reading(engine: AsyncEngine, *, statement_seconds: float = STATEMENT_SECONDS) -> AsyncIterator[AsyncConnection]:
+async def reading(
+    engine: AsyncEngine, *, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncIterator[AsyncConnection]:
     """A transaction that cannot write, and whose statements all see the rows as they were at its beginning.
 
     Raises:
@@ -75,7 +83,9 @@ async def reading(engine: AsyncEngine, *, statement_seconds: float = STATEMENT_S
 
 
 @asynccontextmanager
-async def writing(engine: AsyncEngine, *, statement_seconds: float = STATEMENT_SECONDS) -> AsyncIterator[AsyncConnection]:
+async def writing(
+    engine: AsyncEngine, *, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncIterator[AsyncConnection]:
     """A transaction that is committed at the end of its block, and rolled back when the block raises.
 
     Raises:
@@ -123,21 +133,14 @@ def _plain(error: DBAPIError) -> DatabaseError | None:
 
 
 def _why(error: BaseException) -> str:
-    match error:
-        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
-            return "it does not take the login of DATABASE_URL"
-        case asyncpg.InvalidCatalogNameError():
-            return "it has no database of the name in DATABASE_URL"
-        case asyncpg.TooManyConnectionsError():
-            return "it has no connection left"
-        case TimeoutError():
-            return f"it did not answer within {CONNECT_SECONDS:.0f} s"
-        case OSError():
-            return error.strerror or "the connection failed; check DATABASE_URL"
-        case asyncpg.PostgresError():
-            return _first_line(error)
-        case _:
-            return "DATABASE_URL cannot be understood; it should look like postgresql://user:password@host:5432/database"
+    for kind, reason in _CAUSES:
+        if isinstance(error, kind):
+            return reason
+    if isinstance(error, OSError):
+        return error.strerror or "the connection failed; check DATABASE_URL"
+    if isinstance(error, asyncpg.PostgresError):
+        return _first_line(error)
+    return "DATABASE_URL cannot be understood; it should look like postgresql://user:password@host:5432/database"
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -3,18 +3,26 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Column, Table
 
 from base.database import tables
 from base.database.errors import ModelUnknownError
 
+T = TypeVar("T")
+
 SECRET: Final[Mapping[str, frozenset[str]]] = {
     "users": frozenset(
         {
             *("password_hash", "full_name_enc", "phone_enc"),
-            *("twoFactorSecret", "twoFactorEnabled", "twoFactorBackupCodes", "twoFactorEnabledAt", "requires_2fa_setup"),
+            *(
+                "twoFactorSecret",
+                "twoFactorEnabled",
+                "twoFactorBackupCodes",
+                "twoFactorEnabledAt",
+                "requires_2fa_setup",
+            ),
         }
     ),
     "forms": frozenset({"settings"}),
@@ -73,7 +81,56 @@ def find_model(name: str) -> Model:
     return _find(MODELS, name, "there is no model", MODELS)
 
 
-def _find[T](known: Mapping[str, T], name: str, complaint: str, shown: Iterable[str]) -> T:
+def _find(known: Mapping[str, T], name: str, complaint: str, shown: Iterable[str]) -> T:
     if name in known:
         return known[name]
     raise ModelUnknownError(f"{complaint} {name[:64]!r}: take one of {', '.join(shown)}")
+
+
+_TABLES: Final[Mapping[str, Table]] = {
+    "Form": tables.forms,
+    "Field": tables.fields,
+    "Submission": tables.submissions,
+    "SubmissionData": tables.submission_data,
+    "SubForm": tables.sub_forms,
+    "File": tables.files,
+    "User": tables.users,
+}
+_LINKS: Final = (
+    ("Form", "created_by", "User"),
+    ("Field", "form_id", "Form"),
+    ("Field", "sub_form_id", "SubForm"),
+    ("SubForm", "form_id", "Form"),
+    ("Submission", "form_id", "Form"),
+    ("Submission", "submitted_by", "User"),
+    ("SubmissionData", "submission_id", "Submission"),
+    ("SubmissionData", "field_id", "Field"),
+    ("File", "submission_id", "Submission"),
+    ("File", "field_id", "Field"),
+    ("File", "uploaded_by", "User"),
+)
+"""Each row of the first model has at most one of the last, which may have several of the first."""
+
+
+def _model(name: str) -> Model:
+    table = _TABLES[name]
+    secret = SECRET.get(table.name, frozenset())
+    columns = {column.name: column for column in table.columns if column.name not in secret}
+    spellings = {spelling: column for column in columns.values() for spelling in _both_spellings(column.name)}
+    relations = {}
+    for child, column, parent in _LINKS:
+        link, target = _TABLES[child].c[column], _TABLES[parent].c.id
+        if child == name:
+            relations[parent] = Relation(parent, local=link, remote=target, many=False)
+        if parent == name:
+            relations[child] = Relation(child, local=target, remote=link, many=True)
+    return Model(name, table, columns, relations, spellings)
+
+
+def _both_spellings(name: str) -> set[str]:
+    """As it is, in snake_case and in camelCase."""
+    snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+    return {name, snake, re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), snake)}
+
+
+MODELS: Final[Mapping[str, Model]] = {name: _model(name) for name in _TABLES}

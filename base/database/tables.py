@@ -47,7 +47,18 @@ ROLE: Final = Words(
 FIELD_TYPE: Final = Words(
     "enum_fields_type",
     (
-        *("short_answer", "paragraph", "email", "phone", "number", "url", "file_upload", "image_upload", "date", "time"),
+        *(
+            "short_answer",
+            "paragraph",
+            "email",
+            "phone",
+            "number",
+            "url",
+            "file_upload",
+            "image_upload",
+            "date",
+            "time",
+        ),
         *("datetime", "multiple_choice", "rating", "slider", "lat_long", "province", "factory"),
     ),
 )
