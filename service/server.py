@@ -63,7 +63,7 @@ def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
 
 
 def _check_pair(certificate: Path, key: Path) -> None:
-    """gRPC itself says only that the port could not be bound. Raises SettingsError."""
+    """Says what is wrong, where gRPC would say that it cannot bind the port. Raises SettingsError."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except ssl.SSLError as error:
