@@ -46,6 +46,8 @@ SERVICES: Final = (
 )
 STOP_SECONDS: Final = 5
 """How long calls that were taken may go on once the service stops."""
+FLUSH_SECONDS: Final = 0.5
+"""How long the last answers may take on their way. Streams of probes, which know no end, are cut then."""
 
 
 class Service:
@@ -61,7 +63,8 @@ class Service:
         """Takes no more calls, tells those that would last, and waits for the rest."""
         await self._probes.enter_graceful_shutdown()
         self.refuse_calls()
-        await self._server.stop(STOP_SECONDS)
+        await self._gate.wait_until_empty(STOP_SECONDS)
+        await self._server.stop(FLUSH_SECONDS)
 
     def refuse_calls(self) -> None:
         """Answers every call from here on that the service stops."""

@@ -1,6 +1,7 @@
 """What all calls of a service process share: who is let in, how many streams there are, and whether it stops."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 from service.auth import TokenVerifier
@@ -16,6 +17,26 @@ class Gate:
         self.closing = asyncio.Event()
         self.lasting: set[asyncio.Task[Any]] = set()
         """The calls that would keep the service from stopping."""
+        self._inside = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def enter(self) -> None:
+        """Counts a call that has come."""
+        self._inside += 1
+        self._empty.clear()
+
+    def leave(self) -> None:
+        """Counts a call that was answered."""
+        self._inside -= 1
+        if not self._inside:
+            self._empty.set()
+
+    async def wait_until_empty(self, seconds: float) -> None:
+        """Returns once every call was answered, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
 
     def close(self) -> None:
         """Refuses new calls from here on, and ends those that may last: their callers are told to come back."""

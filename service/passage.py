@@ -108,6 +108,7 @@ class _Visit:
         self.answer: Message | None = None
 
     async def __aenter__(self) -> Self:
+        self._passage.gate.enter()
         for key, value in self._context.invocation_metadata() or ():
             if key == "authorization":
                 self._authorization = str(value)
@@ -144,6 +145,7 @@ class _Visit:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         gate = self._passage.gate
+        gate.leave()
         if self._passage.rule.lasting:
             gate.lasting.discard(_this_task())
         if error is None:
