@@ -20,6 +20,9 @@ BATCH_ROWS: Final = 200
 BATCH_BYTES: Final = 2_000_000
 """Bounds of one script call, which blocks the store while it runs."""
 
+GATHER_SECONDS: Final = 0.003
+"""How long a job waits for others, where others are expected."""
+
 _STORED, _KNOWN, _TAKEN, _FULL = 1, 2, 3, 4
 
 
@@ -32,7 +35,11 @@ def _row(job: NewJob) -> tuple[object, ...]:
 
 
 class _QueueIntake:
-    """The jobs of one queue on their way: while a call is under way the next ones gather, and leave together."""
+    """The jobs of one queue on their way: while a call is under way the next ones gather, and leave together.
+
+    Where single jobs have lately come together, the first of the next ones waits a moment for as many as then: a round trip
+    costs the service as much as everything else that it does for a job. A caller that is alone never waits.
+    """
 
     def __init__(self, store: Store, queue: str, max_backlog: int) -> None:
         self._store = store
@@ -40,13 +47,43 @@ class _QueueIntake:
         self._max_backlog = max_backlog
         self._gathered: list[tuple[NewJob, asyncio.Future[Enqueued]]] = []
         self._sender: asyncio.Task[None] | None = None
+        self._under_way = 0
+        self._expected = 1
+        """Single jobs that are likely to come together."""
+        self._enough = asyncio.Event()
 
     def add(self, job: NewJob) -> asyncio.Future[Enqueued]:
+        """Takes one job of a caller that waits for it."""
+        future = self._take(job)
+        together = self._under_way + len(self._gathered)
+        self._expected = min(max(self._expected, together), BATCH_ROWS)
+        if len(self._gathered) >= self._expected:
+            self._enough.set()
+        return future
+
+    def add_many(self, jobs: Sequence[NewJob]) -> list[asyncio.Future[Enqueued]]:
+        """Takes all jobs of a caller that waits for them: nothing is gained by waiting for others."""
+        futures = [self._take(job) for job in jobs]
+        self._enough.set()
+        return futures
+
+    def _take(self, job: NewJob) -> asyncio.Future[Enqueued]:
         future: asyncio.Future[Enqueued] = asyncio.get_running_loop().create_future()
         self._gathered.append((job, future))
         if self._sender is None:
+            self._enough.clear()
             self._sender = asyncio.create_task(self._send())
         return future
+
+    async def _gather(self) -> None:
+        """Waits until as many jobs are there as are expected; when they do not come, fewer are expected from then on."""
+        if len(self._gathered) >= self._expected or self._enough.is_set():
+            return
+        try:
+            async with asyncio.timeout(GATHER_SECONDS):
+                await self._enough.wait()
+        except TimeoutError:
+            self._expected = len(self._gathered)
 
     def _next_batch(self) -> list[tuple[NewJob, asyncio.Future[Enqueued]]]:
         size = rows = 0
@@ -62,7 +99,10 @@ class _QueueIntake:
         batch: list[tuple[NewJob, asyncio.Future[Enqueued]]] = []
         try:
             while self._gathered:
+                await self._gather()
+                self._enough.clear()
                 batch = self._next_batch()
+                self._under_way = len(batch)
                 outcomes = await self._store_rows([job for job, _ in batch])
                 for (_, future), outcome in zip(batch, outcomes, strict=True):
                     if future.done():  # its caller has left
@@ -80,6 +120,7 @@ class _QueueIntake:
             if not isinstance(error, Exception):
                 raise
         finally:
+            self._under_way = 0
             self._sender = None
 
     async def _store_rows(self, jobs: list[NewJob]) -> Sequence[Enqueued | JobServiceError]:
@@ -149,7 +190,11 @@ class Intake:
 
     async def enqueue_many(self, jobs: Sequence[NewJob]) -> list[Enqueued | JobServiceError]:
         """Stores many jobs; each answers for itself, in order."""
-        futures = [self._of(job.queue).add(job) for job in jobs]
+        by_queue: dict[str, list[NewJob]] = {}
+        for job in jobs:
+            by_queue.setdefault(job.queue, []).append(job)
+        taken = {queue: iter(self._of(queue).add_many(some)) for queue, some in by_queue.items()}
+        futures = [next(taken[job.queue]) for job in jobs]
         outcomes = await asyncio.gather(*futures, return_exceptions=True)
         answer: list[Enqueued | JobServiceError] = []
         for outcome in outcomes:

@@ -1,7 +1,8 @@
 """`python -m service`: one gRPC service process, with its settings from the environment."""
 
-import asyncio
 import sys
+
+import uvloop
 
 from base import logs
 from base.settings import SettingsError, load
@@ -14,7 +15,7 @@ def main() -> None:
     try:
         settings = load()
         logs.configure(settings, "service")
-        asyncio.run(serve(settings))
+        uvloop.run(serve(settings))
     except (SettingsError, CatalogError) as error:
         sys.exit(f"The service cannot start.\n{error}")
 

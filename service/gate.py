@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+from service.access_log import AccessLog
 from service.auth import TokenVerifier
 from service.limits import StreamLimits
 
@@ -13,6 +14,7 @@ class Gate:
 
     def __init__(self, verifier: TokenVerifier, limits: StreamLimits) -> None:
         self.verifier = verifier
+        self.access = AccessLog()
         self.limits = limits
         self.closing = asyncio.Event()
         self.lasting: set[asyncio.Task[Any]] = set()

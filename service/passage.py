@@ -17,6 +17,7 @@ from structlog.contextvars import bind_contextvars
 
 from engine.checking import check_or_raise
 from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
+from service.access_log import Entry
 from service.auth import Principal
 from service.call import Call, enter, shutting_down
 from service.gate import Gate
@@ -135,7 +136,7 @@ class _Visit:
         require_role(self._passage.rule, principal)
         bind_contextvars(request_id=self._request_id)
         if self._traceparent:
-            bind_contextvars(trace_id=self._traceparent[3:35])
+            bind_contextvars(trace_id=trace_id(self._traceparent))
         enter(Call(self._passage.method, self._request_id, self._traceparent, principal, gate.closing))
         if self._passage.rule.lasting:
             gate.lasting.add(_this_task())
@@ -172,27 +173,33 @@ class _Visit:
         )
 
     def _note(self, code: str, problem: str = "") -> None:
-        """The access log: what changes something, and what was refused, at info; the rest at debug."""
-        write = log.info if problem or self._passage.rule.changes else log.debug
-        write(
-            "call",
+        entry = Entry(
             method=self._passage.method,
             code=code,
             ms=round((time.perf_counter() - self._began) * 1000, 2),
             caller=self._caller,
             request_id=self._request_id,
-            **self._subject(),
-            **({"problem": problem, "peer": self._context.peer()} if problem else {}),
+            queue=self._subject("queue_name"),
+            job=self._subject("job_id"),
+            trace_id=trace_id(self._traceparent),
         )
+        access = self._passage.gate.access
+        if problem:
+            entry.problem, entry.peer = problem, self._context.peer()
+            access.refused(entry)
+        elif self._passage.rule.changes:
+            access.changed(entry)
+        else:
+            access.looked(entry)
 
-    def _subject(self) -> dict[str, str]:
-        """The queue and the job that the call is about, as far as its answer or its request says."""
-        subject = {}
-        for key, field in (("queue", "queue_name"), ("job", "job_id")):
-            name = getattr(self.answer, field, "") or getattr(self.request, field, "")
-            if name:
-                subject[key] = name[:MAX_NAME]
-        return subject
+    def _subject(self, field: str) -> str:
+        """The queue or the job that the call is about, as far as its answer or its request says."""
+        name: str = getattr(self.answer, field, "") or getattr(self.request, field, "")
+        return name[:MAX_NAME]
+
+
+def trace_id(traceparent: str) -> str:
+    return traceparent[3:35]
 
 
 def _this_task() -> asyncio.Task[Any]:

@@ -42,7 +42,7 @@ def demo() -> None:
 @app.command()
 def service() -> None:
     """Run one gRPC service process."""
-    import asyncio
+    import uvloop
 
     from base import logs
     from base.settings import load
@@ -50,7 +50,7 @@ def service() -> None:
 
     settings = load()
     logs.configure(settings, "service")
-    asyncio.run(serve(settings))
+    uvloop.run(serve(settings))
 
 
 @app.command()

@@ -17,20 +17,47 @@ from tests.conftest import ValkeyServer, eventually
 from .conftest import QUEUE, Engine, complete, engine_on, job
 
 
-async def test_concurrent_calls_for_a_queue_share_round_trips(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = 0
+@pytest.fixture
+def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The scripts that were run."""
+    calls: list[str] = []
     run = Store.run
 
     async def counted(self: Store, name: str, scope: str, *arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
+        calls.append(name)
         return await run(self, name, scope, *arguments)
 
     monkeypatch.setattr(Store, "run", counted)
+    return calls
+
+
+async def test_concurrent_calls_for_a_queue_share_round_trips(engine: Engine, round_trips: list[str]) -> None:
     answers = await asyncio.gather(*(engine.intake.enqueue(job()) for _ in range(500)))
     assert all(not answer.duplicate for answer in answers)
-    assert calls <= 4
+    assert len(round_trips) <= 4
     assert (await engine.counts())["waiting"] == 500
+
+
+async def test_callers_that_come_one_after_the_other_share_them_too(engine: Engine, round_trips: list[str]) -> None:
+    """As calls do that a server takes one by one while many are under way."""
+
+    async def caller(number: int) -> None:
+        await asyncio.sleep(number / 1000)
+        for _ in range(10):
+            await engine.intake.enqueue(job())
+            await asyncio.sleep(0.001)
+
+    await asyncio.gather(*map(caller, range(16)))
+    assert len(round_trips) <= 160 / 3
+    assert (await engine.counts())["waiting"] == 160
+
+
+async def test_a_caller_that_is_alone_does_not_wait_for_others(engine: Engine) -> None:
+    await asyncio.gather(*(engine.intake.enqueue(job()) for _ in range(100)))
+    await engine.intake.enqueue(job())  # the last one that waits for others, in vain
+    for _ in range(5):
+        await engine.intake.enqueue(job())
+        assert engine.intake._queues[QUEUE]._expected == 1
 
 
 async def test_jobs_enqueued_together_keep_their_order(engine: Engine) -> None:

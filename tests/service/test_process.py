@@ -1,6 +1,7 @@
 """The service as a process: how it starts, refuses to start, is found, and stops."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -231,6 +232,32 @@ async def test_a_stop_tells_everybody_who_waits_and_ends_promptly(settings: Sett
         assert refusal.retry_after
         assert await asyncio.wait_for(started.wait(), 8) == 0
         assert time.monotonic() - began < 4
+
+
+async def test_the_log_tells_of_changes_and_refusals_in_one_form(settings: Settings) -> None:
+    port = free_port()
+    trace = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    async with (
+        process(environment(settings, port), port) as started,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        caller = Caller(channel, (*bearer(), trace, ("x-request-id", "req-1")))
+        job_id = await caller.enqueue(Noop())
+        await caller.jobs.GetJob(GetJobRequest(queue_name=WORK, job_id=job_id))
+        await refused(caller.jobs.GetJob(GetJobRequest(queue_name=WORK, job_id="gone")))
+        started.terminate()
+        _, told = await started.communicate()
+    lines = [json.loads(line) for line in told.decode().splitlines()]
+    common = {"event": "call", "level": "info", "process": "service", "request_id": "req-1", "caller": "alice"}
+    common |= {"queue": WORK, "trace_id": "0af7651916cd43dd8448eb211c80319c"}
+    changed, refusal = [line for line in lines if line["event"] == "call"]
+    assert common.items() <= changed.items()
+    assert (changed["method"], changed["code"], changed["job"]) == ("EnqueueJob", "OK", job_id)
+    assert common.items() <= refusal.items()
+    assert (refusal["method"], refusal["code"], refusal["job"]) == ("GetJob", "NOT_FOUND", "gone")
+    assert changed["timestamp"] < refusal["timestamp"]
+    file = (settings.data_dir / "logs" / "service.log").read_text().splitlines()
+    assert [json.loads(line) for line in file] == lines
 
 
 async def test_calls_that_come_while_it_stops_are_told_to_come_back(service: Running) -> None:
