@@ -133,16 +133,20 @@ class Pump:
         """One call: settles what has ended, and answers the jobs that it claimed."""
         ended = self._take()
         settled = [settlement for _, settlement in ended]
+        # Before the call: who says `look` while it is under way may know more than its answer.
+        self._looking = False
         try:
             claim = await self._claims.settle(settled, free)
         except (StoreUnavailableError, StoreFullError) as error:
             self._ended[:0] = ended
+            self._looking = True
             await self._wait_for_store(error)
             return ()
         if self._failures:
             _log.info("store_back", queue=self.queue, failures=self._failures)
             self._failures = 0
-        self._looking = len(claim.jobs) >= free
+        if len(claim.jobs) >= free:
+            self._looking = True
         self._note_due(claim.due_in)
         for job, settlement in ended:
             self._forget(job)

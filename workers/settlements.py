@@ -67,9 +67,11 @@ def unknown_type(job: RunningJob, key: str) -> Settlement:
     return _settlement(job, Outcome.UNKNOWN, f"no worker knows the job type {key}", delay)
 
 
-def _settlement(job: RunningJob, outcome: Outcome, reason: str, delay_seconds: float = -0.001) -> Settlement:
+def _settlement(job: RunningJob, outcome: Outcome, reason: str, seconds: float | None = None) -> Settlement:
+    """`seconds` until it runs again; None leaves that to the job's backoff."""
     reason = reason if len(reason) <= MAX_REASON_LENGTH else reason[: MAX_REASON_LENGTH - 1] + "…"
-    return Settlement(job.claimed.id, job.claimed.fence, outcome, reason=reason, delay=round(delay_seconds * 1000))
+    delay = -1 if seconds is None else round(max(seconds, 0) * 1000)
+    return Settlement(job.claimed.id, job.claimed.fence, outcome, reason=reason, delay=delay)
 
 
 def _kind(answer: Any) -> str:

@@ -51,7 +51,7 @@ class WorkerProcess:
         return self
 
     async def started(self) -> "WorkerProcess":
-        await eventually(lambda: self.lines("worker_started"), what="the worker logs its start")
+        await eventually(lambda: self.lines("worker_started"), seconds=30, what="the worker logs its start")
         return self
 
     def lines(self, event: str, **fields: Any) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ class Desk:
         assert record is not None
         return record
 
-    async def reached(self, job_id: str, *states: State, queue: str = WORK, seconds: float = 15) -> JobRecord:
+    async def reached(self, job_id: str, *states: State, queue: str = WORK, seconds: float = 30) -> JobRecord:
         """The job once it is in one of these states."""
 
         async def look() -> JobRecord | None:
@@ -146,7 +146,7 @@ class Desk:
         record: JobRecord = await eventually(look, seconds=seconds, what=f"{job_id} is {states}")
         return record
 
-    async def end(self, job_id: str, queue: str = WORK, seconds: float = 15) -> JobRecord:
+    async def end(self, job_id: str, queue: str = WORK, seconds: float = 30) -> JobRecord:
         """The job once it has ended."""
         return await self.reached(job_id, *FINISHED, queue=queue, seconds=seconds)
 

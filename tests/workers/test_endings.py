@@ -3,13 +3,16 @@
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+from pydantic import SecretStr
 from testjobs.v1.testjobs_pb2 import Step
 
+from base.settings import Settings
 from engine.jobs import State
-from tests.conftest import eventually
+from tests.conftest import eventually, free_port
 
-from .conftest import Desk, WorkerProcess
+from .conftest import Desk, WorkerProcess, environment
 
 NewWorker = Callable[..., WorkerProcess]
 
@@ -64,3 +67,11 @@ async def test_a_thread_that_does_not_end_holds_up_neither_the_worker_nor_the_jo
     await _ends(worker, 4)
     record = await desk.get(job_id)
     assert (record.state, record.fails, record.stalls) == (State.WAITING, 0, 0)
+
+
+async def test_a_worker_without_valkey_ends_as_well(settings: Settings, tmp_path: Path) -> None:
+    nowhere = settings.model_copy(update={"redis_url": SecretStr(f"redis://127.0.0.1:{free_port()}/0")})
+    worker = WorkerProcess(environment(nowhere), tmp_path).start()
+    await eventually(lambda: worker.lines("store_away"))
+    worker.signal(signal.SIGTERM)
+    await _ends(worker, 4)

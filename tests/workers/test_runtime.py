@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from engine.catalog import Catalog, CatalogError
 from engine.claims import Claims
 from engine.errors import RequestInvalidError
 from engine.intake import Intake
-from engine.jobs import State
+from engine.jobs import Claim, Settlement, State
 from tests.conftest import eventually
 from workers import handlers
 from workers.broker import JobBroker
@@ -239,6 +239,30 @@ async def test_a_handler_that_blocks_the_loop_loses_no_lease(
     assert (record.state, record.starts, record.stalls) == (State.COMPLETED, 1, 0)
     loops[0].call_soon_threadsafe(stopping.set)
     await asyncio.to_thread(worker.join)
+
+
+async def test_a_wake_up_during_a_call_is_not_forgotten(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
+    class Slow(Claims):
+        """Answers late, as over a slow network."""
+
+        async def settle(self, settlements: Sequence[Settlement], n: int) -> Claim:
+            claim = await super().settle(settlements, n)
+            answered.set()
+            await asyncio.sleep(0.3)
+            return claim
+
+    answered, stopping = asyncio.Event(), asyncio.Event()
+    slow = Slow(desk.engine.store, desk.engine.catalog.queue(WORK), "w", desk.engine.settings)
+    receiver = JobReceiver(broker_of(), [slow], {WORK: 1}, desk.engine.settings)
+    listening = asyncio.create_task(receiver.listen(stopping))
+    await answered.wait()  # there was nothing, but the worker does not know yet
+    job_id = await desk.enqueue(Noop())
+    assert await desk.engine.worker("another").wait_for_work(1)
+    receiver.pumps[0].look()
+    record = await desk.end(job_id)
+    assert record.started - record.created < 1500, "it waited until the worker looked by itself"
+    stopping.set()
+    await listening
 
 
 async def test_a_worker_reports_itself_and_takes_its_leave(desk: Desk, settings: Settings) -> None:
