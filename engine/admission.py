@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -36,8 +36,15 @@ class Origin:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Asked(NamedTuple):
+    """What a request asks for."""
+
+    type: JobType
+    payload: Message | None
+    """None where it comes as `data`, which is not read yet."""
+
+
+class Admitted(NamedTuple):
     """A job ready to be stored, and what its caller is told of it."""
 
     job: NewJob
@@ -46,29 +53,50 @@ class Admitted:
     """In force: the caller's, completed by the type's policy."""
 
 
+class _Policy:
+    """What a type says for callers who say nothing, worked out once."""
+
+    __slots__ = ("options", "retention", "root")
+
+    def __init__(self, job_type: JobType, settings: Settings) -> None:
+        self.options = JobOptions(
+            attempts=job_type.attempts,
+            timeout=job_type.timeout,
+            backoff=JobBackoff(
+                type="exponential" if job_type.exponential else "fixed", delay=job_type.backoff, jitter=job_type.jitter
+            ),
+        )
+        # A job that owns files stays as long as they do.
+        files = int(settings.export_retention_days * _DAY_MS) if job_type.export_file else 0
+        self.retention = max(job_type.retention, files)
+        self.root = f"payload.{CUSTOM if job_type.member == CUSTOM else _json_name(job_type.member)}"
+        """The way to the payload's fields in a request."""
+
+
 class Admission:
     """Decides what may become a job. Touches no store."""
 
     def __init__(self, catalog: Catalog, settings: Settings) -> None:
         self._catalog = catalog
         self._settings = settings
+        self._policies = {job_type.key: _Policy(job_type, settings) for job_type in catalog.types.values()}
 
-    def job_type(self, request: EnqueueJobRequest) -> JobType:
-        """The type that a request asks for, before anything else of it is looked at.
+    def asked(self, request: EnqueueJobRequest) -> Asked:
+        """What a request asks for, before anything else of it is looked at.
 
         Raises:
           RequestInvalidError: it names none, or two.
           QueueUnknownError, JobTypeUnknownError: it names one that there is not.
           ServiceDisabledError: jobs, or mails, are switched off.
         """
-        job_type = self._named_type(request)
+        asked = self._named(request)
         if not self._settings.enable_queue_service:
             raise _disabled("ENABLE_QUEUE_SERVICE")
-        if self._catalog.queue(job_type.queue).family == _EMAIL and not self._settings.enable_email_service:
+        if self._catalog.queue(asked.type.queue).family == _EMAIL and not self._settings.enable_email_service:
             raise _disabled("ENABLE_EMAIL_SERVICE")
-        return job_type
+        return asked
 
-    def _named_type(self, request: EnqueueJobRequest) -> JobType:
+    def _named(self, request: EnqueueJobRequest) -> Asked:
         typed = request.payload.WhichOneof("payload")
         if typed is None:
             problems = [
@@ -81,8 +109,8 @@ class Admission:
             ]
             if problems:
                 raise RequestInvalidError(problems)
-            return self._catalog.type(request.queue_name, request.job_type)
-        job_type, _ = self._catalog.of_payload(request.payload)
+            return Asked(self._catalog.type(request.queue_name, request.job_type), None)
+        job_type, payload = self._catalog.of_payload(request.payload)
         for name, said, meant in (
             ("queueName", request.queue_name, job_type.queue),
             ("jobType", request.job_type, job_type.type),
@@ -92,18 +120,18 @@ class Admission:
                 raise _invalid(name, "payload_type", rule)
         if request.HasField("data"):
             raise _invalid("data", "payload_or_data", "send the payload either typed or as `data`, not both")
-        return job_type
+        return Asked(job_type, payload)
 
     def admit(
         self,
         request: EnqueueJobRequest,
-        job_type: JobType,
+        asked: Asked,
         origin: Origin,
         now_ms: int,
         *,
         recurring: bool = False,
     ) -> Admitted:
-        """Checks payload and options of a request for `job_type`, and makes the job.
+        """Checks payload and options of a request, and makes the job that it asks for.
 
         The rules on the request's own fields, options included, have been checked by then. Only
         `recurring` jobs may have an id of the reserved prefix.
@@ -112,8 +140,13 @@ class Admission:
           RequestInvalidError: names every field at fault.
           PayloadTooLargeError: the payload is larger than QUEUE_MAX_PAYLOAD_BYTES.
         """
-        payload = self._payload(request, job_type)
-        options = _in_force(request.options, job_type)
+        job_type, payload = asked
+        policy = self._policies[job_type.key]
+        root = policy.root
+        if payload is None:
+            payload, root = decode_data(job_type, request.data), "data"
+        check_payload(job_type, payload, self._settings, root)
+        options = _in_force(request.options, policy.options)
         _check_times(options, now_ms)
         if not recurring:
             _check_id(options.job_id)
@@ -132,13 +165,14 @@ class Admission:
             queue_name=job_type.queue,
             job_type=job_type.type,
             payload=redacted(payload).SerializeToString() if job_type.sensitive else whole,
-            created_by=origin.caller,
-            options=options,
             traceparent=origin.traceparent,
             request_id=origin.request_id,
-            accept_time=_timestamp(now_ms),
             has_secret=job_type.sensitive,
         )
+        envelope.created_by.CopyFrom(origin.caller)
+        envelope.options.CopyFrom(options)
+        _set(envelope.accept_time, now_ms)
+        backoff = options.backoff
         job = NewJob(
             queue=job_type.queue,
             id=options.job_id,
@@ -151,43 +185,23 @@ class Admission:
             run_at=_milliseconds(options.run_at) if options.HasField("run_at") else 0,
             expire_at=_milliseconds(options.expire_at) if options.HasField("expire_at") else 0,
             attempts=options.attempts,
-            exponential=options.backoff.type == "exponential",
-            backoff=options.backoff.delay,
-            jitter=options.backoff.jitter,
-            retention=self._retention(job_type),
+            exponential=backoff.type == "exponential",
+            backoff=backoff.delay,
+            jitter=backoff.jitter,
+            retention=policy.retention,
             digest=_digest(job_type, whole, origin.caller) if own_id else b"",
         )
         return Admitted(job, job_type, options)
 
-    def _retention(self, job_type: JobType) -> int:
-        """A job that owns files stays as long as they do."""
-        files = int(self._settings.export_retention_days * _DAY_MS) if job_type.export_file else 0
-        return max(job_type.retention, files)
 
-    def _payload(self, request: EnqueueJobRequest, job_type: JobType) -> Message:
-        if request.payload.WhichOneof("payload") is None:
-            payload, root = decode_data(job_type, request.data), "data"
-        else:
-            _, payload = self._catalog.of_payload(request.payload)
-            root = f"payload.{CUSTOM}" if job_type.member == CUSTOM else f"payload.{_json_name(job_type.member)}"
-        check_payload(job_type, payload, self._settings, root)
-        return payload
-
-
-def _in_force(asked: JobOptions, job_type: JobType) -> JobOptions:
-    """The caller's options with the type's policy where they say nothing."""
+def _in_force(asked: JobOptions, policy: JobOptions) -> JobOptions:
+    """The caller's options with the type's where they say nothing."""
     options = JobOptions()
-    options.CopyFrom(asked)
-    options.attempts = asked.attempts or job_type.attempts
-    options.timeout = asked.timeout or job_type.timeout
-    if not asked.HasField("backoff"):
-        options.backoff.CopyFrom(
-            JobBackoff(
-                type="exponential" if job_type.exponential else "fixed", delay=job_type.backoff, jitter=job_type.jitter
-            )
-        )
-    elif not options.backoff.type:
+    options.CopyFrom(policy)
+    if asked.HasField("backoff"):
+        options.ClearField("backoff")
         options.backoff.type = "fixed"
+    options.MergeFrom(asked)
     return options
 
 
@@ -233,5 +247,5 @@ def _milliseconds(time: Timestamp) -> int:
     return time.seconds * 1000 + time.nanos // 1_000_000
 
 
-def _timestamp(ms: int) -> Timestamp:
-    return Timestamp(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000)
+def _set(time: Timestamp, ms: int) -> None:
+    time.seconds, time.nanos = ms // 1000, ms % 1000 * 1_000_000

@@ -3,10 +3,9 @@
 protovalidate judges what the rules say; what they cannot say (files, templates, NUL characters) is judged here.
 """
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any, Final
 
 import protovalidate
@@ -24,6 +23,8 @@ from engine.masking import MASK
 from engine.rule_words import in_words
 
 MAX_PROBLEMS: Final = 50
+
+Look = Callable[[Message, str, Settings], Iterator[FieldProblem]]
 
 
 def check(message: Message, root: str) -> list[FieldProblem]:
@@ -60,12 +61,21 @@ def check_payload(job_type: JobType, message: Message, settings: Settings, root:
     problems = chain(
         check(message, root),
         _nul_problems(message, root),
-        _mask_problems(message, root) if job_type.sensitive else (),
-        _storage_problems(message, root, settings),
-        _template_problems(message, root, settings.email_templates_dir),
+        *(look(message, root, settings) for look in _looks(descriptor_of(job_type.payload))),
     )
     if found := list(islice(problems, MAX_PROBLEMS)):
         raise RequestInvalidError(found)
+
+
+@cache
+def _looks(descriptor: Descriptor) -> tuple[Look, ...]:
+    """Those of the looks at marked fields that payloads of this type need."""
+    looks: tuple[tuple[Mark, Look], ...] = (
+        ("sensitive", _mask_problems),
+        ("storage_path", _storage_problems),
+        ("email_template", _template_problems),
+    )
+    return tuple(look for mark, look in looks if any(steps_to(mark, descriptor, checked=True)))
 
 
 def _path(root: str, descriptor: Descriptor, path: Any) -> str:
@@ -93,14 +103,15 @@ def _storage_problems(message: Message, root: str, settings: Settings) -> Iterat
             yield FieldProblem(where, "storage_path", str(error))
 
 
-def _template_problems(message: Message, root: str, folder: Path) -> Iterator[FieldProblem]:
+def _template_problems(message: Message, root: str, settings: Settings) -> Iterator[FieldProblem]:
+    folder = settings.email_templates_dir
     for where, name in _marked_texts("email_template", message, root):
         if not template_exists(folder, name):
             available = ", ".join(template_names(folder)) or "none"
             yield FieldProblem(where, "email_template", f"there is no such template; those available are {available}")
 
 
-def _mask_problems(message: Message, root: str) -> Iterator[FieldProblem]:
+def _mask_problems(message: Message, root: str, _settings: Settings) -> Iterator[FieldProblem]:
     for where, secret in _marked_texts("sensitive", message, root):
         if secret == MASK:
             yield FieldProblem(where, "sensitive", "is the mask that answers show for a secret; send the secret itself")

@@ -6,6 +6,9 @@ import time
 from engine.keys import SHARD
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS = tuple(range(120, -1, -10))
+"""Two characters, ten bits, at a time."""
 _RANDOM_BITS = 80
 _state = {"last": 0}
 
@@ -23,8 +26,4 @@ def new_job_id() -> str:
 
 
 def _base32(value: int) -> str:
-    characters = []
-    for _ in range(26):
-        characters.append(_ALPHABET[value & 31])
-        value >>= 5
-    return "".join(reversed(characters))
+    return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])

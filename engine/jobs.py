@@ -34,8 +34,7 @@ PROTO_STATES: Final = {state: JobState.Value(f"JOB_STATE_{state.name}") for stat
 STATES_BY_PROTO: Final = {value: state for state, value in PROTO_STATES.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
+class NewJob(msgspec.Struct, frozen=True, gc=False):
     """A job that is valid in every respect and ready to be stored. Times are milliseconds."""
 
     queue: str
@@ -62,8 +61,7 @@ class NewJob:
     """Set for a caller's own id: what else with that id counts as the same job."""
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueued:
+class Enqueued(msgspec.Struct, frozen=True, gc=False):
     """A job that is in the store."""
 
     id: str

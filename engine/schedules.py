@@ -11,7 +11,7 @@ from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.job_pb2 import JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
-from engine.admission import RESERVED_PREFIX, Admission, Origin
+from engine.admission import RESERVED_PREFIX, Admission, Asked, Origin
 from engine.catalog import Catalog
 from engine.cron import Cron
 from engine.errors import JobIdConflictError, ScheduleExistsError, ScheduleNotFoundError
@@ -141,10 +141,9 @@ class Schedules:
         options = JobOptions()
         options.CopyFrom(record.options)
         options.job_id = job_id
-        payload = self._catalog.wrap_payload(job_type, job_type.payload.FromString(record.payload))
-        request = EnqueueJobRequest(payload=payload, options=options)
+        asked = Asked(job_type, job_type.payload.FromString(record.payload))
         admitted = self._admission.admit(
-            request, job_type, Origin(record.created_by), _ms(datetime.now(UTC)), recurring=True
+            EnqueueJobRequest(options=options), asked, Origin(record.created_by), _ms(datetime.now(UTC)), recurring=True
         )
         await self._intake.enqueue(admitted.job)
 

@@ -14,7 +14,7 @@ from engine.checking import check_or_raise
 from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
 from engine.intake import Intake
 from engine.jobs import Enqueued
-from service.call import current_call
+from service.call import caller, current_call
 from service.permissions import require_type
 from service.times import milliseconds
 
@@ -56,14 +56,17 @@ class Enqueuer:
         self, requests: Sequence[EnqueueJobRequest], *, validate_only: bool = False
     ) -> list[Outcome]:
         """Enqueues unchecked requests, in as few round trips as they have queues; each answers for itself, in order."""
+        origin = _origin()
         outcomes: list[Outcome] = []
         admitted: list[tuple[int, Admitted]] = []
         for place, request in enumerate(requests):
             if place % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
             try:
-                check_or_raise(request, "")
-                job = self.admit(request)
+                if request.HasField("options") or not request.HasField("payload"):
+                    # What a payload alone has to hold to is checked with it.
+                    check_or_raise(request, "")
+                job = self._admit(request, origin)
             except JobServiceError as error:
                 outcomes.append(error)
                 continue
@@ -81,13 +84,21 @@ class Enqueuer:
         Raises:
           JobServiceError: it is refused.
         """
-        call = current_call()
-        job_type = self._admission.job_type(request)
-        require_type(call.principal, job_type)
-        milliseconds(request.options.run_at, "options.runAt")
-        milliseconds(request.options.expire_at, "options.expireAt")
-        origin = Origin(call.principal.proto(), call.request_id, call.traceparent)
-        return self._admission.admit(request, job_type, origin, time.time_ns() // 1_000_000)
+        return self._admit(request, _origin())
+
+    def _admit(self, request: EnqueueJobRequest, origin: Origin) -> Admitted:
+        asked = self._admission.asked(request)
+        require_type(caller(), asked.type)
+        if request.options.HasField("run_at"):
+            milliseconds(request.options.run_at, "options.runAt")
+        if request.options.HasField("expire_at"):
+            milliseconds(request.options.expire_at, "options.expireAt")
+        return self._admission.admit(request, asked, origin, time.time_ns() // 1_000_000)
+
+
+def _origin() -> Origin:
+    call = current_call()
+    return Origin(call.principal.proto(), call.request_id, call.traceparent)
 
 
 def _without_root(problem: FieldProblem) -> FieldProblem:

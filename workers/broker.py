@@ -14,7 +14,7 @@ from taskiq import AckableMessage, AsyncTaskiqDecoratedTask, BrokerMessage, Task
 from taskiq.abc.formatter import TaskiqFormatter
 from taskiq_redis.redis_broker import BaseRedisBroker
 
-from engine.admission import Admission, Origin
+from engine.admission import Admission, Asked, Origin
 from engine.catalog import Catalog, CatalogError, JobType, check_handlers
 from engine.ids import new_job_id
 from engine.intake import Intake
@@ -121,9 +121,9 @@ class JobBroker(BaseRedisBroker):
         """
         envelope = JobEnvelope.FromString(message.message)
         job_type = self.catalog.type(envelope.queue_name, envelope.job_type)
-        payload = self.catalog.wrap_payload(job_type, job_type.payload.FromString(envelope.payload))
-        request = EnqueueJobRequest(payload=payload, options=envelope.options)
-        admitted = self._admission.admit(request, job_type, OWN, time.time_ns() // 1_000_000)
+        asked = Asked(job_type, job_type.payload.FromString(envelope.payload))
+        request = EnqueueJobRequest(options=envelope.options)
+        admitted = self._admission.admit(request, asked, OWN, time.time_ns() // 1_000_000)
         await self._intake.enqueue(admitted.job)
 
     def listen(self) -> AsyncGenerator[bytes | AckableMessage, None]:

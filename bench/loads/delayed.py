@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from dataclasses import replace
+
+import msgspec
 
 from bench.loads import requests
 from bench.loads.engine import Enqueuer
@@ -12,7 +13,7 @@ from engine.store import Store
 async def main(seconds: int) -> None:
     store = await Store.open(requests.SETTINGS)
     enqueuer = Enqueuer(store)
-    stored = await enqueuer.intake.enqueue(replace(enqueuer.job(requests.noop()), delay=seconds * 1000))
+    stored = await enqueuer.intake.enqueue(msgspec.structs.replace(enqueuer.job(requests.noop()), delay=seconds * 1000))
     await store.close()
     requests.answer(id=stored.id)
 

@@ -23,6 +23,6 @@ class Enqueuer:
 
     def job(self, payload: Noop | Mark) -> NewJob:
         """All that is done for a job before it is stored: checks, options in force, id, envelope."""
-        asked = requests.request(payload)
-        job_type = self._admission.job_type(asked)
-        return self._admission.admit(asked, job_type, self._origin, time.time_ns() // 1_000_000).job
+        request = requests.request(payload)
+        asked = self._admission.asked(request)
+        return self._admission.admit(request, asked, self._origin, time.time_ns() // 1_000_000).job
