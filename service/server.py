@@ -10,6 +10,7 @@ from grpc import aio
 from base.settings import Settings, SettingsError
 from service.boundary import Boundary
 
+MAX_METADATA_BYTES: Final = 64 * 1024
 _SECOND: Final = 1000
 
 
@@ -20,6 +21,9 @@ def new_server(settings: Settings, boundary: Boundary) -> aio.Server:
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", settings.grpc_max_message_bytes),
         ("grpc.max_send_message_length", settings.grpc_max_message_bytes),
+        # Beyond the default of 8 KB gRPC itself refuses calls, and does so at random: it is for us to say what is wrong.
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
         ("grpc.keepalive_time_ms", 60 * _SECOND),
         ("grpc.keepalive_timeout_ms", 20 * _SECOND),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -357,6 +357,14 @@ async def test_the_caller_of_a_job_is_what_the_token_says(service: Running) -> N
     assert (job.created_by.id, job.created_by.name, job.created_by.role) == ("7f3a", "ulla", "general_user")
 
 
+@pytest.mark.parametrize("length", [9_000, 14_000, 30_000])
+async def test_an_endless_token_is_refused_as_a_bad_one(service: Running, length: int) -> None:
+    for _ in range(3):
+        endless = service.with_metadata(("authorization", "Bearer " + "x" * length))
+        refusal = await refused(endless.jobs.ListJobTypes(ListJobTypesRequest()))
+        assert (refusal.code.name, refusal.reason) == ("UNAUTHENTICATED", "TOKEN_INVALID")
+
+
 async def test_a_call_says_why_its_token_was_refused(service: Running) -> None:
     expired = await refused(service.as_("admin", exp=now(-1)).jobs.ListJobTypes(ListJobTypesRequest()))
     assert (expired.code.name, expired.reason) == ("UNAUTHENTICATED", "TOKEN_EXPIRED")
