@@ -34,6 +34,27 @@ def _row(job: NewJob) -> tuple[object, ...]:
     )
 
 
+class _Parcel:
+    """Jobs of one caller, who is answered once all of them are."""
+
+    __slots__ = ("_size", "answered", "outcomes")
+
+    def __init__(self, size: int) -> None:
+        self.outcomes: list[Enqueued | JobServiceError] = []
+        """In the order of the jobs, which is also the order in which they leave."""
+        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._size = size
+
+    def put(self, outcome: Enqueued | JobServiceError) -> None:
+        self.outcomes.append(outcome)
+        if len(self.outcomes) == self._size and not self.answered.done():  # its caller may have left
+            self.answered.set_result(None)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.answered.done():
+            self.answered.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
+
+
 class _QueueIntake:
     """The jobs of one queue on their way: while a call is under way the next ones gather, and leave together.
 
@@ -45,35 +66,35 @@ class _QueueIntake:
         self._store = store
         self._queue = queue
         self._max_backlog = max_backlog
-        self._gathered: list[tuple[NewJob, asyncio.Future[Enqueued]]] = []
+        self._gathered: list[tuple[NewJob, _Parcel]] = []
         self._sender: asyncio.Task[None] | None = None
         self._under_way = 0
         self._expected = 1
         """Single jobs that are likely to come together."""
         self._enough = asyncio.Event()
 
-    def add(self, job: NewJob) -> asyncio.Future[Enqueued]:
+    def add(self, job: NewJob) -> _Parcel:
         """Takes one job of a caller that waits for it."""
-        future = self._take(job)
+        parcel = self._take((job,))
         together = self._under_way + len(self._gathered)
         self._expected = min(max(self._expected, together), BATCH_ROWS)
         if len(self._gathered) >= self._expected:
             self._enough.set()
-        return future
+        return parcel
 
-    def add_many(self, jobs: Sequence[NewJob]) -> list[asyncio.Future[Enqueued]]:
+    def add_many(self, jobs: Sequence[NewJob]) -> _Parcel:
         """Takes all jobs of a caller that waits for them: nothing is gained by waiting for others."""
-        futures = [self._take(job) for job in jobs]
+        parcel = self._take(jobs)
         self._enough.set()
-        return futures
+        return parcel
 
-    def _take(self, job: NewJob) -> asyncio.Future[Enqueued]:
-        future: asyncio.Future[Enqueued] = asyncio.get_running_loop().create_future()
-        self._gathered.append((job, future))
+    def _take(self, jobs: Sequence[NewJob]) -> _Parcel:
+        parcel = _Parcel(len(jobs))
+        self._gathered += [(job, parcel) for job in jobs]
         if self._sender is None:
             self._enough.clear()
             self._sender = asyncio.create_task(self._send())
-        return future
+        return parcel
 
     async def _gather(self) -> None:
         """Waits until as many jobs are there as are expected; when they do not come, fewer are expected from then on."""
@@ -85,7 +106,7 @@ class _QueueIntake:
         except TimeoutError:
             self._expected = len(self._gathered)
 
-    def _next_batch(self) -> list[tuple[NewJob, asyncio.Future[Enqueued]]]:
+    def _next_batch(self) -> list[tuple[NewJob, _Parcel]]:
         size = rows = 0
         for job, _ in self._gathered:
             size += len(job.envelope) + len(job.secret)
@@ -96,7 +117,7 @@ class _QueueIntake:
         return batch
 
     async def _send(self) -> None:
-        batch: list[tuple[NewJob, asyncio.Future[Enqueued]]] = []
+        batch: list[tuple[NewJob, _Parcel]] = []
         try:
             while self._gathered:
                 await self._gather()
@@ -104,18 +125,12 @@ class _QueueIntake:
                 batch = self._next_batch()
                 self._under_way = len(batch)
                 outcomes = await self._store_rows([job for job, _ in batch])
-                for (_, future), outcome in zip(batch, outcomes, strict=True):
-                    if future.done():  # its caller has left
-                        continue
-                    if isinstance(outcome, Enqueued):
-                        future.set_result(outcome)
-                    else:
-                        future.set_exception(outcome)
+                for (_, parcel), outcome in zip(batch, outcomes, strict=True):
+                    parcel.put(outcome)
         except BaseException as error:
             # Whoever waits must hear of it, whatever it was.
-            for _, future in [*batch, *self._gathered]:
-                if not future.done():
-                    future.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
+            for _, parcel in [*batch, *self._gathered]:
+                parcel.fail(error)
             self._gathered = []
             if not isinstance(error, Exception):
                 raise
@@ -186,19 +201,19 @@ class Intake:
           StoreFullError: the store's memory is full.
           StoreUnavailableError: the store is away. If the connection broke midway, the job may be there all the same.
         """
-        return await self._of(job.queue).add(job)
+        parcel = self._of(job.queue).add(job)
+        await parcel.answered
+        (outcome,) = parcel.outcomes
+        if isinstance(outcome, JobServiceError):
+            raise outcome
+        return outcome
 
     async def enqueue_many(self, jobs: Sequence[NewJob]) -> list[Enqueued | JobServiceError]:
         """Stores many jobs; each answers for itself, in order."""
         by_queue: dict[str, list[NewJob]] = {}
         for job in jobs:
             by_queue.setdefault(job.queue, []).append(job)
-        taken = {queue: iter(self._of(queue).add_many(some)) for queue, some in by_queue.items()}
-        futures = [next(taken[job.queue]) for job in jobs]
-        outcomes = await asyncio.gather(*futures, return_exceptions=True)
-        answer: list[Enqueued | JobServiceError] = []
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, JobServiceError):
-                raise outcome
-            answer.append(outcome)
-        return answer
+        parcels = {queue: self._of(queue).add_many(some) for queue, some in by_queue.items()}
+        await asyncio.gather(*(parcel.answered for parcel in parcels.values()))
+        answers = {queue: iter(parcel.outcomes) for queue, parcel in parcels.items()}
+        return [next(answers[job.queue]) for job in jobs]

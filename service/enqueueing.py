@@ -55,28 +55,38 @@ class Enqueuer:
     async def enqueue_each(
         self, requests: Sequence[EnqueueJobRequest], *, validate_only: bool = False
     ) -> list[Outcome]:
-        """Enqueues unchecked requests, in as few round trips as they have queues; each answers for itself, in order."""
+        """Enqueues unchecked requests, in few round trips for each of their queues; each answers for itself, in order.
+
+        The store works on the first ones while the next ones are judged.
+        """
         origin = _origin()
-        outcomes: list[Outcome] = []
-        admitted: list[tuple[int, Admitted]] = []
-        for place, request in enumerate(requests):
-            if place % BREATH == BREATH - 1:
+        parts = []
+        async with asyncio.TaskGroup() as group:
+            for first in range(0, len(requests), BREATH):
+                judged = [
+                    self._judged(request, origin, validate_only=validate_only)
+                    for request in requests[first : first + BREATH]
+                ]
+                parts.append(group.create_task(self._store_admitted(judged)))
                 await asyncio.sleep(0)
-            try:
-                if request.HasField("options") or not request.HasField("payload"):
-                    # What a payload alone has to hold to is checked with it.
-                    check_or_raise(request, "")
-                job = self._admit(request, origin)
-            except JobServiceError as error:
-                outcomes.append(error)
-                continue
-            outcomes.append(None)
-            if not (validate_only or request.validate_only):
-                admitted.append((place, job))
-        stored = await self._intake.enqueue_many([job.job for _, job in admitted])
-        for (place, _), outcome in zip(admitted, stored, strict=True):
-            outcomes[place] = outcome
-        return outcomes
+        return [outcome for part in parts for outcome in part.result()]
+
+    def _judged(
+        self, request: EnqueueJobRequest, origin: Origin, *, validate_only: bool
+    ) -> Admitted | JobServiceError | None:
+        try:
+            if request.HasField("options") or not request.HasField("payload"):
+                # What a payload alone has to hold to is checked with it.
+                check_or_raise(request, "")
+            admitted = self._admit(request, origin)
+        except JobServiceError as error:
+            return error
+        return None if validate_only or request.validate_only else admitted
+
+    async def _store_admitted(self, judged: Sequence[Admitted | JobServiceError | None]) -> list[Outcome]:
+        jobs = [one.job for one in judged if isinstance(one, Admitted)]
+        stored = iter(await self._intake.enqueue_many(jobs) if jobs else ())
+        return [next(stored) if isinstance(one, Admitted) else one for one in judged]
 
     def admit(self, request: EnqueueJobRequest) -> Admitted:
         """All of `enqueue` but the storing.

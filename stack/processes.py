@@ -17,7 +17,6 @@ from stack.ports import LOOPBACK, reachable
 
 STORE: Final = "valkey"
 MAIL: Final = "mail"
-DATABASE: Final = "postgres"
 
 
 class _Command(Part):
@@ -41,7 +40,7 @@ class Service(_Command):
     """`qjobs service`."""
 
     name = command = "service"
-    needs: ClassVar[tuple[str, ...]] = (STORE, DATABASE)
+    needs: ClassVar[tuple[str, ...]] = (STORE,)
 
     async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
         _, writer = await asyncio.open_connection(reachable(self._settings.bind_host), self._settings.grpc_port)
@@ -52,7 +51,7 @@ class Worker(_Command):
     """`qjobs worker`, for all queues."""
 
     command = "worker"
-    needs: ClassVar[tuple[str, ...]] = (STORE, DATABASE, MAIL)
+    needs: ClassVar[tuple[str, ...]] = (STORE, MAIL)
 
     def __init__(self, number: int, folder: DataFolder, settings: Settings) -> None:
         self.name = f"worker-{number}"

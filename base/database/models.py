@@ -27,11 +27,9 @@ SECRET: Final[Mapping[str, frozenset[str]]] = {
     ),
     "forms": frozenset({"settings"}),
     "fields": frozenset({"telegram_config"}),
-    "sessions": frozenset({"token", "refresh_token"}),
+    "submission_data": frozenset({"value_encrypted"}),
 }
-"""Columns that no job ever reads. Settings of forms and fields hold the tokens of bots."""
-HIDDEN: Final[Mapping[str, frozenset[str]]] = {**SECRET, "submission_data": frozenset({"value_encrypted"})}
-"""Columns that no export shows or filters by: an encrypted answer is shown in place of its `value_text`."""
+"""Columns that no export shows or filters by. Settings of forms and fields hold the tokens of bots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +114,8 @@ _LINKS: Final = (
 
 def _model(name: str) -> Model:
     table = _TABLES[name]
-    hidden = HIDDEN.get(table.name, frozenset())
-    columns = {column.name: column for column in table.columns if column.name not in hidden}
+    secret = SECRET.get(table.name, frozenset())
+    columns = {column.name: column for column in table.columns if column.name not in secret}
     spellings = {spelling: column for column in columns.values() for spelling in _both_spellings(column.name)}
     relations = {}
     for child, column, parent in _LINKS:
