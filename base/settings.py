@@ -148,6 +148,8 @@ class Settings(BaseSettings):
     """Connections to the database that one process holds at most."""
     encryption_key: SecretStr | None = None
     """64 hexadecimal digits: the application's key for the answers that it stores encrypted."""
+    sample_data: bool = True
+    """Whether an embedded database begins with sample data. No other database is ever given any."""
 
     @field_validator("job_plugins", "cors_origin", mode="before")
     @classmethod

@@ -65,19 +65,22 @@ class Part(ABC):
     async def check(self, process: asyncio.subprocess.Process) -> None:
         """Returns when it is ready; any exception means: not yet."""
 
+    async def furnish(self) -> None:  # noqa: B027  (most have nothing to add)
+        """Puts in it what others expect there, every time it has become ready and before they are told so.
+
+        Raises:
+          StackError: it could not.
+        """
+
     async def leave(self) -> None:  # noqa: B027  (most have nothing to do)
         """Called when the stack begins to stop, before any signal."""
 
 
 async def spawn(command: Command, *, keep_open: int = -1) -> asyncio.subprocess.Process:
     """Starts it in a session of its own, so that a Ctrl-C reaches the supervisor alone, which knows the order."""
-    tether = (sys.executable, "-I", "-S", TETHER, str(int(command.death_signal)), str(os.getpid()))
-    options = (command.user, "any" if command.any_file else "own", "--")
     with command.output.open("ab") as output:
         return await asyncio.create_subprocess_exec(
-            *tether,
-            *options,
-            *command.arguments,
+            *tethered(command),
             env=dict(command.environment),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
@@ -85,6 +88,12 @@ async def spawn(command: Command, *, keep_open: int = -1) -> asyncio.subprocess.
             start_new_session=True,
             pass_fds=(keep_open,) if keep_open >= 0 else (),
         )
+
+
+def tethered(command: Command) -> list[str | Path]:
+    """The command's arguments, to be started so that it ends with this process."""
+    tether = (sys.executable, "-I", "-S", TETHER, str(int(command.death_signal)), str(os.getpid()))
+    return [*tether, command.user, "any" if command.any_file else "own", "--", *command.arguments]
 
 
 async def run(command: Command) -> None:

@@ -1,12 +1,14 @@
-"""The embedded PostgreSQL: a bare server with one database, reached over loopback with a password."""
+"""The embedded PostgreSQL: one database with the application's tables, reached over loopback with a password."""
 
 import asyncio
 import contextlib
+import hashlib
 import importlib.util
 import os
 import pwd
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import ClassVar, Final
@@ -40,8 +42,11 @@ class Postgres(Part):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where the other processes find it."""
-        return {"DATABASE_URL": f"postgresql://{SUPERUSER}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"}
+        """Where the other processes find it, and by which key they read the answers in it."""
+        told = {"DATABASE_URL": f"postgresql://{SUPERUSER}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"}
+        if not os.environ.get("ENCRYPTION_KEY"):
+            told["ENCRYPTION_KEY"] = hashlib.sha256(self._folder.secret("encryption").encode()).hexdigest()
+        return told
 
     async def prepare(self) -> Command:
         if not self._data.exists():
@@ -54,16 +59,17 @@ class Postgres(Part):
         )
 
     async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
-        """Makes the database where it is missing."""
         import asyncpg  # noqa: PLC0415  (only the embedded server needs it)
 
-        login = {"host": LOOPBACK, "port": self.port, "user": SUPERUSER, "password": self.password, "timeout": 2}
-        connection = await asyncpg.connect(database="postgres", **login)
-        try:
-            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
-                await connection.execute(f'CREATE DATABASE "{DATABASE}"')
-        finally:
-            await connection.close()
+        connection = await asyncpg.connect(
+            host=LOOPBACK, port=self.port, user=SUPERUSER, password=self.password, database=SUPERUSER, timeout=2
+        )
+        await connection.close()
+
+    async def furnish(self) -> None:
+        """Tables and sample data, by a process of its own: what it takes, it gives back."""
+        arguments = (sys.executable, "-m", "stack.database")
+        await run(Command(arguments, self._log, environment=os.environ | self.environment))
 
     async def _create(self) -> None:
         """Makes the cluster aside and renames it: initdb writes PG_VERSION early: only the name tells a whole one."""

@@ -17,6 +17,7 @@ from stack.ports import LOOPBACK, reachable
 
 STORE: Final = "valkey"
 MAIL: Final = "mail"
+DATABASE: Final = "postgres"
 
 
 class _Command(Part):
@@ -40,7 +41,7 @@ class Service(_Command):
     """`qjobs service`."""
 
     name = command = "service"
-    needs: ClassVar[tuple[str, ...]] = (STORE,)
+    needs: ClassVar[tuple[str, ...]] = (STORE, DATABASE)
 
     async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
         _, writer = await asyncio.open_connection(reachable(self._settings.bind_host), self._settings.grpc_port)
@@ -51,7 +52,7 @@ class Worker(_Command):
     """`qjobs worker`, for all queues."""
 
     command = "worker"
-    needs: ClassVar[tuple[str, ...]] = (STORE, MAIL)
+    needs: ClassVar[tuple[str, ...]] = (STORE, DATABASE, MAIL)
 
     def __init__(self, number: int, folder: DataFolder, settings: Settings) -> None:
         self.name = f"worker-{number}"

@@ -101,6 +101,7 @@ class Supervisor:
         process = self._processes[part.name] = await spawn(command, keep_open=self._members_lock)
         try:
             await until_ready(part, process, command.output)
+            await part.furnish()
         except StackError:
             await _kill(process)
             raise

@@ -11,6 +11,7 @@ from stack.folder import DataFolder
 from stack.plan import Plan, plan
 from stack.ports import reachable
 from stack.rotation import keep_small
+from stack.sample_data.ids import form_id
 from stack.supervisor import Supervisor
 from stack.tokens import sign
 
@@ -61,6 +62,8 @@ def welcome(stack: Plan, seconds: float) -> str:
     ]
     if any(part.name == "mail" for part in stack.parts):
         lines.append(f"  Mail   is kept in {settings.data_dir}/outbox and goes nowhere else")
+    if settings.sample_data and any(part.name == "postgres" for part in stack.parts):
+        lines.append(f"  Data   sample forms with two years of submissions, such as {form_id(1)}")
     lines.append(f"  Logs   {settings.root('log')}\n")
     if stack.secret:
         token = sign(stack.secret, subject="developer", role=TOKEN_ROLE, name="Developer", seconds=TOKEN_SECONDS)

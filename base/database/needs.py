@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.connection import reading
+from base.database.models import SECRET
 from base.database.tables import metadata
 
 _COLUMNS: Final = text("""
@@ -29,11 +30,11 @@ async def missing(engine: AsyncEngine) -> list[str]:
         readable.setdefault(table, {})[column] = may_read
     problems = []
     for name, table in metadata.tables.items():
+        needed = [column.name for column in table.columns if column.name not in SECRET.get(name, ())]
         if name not in readable:
             problems.append(f"the table {name}")
             continue
-        known = readable[name]
-        problems += [f"the column {name}.{column.name}" for column in table.columns if column.name not in known]
-        if hidden := [column.name for column in table.columns if not known.get(column.name, True)]:
-            problems.append(f"the right to read {name} ({', '.join(hidden)})")
+        problems += [f"the column {name}.{column}" for column in needed if column not in readable[name]]
+        if closed := [column for column in needed if not readable[name].get(column, True)]:
+            problems.append(f"the right to read {name} ({', '.join(closed)})")
     return problems

@@ -10,9 +10,12 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
+from base.database.encryption import UNREADABLE, AnswerCipher
+from stack.sample_data.ids import form_id
 from tests.conftest import eventually
 from tests.stack.running import PARTS, RunningStack, environment, qjobs
 
@@ -22,7 +25,7 @@ WELCOME = {"user": {"email": "user@example.com"}}
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     home = tmp_path_factory.mktemp("up") / "data"
-    stack = RunningStack(home, environment(home))
+    stack = RunningStack(home, environment(home, SAMPLE_DATA="true"))
     stack.start()
     asyncio.run(stack.ready())
     yield stack
@@ -90,13 +93,17 @@ async def test_the_store_wants_its_password_and_secrets_are_the_owners_alone(sta
         }
 
 
-async def test_postgresql_serves_a_database_and_not_as_root(stack: RunningStack) -> None:
+async def test_postgresql_serves_sample_data_that_the_service_can_read_and_not_as_root(stack: RunningStack) -> None:
     environ = dict(
         line.split("=", 1) for line in Path(f"/proc/{stack.pids['service']}/environ").read_text().split("\0") if line
     )
     connection = await asyncpg.connect(environ["DATABASE_URL"])
-    assert await connection.fetchval("SELECT current_database()") == "qcollector"
+    assert await connection.fetchval("SELECT count(*) FROM submissions") > 5000
+    answer = await connection.fetchval("SELECT value_encrypted FROM submission_data WHERE is_encrypted LIMIT 1")
     await connection.close()
+    cipher = AnswerCipher(SecretStr(environ["ENCRYPTION_KEY"]))
+    assert cipher.decrypt(answer) != UNREADABLE
+    assert str(form_id(1)) in stack.said
     if os.geteuid() == 0:
         assert psutil.Process(stack.pids["postgres"]).uids().effective != 0
 
