@@ -118,7 +118,7 @@ async def test_1200_mails_outlive_sigkill_of_workers_service_and_valkey(stack: R
         killer = group.create_task(kill())
         await asyncio.gather(*(asyncio.create_task(send()) for _ in range(SENDERS)))
         await killer
-        await eventually(lambda: _completed(caller), seconds=240, every=0.2, what="all mails done")
+        await _all_done(caller)
         done.set()
         await sampler
     await caller.close()
@@ -135,6 +135,17 @@ async def test_1200_mails_outlive_sigkill_of_workers_service_and_valkey(stack: R
     assert arrived.total() - MAILS <= in_hands
 
 
-async def _completed(caller: Caller) -> bool:
-    counts = await caller.held()
-    return counts is not None and counts["completed"] == MAILS
+async def _all_done(caller: Caller) -> None:
+    """Waits until no mail is under way; none may have failed."""
+    last: list[Counter[str] | None] = [None]
+
+    async def look() -> bool:
+        last[0] = counts = await caller.held()
+        return counts is not None and not counts["waiting"] + counts["delayed"] + counts["active"]
+
+    try:
+        await eventually(look, seconds=180, every=0.2)
+    finally:
+        print(f"at the end: {last[0]}")  # noqa: T201  (pytest shows it when the test fails)
+    assert last[0] is not None
+    assert last[0]["completed"] == MAILS, last[0]
