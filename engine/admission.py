@@ -56,9 +56,9 @@ class Admitted(NamedTuple):
 class _Policy:
     """What a type says for callers who say nothing, worked out once."""
 
-    __slots__ = ("options", "retention", "root")
+    __slots__ = ("options", "retention", "root", "switched_off_by")
 
-    def __init__(self, job_type: JobType, settings: Settings) -> None:
+    def __init__(self, job_type: JobType, family: str, settings: Settings) -> None:
         self.options = JobOptions(
             attempts=job_type.attempts,
             timeout=job_type.timeout,
@@ -71,6 +71,12 @@ class _Policy:
         self.retention = max(job_type.retention, files)
         self.root = f"payload.{CUSTOM if job_type.member == CUSTOM else _json_name(job_type.member)}"
         """The way to the payload's fields in a request."""
+        self.switched_off_by = ""
+        """The setting that says that such jobs are not taken."""
+        if not settings.enable_queue_service:
+            self.switched_off_by = "ENABLE_QUEUE_SERVICE"
+        elif family == _EMAIL and not settings.enable_email_service:
+            self.switched_off_by = "ENABLE_EMAIL_SERVICE"
 
 
 class Admission:
@@ -79,7 +85,10 @@ class Admission:
     def __init__(self, catalog: Catalog, settings: Settings) -> None:
         self._catalog = catalog
         self._settings = settings
-        self._policies = {job_type.key: _Policy(job_type, settings) for job_type in catalog.types.values()}
+        self._policies = {
+            job_type.key: _Policy(job_type, catalog.queue(job_type.queue).family, settings)
+            for job_type in catalog.types.values()
+        }
 
     def asked(self, request: EnqueueJobRequest) -> Asked:
         """What a request asks for, before anything else of it is looked at.
@@ -90,10 +99,8 @@ class Admission:
           ServiceDisabledError: jobs, or mails, are switched off.
         """
         asked = self._named(request)
-        if not self._settings.enable_queue_service:
-            raise _disabled("ENABLE_QUEUE_SERVICE")
-        if self._catalog.queue(asked.type.queue).family == _EMAIL and not self._settings.enable_email_service:
-            raise _disabled("ENABLE_EMAIL_SERVICE")
+        if switch := self._policies[asked.type.key].switched_off_by:
+            raise _disabled(switch)
         return asked
 
     def _named(self, request: EnqueueJobRequest) -> Asked:
@@ -111,13 +118,8 @@ class Admission:
                 raise RequestInvalidError(problems)
             return Asked(self._catalog.type(request.queue_name, request.job_type), None)
         job_type, payload = self._catalog.of_payload(request.payload)
-        for name, said, meant in (
-            ("queueName", request.queue_name, job_type.queue),
-            ("jobType", request.job_type, job_type.type),
-        ):
-            if said and said != meant:
-                rule = f"the payload is a job of {job_type.key}; leave this empty or say {meant!r}"
-                raise _invalid(name, "payload_type", rule)
+        if request.queue_name or request.job_type:
+            _check_names(request, job_type)
         if request.HasField("data"):
             raise _invalid("data", "payload_or_data", "send the payload either typed or as `data`, not both")
         return Asked(job_type, payload)
@@ -146,12 +148,15 @@ class Admission:
         if payload is None:
             payload, root = decode_data(job_type, request.data), "data"
         check_payload(job_type, payload, self._settings, root)
-        options = _in_force(request.options, policy.options)
-        _check_times(options, now_ms)
-        if not recurring:
-            _check_id(options.job_id)
-        own_id = request.options.job_id
-        options.job_id = own_id or new_job_id()
+        options = JobOptions()
+        options.CopyFrom(policy.options)
+        if request.HasField("options"):
+            _take(request.options, options)
+            _check_times(options, now_ms)
+            if not recurring:
+                _check_id(options.job_id)
+        own_id = options.job_id
+        options.job_id = job_id = own_id or new_job_id()
         whole = payload.SerializeToString(deterministic=True)
         if len(whole) > self._settings.queue_max_payload_bytes:
             raise PayloadTooLargeError(
@@ -161,7 +166,7 @@ class Admission:
                 size=len(whole),
             )
         envelope = JobEnvelope(
-            id=options.job_id,
+            id=job_id,
             queue_name=job_type.queue,
             job_type=job_type.type,
             payload=redacted(payload).SerializeToString() if job_type.sensitive else whole,
@@ -175,7 +180,7 @@ class Admission:
         backoff = options.backoff
         job = NewJob(
             queue=job_type.queue,
-            id=options.job_id,
+            id=job_id,
             type=job_type.type,
             owner=origin.caller.id,
             envelope=envelope.SerializeToString(),
@@ -194,15 +199,22 @@ class Admission:
         return Admitted(job, job_type, options)
 
 
-def _in_force(asked: JobOptions, policy: JobOptions) -> JobOptions:
-    """The caller's options with the type's where they say nothing."""
-    options = JobOptions()
-    options.CopyFrom(policy)
+def _check_names(request: EnqueueJobRequest, job_type: JobType) -> None:
+    for name, said, meant in (
+        ("queueName", request.queue_name, job_type.queue),
+        ("jobType", request.job_type, job_type.type),
+    ):
+        if said and said != meant:
+            rule = f"the payload is a job of {job_type.key}; leave this empty or say {meant!r}"
+            raise _invalid(name, "payload_type", rule)
+
+
+def _take(asked: JobOptions, options: JobOptions) -> None:
+    """Puts what the caller says over what the type says."""
     if asked.HasField("backoff"):
         options.ClearField("backoff")
         options.backoff.type = "fixed"
     options.MergeFrom(asked)
-    return options
 
 
 def _check_times(options: JobOptions, now_ms: int) -> None:

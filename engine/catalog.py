@@ -92,9 +92,10 @@ class Catalog:
             raise _invalid("payload", "required", "set the member that carries the job type's payload")
         if member != CUSTOM:
             return self._members[member], getattr(payload, member)
-        job_type = self.by_message(payload.custom.TypeName())
+        packed = payload.custom
+        job_type = self.by_message(packed.type_url.rpartition("/")[2])
         try:
-            return job_type, job_type.payload.FromString(payload.custom.value)
+            return job_type, job_type.payload.FromString(packed.value)
         except DecodeError:
             name = job_type.payload.DESCRIPTOR.full_name
             raise _invalid(f"payload.{CUSTOM}", "malformed", f"the bytes are not a {name}; pack one") from None

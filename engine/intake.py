@@ -24,6 +24,7 @@ GATHER_SECONDS: Final = 0.003
 """How long a job waits for others, where others are expected."""
 
 _STORED, _KNOWN, _TAKEN, _FULL = 1, 2, 3, 4
+_STATES: Final = {state.value.encode(): state for state in State}
 
 
 def _row(job: NewJob) -> tuple[object, ...]:
@@ -161,7 +162,7 @@ class _QueueIntake:
     ) -> Enqueued | JobServiceError:
         if verdict in (_STORED, _KNOWN):
             duplicate = verdict == _KNOWN and not (retried and not job.digest)
-            return Enqueued(job.id, State(state.decode()), int(created), duplicate)
+            return Enqueued(job.id, _STATES[state], int(created), duplicate)
         if verdict == _TAKEN:
             return JobIdConflictError(
                 f"The job id {job.id!r} was used in {self._queue} for another payload or by another caller. "

@@ -99,9 +99,8 @@ class Enqueuer:
     def _admit(self, request: EnqueueJobRequest, origin: Origin) -> Admitted:
         asked = self._admission.asked(request)
         require_type(caller(), asked.type)
-        if request.options.HasField("run_at"):
+        if request.HasField("options"):
             milliseconds(request.options.run_at, "options.runAt")
-        if request.options.HasField("expire_at"):
             milliseconds(request.options.expire_at, "options.expireAt")
         return self._admission.admit(request, asked, origin, time.time_ns() // 1_000_000)
 
