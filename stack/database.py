@@ -22,23 +22,14 @@ LONGEST: Final = 600.0
 
 
 async def prepare(settings: Settings) -> None:
-    """Makes the database at DATABASE_URL with its tables, and fills it, as far as that has not been done."""
-    await make_tables(settings)
-    if settings.sample_data:
-        engine = open_database(settings)
-        try:
-            await load_sample_data(engine, settings)
-        finally:
-            await engine.dispose()
-
-
-async def make_tables(settings: Settings) -> None:
-    """Makes the database where it is missing, and brings its tables up to date."""
+    """Makes the database at DATABASE_URL where it is missing; then its tables and its data, all or nothing."""
     await _create(settings)
     engine = open_database(settings)
     try:
         async with writing(engine, statement_seconds=LONGEST) as connection:
             await connection.run_sync(_migrate)
+            if settings.sample_data:
+                await load_sample_data(connection, settings)
     finally:
         await engine.dispose()
 

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from stack.errors import StackError
 from stack.folder import DataFolder
@@ -20,6 +20,8 @@ from stack.ports import LOOPBACK
 
 SUPERUSER: Final = "postgres"
 DATABASE: Final = "qcollector"
+MIGRATIONS: Final = Path(__file__).with_name("migrations") / "versions"
+"""Files named v0001_what.py, by the revision that they make."""
 SERVER_USER: Final = "nobody"
 """PostgreSQL refuses to run as root: root hands it to this user."""
 
@@ -59,17 +61,36 @@ class Postgres(Part):
         )
 
     async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
-        import asyncpg  # noqa: PLC0415  (only the embedded server needs it)
-
-        connection = await asyncpg.connect(
-            host=LOOPBACK, port=self.port, user=SUPERUSER, password=self.password, database=SUPERUSER, timeout=2
-        )
-        await connection.close()
+        await (await self._connect(SUPERUSER)).close()
 
     async def furnish(self) -> None:
         """Tables and sample data, by a process of its own: what it takes, it gives back."""
-        arguments = (sys.executable, "-m", "stack.database")
-        await run(Command(arguments, self._log, environment=os.environ | self.environment))
+        if not await self._furnished():
+            command = (sys.executable, "-m", "stack.database")
+            await run(Command(command, self._log, environment=os.environ | self.environment))
+
+    async def _furnished(self) -> bool:
+        """Whether the last migration has been made, which is always together with all the others and the data."""
+        import asyncpg  # noqa: PLC0415  (only the embedded server needs it)
+
+        try:
+            connection = await self._connect(DATABASE)
+        except asyncpg.InvalidCatalogNameError:
+            return False
+        try:
+            made: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+        except asyncpg.UndefinedTableError:
+            return False
+        finally:
+            await connection.close()
+        return made == max(path.name[1:5] for path in MIGRATIONS.glob("v*.py"))
+
+    async def _connect(self, database: str) -> Any:
+        import asyncpg  # noqa: PLC0415  (only the embedded server needs it)
+
+        return await asyncpg.connect(
+            host=LOOPBACK, port=self.port, user=SUPERUSER, password=self.password, database=database, timeout=2
+        )
 
     async def _create(self) -> None:
         """Makes the cluster aside and renames it: initdb writes PG_VERSION early: only the name tells a whole one."""

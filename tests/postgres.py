@@ -17,9 +17,9 @@ from typing import Any, Final, Literal
 import asyncpg
 from pydantic import SecretStr
 
-from base.database.connection import open_database
+from base.database.connection import open_database, writing
 from base.settings import Settings, load
-from stack.database import make_tables
+from stack.database import prepare
 from stack.folder import DataFolder
 from stack.part import tethered
 from stack.ports import LOOPBACK
@@ -83,10 +83,11 @@ class PostgresServer:
         if template in self._made:
             return
         settings = self._settings(template)
-        await make_tables(settings)
+        await prepare(settings.model_copy(update={"sample_data": False}))
         if template == "sample":
             engine = open_database(settings)
-            await load_sample_data(engine, settings, SAMPLE_ENDS)
+            async with writing(engine) as connection:
+                await load_sample_data(connection, settings, SAMPLE_ENDS)
             await engine.dispose()
         self._made.add(template)
 

@@ -5,10 +5,9 @@ from random import Random
 from typing import Final
 
 from sqlalchemy import exists, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from base.database import tables
-from base.database.connection import writing
 from base.database.encryption import AnswerCipher
 from base.settings import Settings
 from stack.sample_data.definitions import add_forms
@@ -18,11 +17,9 @@ from stack.sample_data.submissions import Submissions
 from stack.sample_data.uploads import UploadFolder
 
 SEED: Final = 20250930
-LONGEST: Final = 600.0
-"""Seconds that one statement may take."""
 
 
-async def load_sample_data(engine: AsyncEngine, settings: Settings, until: datetime | None = None) -> bool:
+async def load_sample_data(connection: AsyncConnection, settings: Settings, until: datetime | None = None) -> bool:
     """Writes two years of sample data that end at `until` (now), and files to UPLOAD_DIR; the same at every call.
 
     A database that has any user or form is left alone.
@@ -33,11 +30,9 @@ async def load_sample_data(engine: AsyncEngine, settings: Settings, until: datet
     Raises:
       ValueError: ENCRYPTION_KEY is not set.
     """
-    async with writing(engine, statement_seconds=LONGEST) as connection:
-        if await _is_used(connection):
-            return False
-        rows = sample_rows(settings, until or datetime.now(UTC))
-        await rows.copy(connection)
+    if await _is_used(connection):
+        return False
+    await sample_rows(settings, until or datetime.now(UTC)).copy(connection)
     return True
 
 

@@ -5,7 +5,7 @@ import json
 from datetime import datetime, timedelta
 
 from PIL import Image
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.connection import reading, writing
@@ -26,7 +26,7 @@ from base.database.tables import (
 from base.settings import Settings
 from stack.sample_data.ids import form_id
 from stack.sample_data.load import load_sample_data, sample_rows
-from stack.sample_data.people import ADMIN_ID
+from stack.sample_data.people import ADMIN_ID, PEOPLE
 from tests.postgres import SAMPLE_ENDS
 
 ANSWERED = submission_data.join(fields, fields.c.id == submission_data.c.field_id)
@@ -169,11 +169,16 @@ async def test_it_is_the_same_for_everybody(sample_engine: AsyncEngine, sample_d
     assert checksums == {row[again.columns(files).index("checksum")] for row in again.of(files)}
 
 
-async def test_it_is_loaded_once_and_never_beside_other_data(engine: AsyncEngine, database: Settings) -> None:
+async def test_it_is_not_loaded_twice(sample_engine: AsyncEngine, sample_database: Settings) -> None:
+    async with writing(sample_engine) as connection:
+        assert await load_sample_data(connection, sample_database) is False
+        assert await connection.scalar(select(func.count()).select_from(users)) == len(PEOPLE)
+
+
+async def test_it_is_never_loaded_beside_other_data(engine: AsyncEngine, database: Settings) -> None:
     async with writing(engine) as connection:
-        await connection.execute(text("INSERT INTO forms (title) VALUES ('mine')"))
-    assert await load_sample_data(engine, database) is False
-    async with reading(engine) as connection:
+        await connection.execute(insert(forms).values(title="mine"))
+        assert await load_sample_data(connection, database) is False
         assert (await connection.scalars(select(forms.c.title))).all() == ["mine"]
     assert not database.root("upload").exists()
 

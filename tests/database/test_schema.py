@@ -2,18 +2,22 @@
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
-from sqlalchemy import Connection, make_url, select, text
+from sqlalchemy import Connection, func, insert, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.columns import Words
 from base.database.connection import open_database, reading, writing
 from base.database.errors import DatabaseSchemaError
 from base.database.needs import missing
-from base.database.tables import ENUMS, metadata, users
+from base.database.tables import ENUMS, forms, metadata, users
 from base.settings import Settings
-from stack.database import make_tables
+from stack.database import prepare
+from stack.postgres import MIGRATIONS
+from stack.sample_data.people import PEOPLE
 
 
 def same_type(_context, _inspected, _column, inspected_type, metadata_type) -> bool | None:
@@ -51,9 +55,39 @@ async def test_columns_have_the_declared_defaults(engine: AsyncEngine) -> None:
     }
 
 
-async def test_migrating_twice_changes_nothing(engine: AsyncEngine, database: Settings) -> None:
-    await make_tables(database)
-    assert await missing(engine) == []
+async def test_preparing_it_again_keeps_all_that_is_there(engine: AsyncEngine, database: Settings) -> None:
+    async with writing(engine) as connection:
+        await connection.execute(insert(forms).values(title="mine"))
+    await prepare(database)
+    async with reading(engine) as connection:
+        assert (await connection.scalars(select(forms.c.title))).all() == ["mine"]
+    assert not database.root("upload").exists()
+
+
+async def test_a_preparation_that_failed_halfway_leaves_nothing_and_is_begun_anew(database: Settings) -> None:
+    assert database.database_url is not None
+    anew = SecretStr(f"{database.database_url.get_secret_value()}_anew")
+    settings = database.model_copy(update={"database_url": anew})
+    opened = open_database(settings)
+    try:
+        with pytest.raises(ValueError, match="ENCRYPTION_KEY"):  # once the tables are there
+            await prepare(settings.model_copy(update={"encryption_key": None}))
+        assert len(await missing(opened)) == len(metadata.tables)
+        await prepare(settings)
+        assert await missing(opened) == []
+        async with reading(opened) as connection:
+            assert await connection.scalar(select(func.count()).select_from(users)) == len(PEOPLE)
+    finally:
+        await opened.dispose()
+
+
+def test_migrations_are_named_after_their_revisions() -> None:
+    """By which a start knows whether there is anything to do."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS.parent))
+    revisions = list(ScriptDirectory.from_config(config).walk_revisions())
+    assert {revision.revision for revision in revisions} == {path.name[1:5] for path in MIGRATIONS.glob("v*.py")}
+    assert revisions[0].revision == max(revision.revision for revision in revisions)
 
 
 async def test_a_whole_database_lacks_nothing(engine: AsyncEngine) -> None:
