@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from base.settings import Settings
 from base.storage import StoragePathError, StorageRoots
-from base.templates import template_exists, template_names
+from base.templates import OWN_FOLDER, template_exists, template_names
 from engine.declarations import JobType
 from engine.errors import FieldProblem, RequestInvalidError
 from engine.fields import Mark, descriptor_of, is_map, map_fields, parts, steps_to, subscript
@@ -104,10 +104,10 @@ def _storage_problems(message: Message, root: str, settings: Settings) -> Iterat
 
 
 def _template_problems(message: Message, root: str, settings: Settings) -> Iterator[FieldProblem]:
-    folder = settings.email_templates_dir
+    folders = (settings.email_templates_dir, OWN_FOLDER)
     for where, name in _marked_texts("email_template", message, root):
-        if not template_exists(folder, name):
-            available = ", ".join(template_names(folder)) or "none"
+        if not template_exists(name, *folders):
+            available = ", ".join(template_names(*folders)) or "none"
             yield FieldProblem(where, "email_template", f"there is no such template; those available are {available}")
 
 

@@ -198,12 +198,18 @@ def test_paths_in_lists_are_held_to_the_storage_roots_too(ready: Settings) -> No
     assert list(told(catalog, ready, payload(in_files=["uploads/a", "/etc/passwd"]))) == ["data.inFiles[1]"]
 
 
-def test_a_template_has_to_be_there(catalog: Catalog, ready: Settings) -> None:
-    answer = {"data.template": "there is no such template; those available are welcome"}
-
-    assert told(catalog, ready, mail(template="wellcome")) == answer
+def test_a_template_has_to_be_there_in_the_folder_of_the_settings_or_the_projects_own(
+    catalog: Catalog, ready: Settings, tmp_path: Path
+) -> None:
+    own = "export-ready, form-submission, password-reset, welcome"
+    (tmp_path / "mine.html.j2").write_text("mine")
+    custom = ready.model_copy(update={"email_templates_dir": tmp_path})
+    for name in ("mine", "welcome"):
+        assert told(catalog, custom, mail(template=name)) == {}
     nowhere = ready.model_copy(update={"email_templates_dir": Path("/nowhere")})
-    assert told(catalog, nowhere, mail(template="welcome"))["data.template"].endswith("those available are none")
+    assert told(catalog, nowhere, mail(template="welcome")) == {}
+    answer = {"data.template": f"there is no such template; those available are {own}"}
+    assert told(catalog, nowhere, mail(template="wellcome")) == answer
 
 
 def test_the_mails_of_a_batch_are_left_for_their_turn(catalog: Catalog, ready: Settings) -> None:

@@ -161,8 +161,8 @@ def test_templates_are_the_names_of_their_files(tmp_path: Path) -> None:
 
     assert template_names(tmp_path) == ("plain", "welcome")
     assert template_names(tmp_path / "missing") == ()
-    assert template_exists(tmp_path, "plain")
+    assert template_exists("plain", tmp_path)
     for name in ("_layout", "other", "../" + tmp_path.name + "/plain", "", "notes.md"):
-        assert not template_exists(tmp_path, name)
+        assert not template_exists(name, tmp_path)
     os.mkdir(tmp_path / "folder.html.j2")  # noqa: PTH102
-    assert not template_exists(tmp_path, "folder")
+    assert not template_exists("folder", tmp_path)

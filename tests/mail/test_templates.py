@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from base.settings import Settings
+from base.templates import OWN_FOLDER
 from workers.mail import templates as places
-from workers.mail.rendering import OWN_FOLDER, TemplateFaultError, render
+from workers.mail.rendering import TemplateFaultError, render
 from workers.mail.templates import OWN, Templates
 
 GOLDEN = Path(__file__).parent / "golden"

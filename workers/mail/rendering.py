@@ -23,13 +23,11 @@ from jinja2.exceptions import SecurityError
 from jinja2.loaders import split_template_path
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from base.settings import PROJECT
+from base.templates import OWN_FOLDER
 from workers.mail.filters import template_filters
 from workers.mail.links import neutralised
 from workers.mail.plaintext import to_text
 
-OWN_FOLDER: Final = PROJECT / "templates" / "email"
-"""The project's own templates: what a folder of the user's does not have is taken from here."""
 MAX_OUTPUT: Final = 2_000_000
 """Characters that a template may become."""
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 
 from base.settings import Settings
-from workers.mail.rendering import OWN_FOLDER, Rendered, Surroundings, TemplateFaultError, render
+from base.templates import OWN_FOLDER
+from workers.mail.rendering import Rendered, Surroundings, TemplateFaultError, render
 
 OWN: Final = frozenset({"welcome", "form-submission", "password-reset", "export-ready"})
 RENDER_SECONDS: Final = 15.0
