@@ -205,9 +205,9 @@ def test_a_template_has_to_be_there_in_the_folder_of_the_settings_or_the_project
     (tmp_path / "mine.html.j2").write_text("mine")
     custom = ready.model_copy(update={"email_templates_dir": tmp_path})
     for name in ("mine", "welcome"):
-        assert told(catalog, custom, mail(template=name)) == {}
+        check_payload(catalog.type("email:send", "send"), mail(template=name), custom, "data")
     nowhere = ready.model_copy(update={"email_templates_dir": Path("/nowhere")})
-    assert told(catalog, nowhere, mail(template="welcome")) == {}
+    check_payload(catalog.type("email:send", "send"), mail(template="welcome"), nowhere, "data")
     answer = {"data.template": f"there is no such template; those available are {own}"}
     assert told(catalog, nowhere, mail(template="wellcome")) == answer
 
