@@ -89,8 +89,10 @@ class Schedules:
             raise _not_found(name)
 
     async def seed(self, records: Iterable[ScheduleRecord]) -> int:
-        """Writes the first schedules of a store that never had any; how many."""
+        """Writes the first schedules of a store that never had any, if there are some; how many."""
         entries = pack([part for record in records for part in (record.name, record.SerializeToString())])
+        if entries == pack([]):
+            return 0
         written: int = await self._store.run("schedule_seed", _SCOPE, entries)
         return written
 

@@ -11,9 +11,10 @@ from grpc import aio
 from grpc_health.v1 import health as grpc_health
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2
+from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_service_pb2
 from qcollector.jobs.v1.job_service_pb2_grpc import add_JobServiceServicer_to_server
 from qcollector.jobs.v1.processor_service_pb2_grpc import add_ProcessorServiceServicer_to_server
+from qcollector.jobs.v1.schedule_service_pb2_grpc import add_ScheduleServiceServicer_to_server
 
 from base.release import release
 from base.settings import Settings
@@ -24,6 +25,7 @@ from engine.events import EventHub
 from engine.inspection import Inspection
 from engine.intake import Intake
 from engine.presence import Presence
+from engine.schedules import Schedules
 from engine.steering import Steering
 from engine.store import Store
 from service.auth import TokenVerifier
@@ -36,6 +38,7 @@ from service.keys import signing_keys
 from service.limits import StreamLimits
 from service.parts import Parts
 from service.processor_servicer import ProcessorServicer
+from service.schedule_servicer import ScheduleServicer
 from service.server import listen, new_server
 
 log = structlog.get_logger()
@@ -43,6 +46,7 @@ log = structlog.get_logger()
 SERVICES: Final = (
     job_service_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
     processor_service_pb2.DESCRIPTOR.services_by_name["ProcessorService"].full_name,
+    schedule_service_pb2.DESCRIPTOR.services_by_name["ScheduleService"].full_name,
 )
 STOP_SECONDS: Final = 5
 """How long calls that were taken may go on once the service stops."""
@@ -89,6 +93,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         server = new_server(settings, Boundary(gate))
         add_JobServiceServicer_to_server(JobServicer(parts), server)
         add_ProcessorServiceServicer_to_server(ProcessorServicer(parts), server)
+        add_ScheduleServiceServicer_to_server(ScheduleServicer(parts), server)
         probes = await _add_probes(server)
         if settings.grpc_reflection:
             reflection.enable_server_reflection((*SERVICES, grpc_health.SERVICE_NAME, reflection.SERVICE_NAME), server)
@@ -126,6 +131,7 @@ def _parts(settings: Settings, store: Store, limits: StreamLimits) -> Parts:
     catalog = load_catalog(settings.job_plugins)
     inspection = Inspection(store, {queue.name: queue.max_active for queue in catalog.queues.values()})
     presence = Presence(store)
+    admission, intake = Admission(catalog, settings), Intake(store, settings)
     return Parts(
         settings=settings,
         catalog=catalog,
@@ -134,7 +140,8 @@ def _parts(settings: Settings, store: Store, limits: StreamLimits) -> Parts:
         steering=Steering(store, inspection),
         events=EventHub(store, inspection),
         presence=presence,
-        enqueuer=Enqueuer(Admission(catalog, settings), Intake(store, settings)),
+        enqueuer=Enqueuer(admission, intake),
+        schedules=Schedules(store, catalog, admission, intake),
         health=Health(settings, catalog, store, inspection, presence),
         limits=limits,
     )

@@ -11,6 +11,7 @@ from engine.events import EventHub
 from engine.inspection import Inspection
 from engine.jobs import JobRecord
 from engine.presence import Presence
+from engine.schedules import Schedules
 from engine.steering import Steering
 from engine.store import Store
 from service.call import caller
@@ -34,6 +35,7 @@ class Parts:
     events: EventHub
     presence: Presence
     enqueuer: Enqueuer
+    schedules: Schedules
     health: Health
     limits: StreamLimits
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2
+from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_service_pb2
 from qcollector.jobs.v1.options_pb2 import Role
 
 from engine.catalog import JobType
@@ -75,9 +75,22 @@ _PROCESSOR_SERVICE: Final = {
     "SendSubmissionNotification": _ENQUEUE,
     "SendPasswordResetEmail": _ENQUEUE,
 }
+_SCHEDULE_SERVICE: Final = {
+    "ListSchedules": _LOOK,
+    "GetSchedule": _LOOK,
+    "CreateSchedule": _STEER,
+    "UpdateSchedule": _STEER,
+    "DeleteSchedule": _STEER,
+    "PauseSchedule": _STEER,
+    "ResumeSchedule": _STEER,
+    "TriggerSchedule": _STEER,
+    "ListScheduleRuns": _LOOK,
+    "PreviewSchedule": _LOOK,
+}
 _SERVICES: Final = (
     (job_service_pb2.DESCRIPTOR.services_by_name["JobService"], _JOB_SERVICE),
     (processor_service_pb2.DESCRIPTOR.services_by_name["ProcessorService"], _PROCESSOR_SERVICE),
+    (schedule_service_pb2.DESCRIPTOR.services_by_name["ScheduleService"], _SCHEDULE_SERVICE),
 )
 
 RULES: Final = {

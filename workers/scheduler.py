@@ -10,11 +10,15 @@ import structlog
 
 from base import logs
 from base.settings import Settings
+from engine.admission import Admission
 from engine.catalog import load_catalog
 from engine.claims import Claims
 from engine.errors import JobServiceError
+from engine.intake import Intake
+from engine.schedules import Schedules
 from engine.store import Store
 from workers.heartbeat import until_reap
+from workers.recurring import fire_schedules
 from workers.signals import stop_event
 
 Duty = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
@@ -37,7 +41,8 @@ async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:
     try:
         catalog = load_catalog(settings.job_plugins)
         reapers = [Claims(store, policy, NAME, settings) for policy in catalog.queues.values()]
-        duties: list[Duty] = [partial(reap_queues, reapers)]
+        schedules = Schedules(store, catalog, Admission(catalog, settings), Intake(store, settings))
+        duties: list[Duty] = [partial(reap_queues, reapers), partial(fire_schedules, schedules, catalog, settings)]
         _log.info("scheduler_started", queues=list(catalog.queues))
         async with asyncio.TaskGroup() as group:
             for duty in duties:

@@ -1,0 +1,208 @@
+"""Schedules: cron expressions through the year and the clocks' changes, and slots that fire once each."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
+from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
+from testjobs.v1.testjobs_pb2 import Noop, Secret
+
+from base.settings import Settings
+from engine.admission import Admission
+from engine.catalog import Catalog
+from engine.cron import Cron, parse_cron
+from engine.errors import RequestInvalidError, ScheduleExistsError, ScheduleNotFoundError
+from engine.jobs import JobQuery
+from engine.schedules import Schedules
+from engine.store import Store
+
+from .conftest import QUEUE, Engine
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def slots(expression: str, start: datetime, count: int, zone: str = "Europe/Berlin") -> list[str]:
+    return [
+        f"{slot.astimezone(ZoneInfo(zone)):%m-%d %H:%M}" for slot in Cron(expression, zone).next_times(start, count)
+    ]
+
+
+def test_a_daily_slot_keeps_its_hour_through_both_changes_of_the_clocks() -> None:
+    assert slots("0 3 * * *", datetime(2026, 3, 28, tzinfo=BERLIN), 3) == ["03-28 03:00", "03-29 03:00", "03-30 03:00"]
+    assert slots("0 3 * * *", datetime(2026, 10, 24, tzinfo=BERLIN), 3) == ["10-24 03:00", "10-25 03:00", "10-26 03:00"]
+
+
+def test_a_skipped_time_fires_right_after_the_gap_and_one_that_comes_twice_fires_once() -> None:
+    assert slots("30 2 * * *", datetime(2026, 3, 28, 12, tzinfo=BERLIN), 2) == ["03-29 03:00", "03-30 02:30"]
+    assert slots("30 2 * * *", datetime(2026, 10, 24, 12, tzinfo=BERLIN), 2) == ["10-25 02:30", "10-26 02:30"]
+
+
+def test_a_slot_every_half_hour_goes_by_real_time() -> None:
+    found = Cron("*/30 * * * *", "Europe/Berlin").next_times(datetime(2026, 10, 24, 22, tzinfo=UTC), 12)
+    assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(minutes=30)}
+
+
+@pytest.mark.parametrize("expression", ["0 0 * * 7", "0 0 * * 6-7", "5/15 * * * *", "0 0 1 JAN *", "0 0 L * *"])
+def test_what_other_engines_silently_never_fire_fires_here(expression: str) -> None:
+    assert parse_cron(expression, "UTC").next_times(datetime.now(UTC), 1)
+
+
+@pytest.mark.parametrize("expression", ["", "x", "60 * * * *", "* * * *", "* * * * * *", "0 0 30 2 *", "0 25 * * *"])
+def test_an_expression_that_cannot_fire_is_refused_with_a_remedy(expression: str) -> None:
+    with pytest.raises(RequestInvalidError, match=r"cron: .*write for example"):
+        parse_cron(expression, "UTC")
+
+
+def test_a_zone_that_is_none_is_refused() -> None:
+    with pytest.raises(RequestInvalidError, match="timezone"):
+        parse_cron("0 0 * * *", "Europe/Atlantis")
+
+
+@hypothesis_settings(deadline=None)  # walking through two months of half hours takes its time
+@given(
+    expression=st.sampled_from(["*/30 * * * *", "0 2 * * *", "0 1 1 * *", "30 2 * * 0", "15 */6 * * *", "0 0 29 2 *"]),
+    start=st.datetimes(datetime(2024, 1, 1), datetime(2026, 12, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    hours=st.integers(0, 24 * 60),
+)
+def test_the_latest_slot_is_the_last_of_those_in_between(expression: str, start: datetime, hours: int) -> None:
+    cron, until = Cron(expression, "Europe/Berlin"), start + timedelta(hours=hours)
+    between = []
+    for slot in cron.after(start):
+        if slot > until:
+            break
+        between.append(slot)
+    assert cron.latest(start, until) == (between[-1] if between else None)
+
+
+@pytest.fixture
+async def schedules(store: Store, settings: Settings, catalog: Catalog, engine: Engine) -> Schedules:
+    return Schedules(store, catalog, Admission(catalog, settings), engine.intake)
+
+
+def record(name: str = "every-minute", cron: str = "* * * * *", **fields: object) -> ScheduleRecord:
+    return ScheduleRecord(
+        name=name,
+        cron=cron,
+        timezone="UTC",
+        queue_name=QUEUE,
+        job_type="noop",
+        payload=Noop(pad="x").SerializeToString(),
+        created_by=Caller(id="alice", role="admin"),
+        **fields,
+    )
+
+
+async def _turn_back(store: Store, name: str, minutes: float) -> None:
+    """As if the schedule had last fired so long ago."""
+    await store.client.hincrby(store.keys("schedules")["slots"], name, -int(minutes * 60_000))
+
+
+async def _jobs(engine: Engine) -> list[str]:
+    return [job.id for job in (await engine.inspection.page(QUEUE, JobQuery())).jobs]
+
+
+async def test_a_slot_fires_once_however_many_schedulers_there_are(
+    schedules: Schedules, store: Store, engine: Engine
+) -> None:
+    await schedules.create(record())
+    assert await schedules.fire_due() == (
+        [],
+        (await schedules.get("every-minute")).cron.next_times(datetime.now(UTC), 1)[0],
+    )
+    await _turn_back(store, "every-minute", 2)
+    fired = await asyncio.gather(*(schedules.fire_due() for _ in range(8)))
+    assert sum(len(jobs) for jobs, _ in fired) == 1
+    (job_id,) = await _jobs(engine)
+    assert job_id.startswith("repeat-every-minute-2")
+    assert (await schedules.fire_due())[0] == []
+
+
+async def test_of_many_missed_slots_the_latest_alone_is_made_up(
+    schedules: Schedules, store: Store, engine: Engine
+) -> None:
+    await schedules.create(record())
+    await _turn_back(store, "every-minute", 3 * 24 * 60)
+    (fired, _), now = await schedules.fire_due(), datetime.now(UTC)
+    assert len(fired) == 1
+    (run,) = await schedules.runs("every-minute")
+    assert now - run.slot < timedelta(minutes=2)
+    assert await _jobs(engine) == fired
+
+
+async def test_a_scheduler_that_died_before_it_noted_its_slot_is_repeated_without_a_second_job(
+    schedules: Schedules, store: Store, engine: Engine
+) -> None:
+    await schedules.create(record())
+    await _turn_back(store, "every-minute", 2)
+    schedule = await schedules.get("every-minute")
+    slot = schedule.cron.latest(schedule.last_slot, datetime.now(UTC))
+    assert slot
+    await schedules._enqueue(schedule.record, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}")
+    await schedules.fire_due()
+    assert len(await _jobs(engine)) == 1
+    assert len(await schedules.runs("every-minute")) == 1
+
+
+async def test_a_paused_schedule_does_not_fire_and_a_changed_one_counts_from_then_on(
+    schedules: Schedules, store: Store, engine: Engine
+) -> None:
+    await schedules.create(record(paused=True))
+    await _turn_back(store, "every-minute", 5)
+    assert (await schedules.fire_due())[0] == []
+    await schedules.update(record(), restart=True)
+    assert (await schedules.fire_due())[0] == []
+    await _turn_back(store, "every-minute", 2)
+    assert len((await schedules.fire_due())[0]) == 1
+
+
+async def test_triggering_enqueues_at_once_and_leaves_the_slots_alone(schedules: Schedules, engine: Engine) -> None:
+    await schedules.create(record(options=JobOptions(priority=4)))
+    before = (await schedules.get("every-minute")).last_slot
+    job_id, queue = await schedules.trigger("every-minute")
+    job = await engine.inspection.get(queue, job_id)
+    assert job
+    assert (job.priority, job.envelope.created_by.id) == (4, "alice")
+    assert (await schedules.get("every-minute")).last_slot == before
+    (run,) = await schedules.runs("every-minute")
+    assert run.triggered
+
+
+async def test_names_are_unique_and_unknown_ones_an_error(schedules: Schedules) -> None:
+    await schedules.create(record())
+    with pytest.raises(ScheduleExistsError):
+        await schedules.create(record())
+    await schedules.delete("every-minute")
+    for attempt in (
+        schedules.get("every-minute"),
+        schedules.delete("every-minute"),
+        schedules.update(record(), restart=True),
+        schedules.runs("every-minute"),
+        schedules.trigger("every-minute"),
+    ):
+        with pytest.raises(ScheduleNotFoundError):
+            await attempt
+
+
+async def test_a_store_is_seeded_once_and_what_was_deleted_stays_deleted(schedules: Schedules) -> None:
+    assert await schedules.seed([]) == 0
+    assert await schedules.seed([record("a"), record("b")]) == 2
+    await schedules.delete("a")
+    assert await schedules.seed([record("a"), record("b")]) == 0
+    assert [one.record.name for one in (await schedules.all())[0]] == ["b"]
+
+
+async def test_sensitive_values_of_a_schedules_jobs_reach_their_worker(schedules: Schedules, engine: Engine) -> None:
+    secret = record("secret")
+    secret.job_type, secret.payload = "secret", Secret(token="hush", name="n").SerializeToString()
+    await schedules.create(secret)
+    job_id, _ = await schedules.trigger("secret")
+    (claimed,) = (await engine.worker().claim(1)).jobs
+    assert claimed.id == job_id
+    assert Secret.FromString(claimed.secret).token == "hush"
+    assert b"hush" not in claimed.envelope
