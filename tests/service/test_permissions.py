@@ -50,6 +50,13 @@ ADMIN_METHODS = {
     "ResumeSchedule",
     "TriggerSchedule",
 }
+NEED_A_NAME = {
+    "GetQueueStats": "queueName",
+    "GetSchedule": "name",
+    "ListScheduleRuns": "name",
+    "PreviewSchedule": "cron",
+}
+"""Looks that an empty request does not answer."""
 
 
 def path(method: MethodDescriptor) -> str:
@@ -180,7 +187,7 @@ async def test_what_anybody_may_see_needs_no_role(service: Running) -> None:
         if method.server_streaming:
             assert await call.read()
             call.cancel()
-        elif method.name == "GetQueueStats":
-            assert (await refused(call)).fields == ["queueName"]
+        elif method.name in NEED_A_NAME:
+            assert (await refused(call)).fields == [NEED_A_NAME[method.name]]
         else:
             assert await call is not None
