@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     """An age public key ("age1…"): backups are encrypted to it."""
     cleanup_delete: bool = False
     """On a DATABASE_URL of the user's own: orphaned_files and old_sessions delete instead of only reporting."""
-    alert_email: str | None = None
+    alert_email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$")
     """Whom to tell of critical failures."""
     alert_window_minutes: float = Field(60, gt=0)
     """At most one alert for each cause within it."""

@@ -72,6 +72,8 @@ class JobType:
     """How long a finished job stays at least; 0 means the service's own minimum."""
     export_file: bool
     """Whether its result names a file in EXPORT_DIR, as long as which the job stays."""
+    critical: bool
+    """Whether somebody must hear of it when such a job fails for good."""
     sensitive: bool
     """Whether its payload can hold secrets."""
     description: str
@@ -235,6 +237,7 @@ def _job_type(payload: Descriptor, options: JobTypeOptions, result: Descriptor) 
         minimum_role=options.minimum_role or Role.ROLE_ADMIN,
         retention=options.retention * HOUR,
         export_file=options.export_file,
+        critical=options.critical,
         sensitive=has_sensitive(payload),
-        description=_CAPITALS.sub(" ", payload.name).capitalize(),
+        description=options.description or _CAPITALS.sub(" ", payload.name).capitalize(),
     )

@@ -14,9 +14,11 @@ from engine.admission import Admission
 from engine.catalog import load_catalog
 from engine.claims import Claims
 from engine.errors import JobServiceError
+from engine.inspection import Inspection
 from engine.intake import Intake
 from engine.schedules import Schedules
 from engine.store import Store
+from workers.alerts import Alerts, tell_alerts
 from workers.heartbeat import until_reap
 from workers.recurring import fire_schedules
 from workers.signals import stop_event
@@ -43,6 +45,9 @@ async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:
         reapers = [Claims(store, policy, NAME, settings) for policy in catalog.queues.values()]
         schedules = Schedules(store, catalog, Admission(catalog, settings), Intake(store, settings))
         duties: list[Duty] = [partial(reap_queues, reapers), partial(fire_schedules, schedules, catalog, settings)]
+        if settings.alert_email:
+            limits = {name: policy.max_active for name, policy in catalog.queues.items()}
+            duties.append(partial(tell_alerts, Alerts(store, catalog, settings, Inspection(store, limits))))
         _log.info("scheduler_started", queues=list(catalog.queues))
         async with asyncio.TaskGroup() as group:
             for duty in duties:

@@ -139,6 +139,8 @@ class JobTypeOptions(_message.Message):
     MINIMUM_ROLE_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
     EXPORT_FILE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CRITICAL_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Name of the queue that the type runs in."""
     type: _builtins.str
@@ -155,6 +157,10 @@ class JobTypeOptions(_message.Message):
     """Hours that a finished job of this type is kept at least, for types that own files. 0 means the service's minimum."""
     export_file: _builtins.bool
     """Its result names a file under EXPORT_DIR that is kept for EXPORT_RETENTION_DAYS; the job stays as long."""
+    description: _builtins.str
+    """What it does, in a sentence, for those who look through the types. Empty: its name in words."""
+    critical: _builtins.bool
+    """Somebody must hear of it when such a job fails for good: it is told to ALERT_EMAIL."""
     @_builtins.property
     def backoff(self) -> Global___Backoff:
         """The wait between attempts."""
@@ -171,10 +177,12 @@ class JobTypeOptions(_message.Message):
         minimum_role: Global___Role.ValueType = ...,
         retention: _builtins.int = ...,
         export_file: _builtins.bool = ...,
+        description: _builtins.str = ...,
+        critical: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["backoff", b"backoff"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "backoff", b"backoff", "export_file", b"export_file", "minimum_role", b"minimum_role", "queue", b"queue", "result", b"result", "retention", b"retention", "timeout", b"timeout", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "backoff", b"backoff", "critical", b"critical", "description", b"description", "export_file", b"export_file", "minimum_role", b"minimum_role", "queue", b"queue", "result", b"result", "retention", b"retention", "timeout", b"timeout", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

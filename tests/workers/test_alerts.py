@@ -1,0 +1,88 @@
+"""Alerts: somebody hears of critical failures, once for each cause and window."""
+
+import pytest
+from qcollector.jobs.v1.email_pb2 import EmailSend
+
+from base.settings import Settings
+from engine.catalog import Catalog
+from engine.claims import Claims
+from engine.inspection import Inspection
+from engine.jobs import JobQuery, Outcome, Settlement
+from engine.store import Store
+from tests.engine.conftest import Engine, engine_on
+from workers.alerts import Alerts
+
+from .conftest import WORK, new_job
+
+MAIL = "email:send"
+
+
+@pytest.fixture
+def engine(store: Store, settings: Settings, catalog: Catalog) -> Engine:
+    return engine_on(store, settings, catalog)
+
+
+@pytest.fixture
+def alerts(store: Store, settings: Settings, catalog: Catalog) -> Alerts:
+    told = settings.model_copy(update={"alert_email": "ops@example.com"})
+    return Alerts(store, catalog, told, Inspection(store, {}))
+
+
+async def failed(engine: Engine, word: str, reason: str) -> str:
+    """A job that failed for good, for that reason."""
+    job = new_job(WORK, word, b"")
+    await engine.add(job)
+    worker = Claims(engine.store, engine.catalog.queue(WORK), "w", engine.settings)
+    (claimed,) = (await worker.claim(1)).jobs
+    await worker.settle([Settlement(claimed.id, claimed.fence, Outcome.FAIL_FOR_GOOD, reason=reason)], 0)
+    return job.id
+
+
+async def mails(engine: Engine) -> list[EmailSend]:
+    page = await engine.inspection.page(MAIL, JobQuery())
+    return [EmailSend.FromString(job.envelope.payload) for job in page.jobs]
+
+
+async def test_a_critical_failure_is_told_with_its_job_and_reason(engine: Engine, alerts: Alerts) -> None:
+    job_id = await failed(engine, "noop", "stalled: worker w stopped renewing its lease, for the third time")
+    assert len(await alerts.tell()) == 1
+    (mail,) = await mails(engine)
+    assert list(mail.to) == ["ops@example.com"]
+    assert mail.subject == "Job failed: test:work/noop"
+    assert job_id in mail.text
+    assert "for the third time" in mail.text
+
+
+async def test_one_cause_is_told_once_a_window_however_often_and_by_however_many(
+    engine: Engine, alerts: Alerts, store: Store, settings: Settings, catalog: Catalog
+) -> None:
+    other = Alerts(
+        store, catalog, settings.model_copy(update={"alert_email": "ops@example.com"}), Inspection(store, {})
+    )
+    told = []
+    for number in range(5):
+        await failed(engine, "noop", f"no worker knows job {number:08x}aa")
+        told += await alerts.tell()
+        told += await other.tell()
+    assert len(told) == 1
+    await failed(engine, "script", "no worker knows job 1")
+    assert len(await alerts.tell()) == 1
+
+
+async def test_an_ordinary_failure_is_not_told(engine: Engine, alerts: Alerts) -> None:
+    await failed(engine, "noop", "ValueError: just wrong")
+    assert await alerts.tell() == []
+
+
+async def test_a_type_that_declares_itself_critical_is_told_whatever_the_reason(
+    engine: Engine, store: Store, settings: Settings, catalog: Catalog
+) -> None:
+    from dataclasses import replace  # noqa: PLC0415
+
+    types = [replace(t, critical=t.key == "test:work/noop") for t in catalog.types.values()]
+    critical = Catalog(types, catalog.queues.values())
+    alerts = Alerts(
+        store, critical, settings.model_copy(update={"alert_email": "ops@example.com"}), Inspection(store, {})
+    )
+    await failed(engine, "noop", "ValueError: just wrong")
+    assert len(await alerts.tell()) == 1
