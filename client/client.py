@@ -1,0 +1,159 @@
+"""The client: the application's tasks as typed calls, each of which enqueues a job and answers its handle."""
+
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self, TypedDict, Unpack
+
+import grpc
+from google.protobuf.message import Message
+from qcollector.jobs.v1.email_pb2 import (
+    EmailForm,
+    EmailPasswordReset,
+    EmailRecipient,
+    EmailSubmission,
+    EmailSubmissionNotification,
+    EmailUser,
+    EmailWelcome,
+)
+from qcollector.jobs.v1.job_pb2 import JobOptions
+from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
+from qcollector.jobs.v1.options_pb2 import job_type
+from qcollector.jobs.v1.payload_pb2 import JobPayload
+
+from client.connection import Connection
+from client.errors import UnavailableError
+from client.handle import JobHandle
+from client.payloads import message_of, timestamp_of
+
+OnUnavailable = Literal["raise", "ignore"] | Callable[[UnavailableError], None]
+
+WELCOME_PRIORITY = 5
+NOTIFICATION_PRIORITY = 7
+PASSWORD_RESET_PRIORITY = 8
+
+
+class Options(TypedDict, total=False):
+    """What a caller wants for one job; see JobOptions in the contract. Times are milliseconds."""
+
+    priority: int
+    delay: float
+    run_at: datetime
+    expire_at: datetime
+    attempts: int
+    timeout: int
+    job_id: str
+
+
+class JobClient:
+    """A connection to the job service.
+
+    `on_unavailable` decides what becomes of an application whose jobs cannot be enqueued within `patience` seconds: "raise"
+    raises UnavailableError; "ignore", or a function that is told the error, lets it go on, with a handle that says so.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        token: str | Callable[[], str],
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        patience: float = 10.0,
+        on_unavailable: OnUnavailable = "raise",
+    ) -> None:
+        self._connection = Connection(address, token, credentials, patience)
+        self._on_unavailable = on_unavailable
+        # A stub of gRPC's own is untyped for asyncio channels.
+        self._stub: Any = JobServiceStub(self._connection.channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    def job(self, queue: str, job_id: str) -> JobHandle:
+        """A handle of a job that was enqueued before."""
+        return JobHandle(self._connection, queue, job_id)
+
+    async def enqueue(self, payload: Message, **options: Unpack[Options]) -> JobHandle:
+        """Enqueues a job of the type that `payload` declares. Repeats itself under one id while the service is away.
+
+        Raises:
+          JobsError: the service refuses it; `violations` names the fields.
+          UnavailableError: the service stayed away, and `on_unavailable` is "raise".
+        """
+        request = EnqueueJobRequest(payload=_wrapped(payload), options=_options(options))
+        queue = payload.DESCRIPTOR.GetOptions().Extensions[job_type].queue
+        try:
+            answer = await self._connection.call(lambda metadata: self._stub.EnqueueJob(request, metadata=metadata))
+        except UnavailableError as error:
+            if self._on_unavailable == "raise":
+                raise
+            if callable(self._on_unavailable):
+                self._on_unavailable(error)
+            return JobHandle(self._connection, queue, request.options.job_id, enqueued=False)
+        return JobHandle(self._connection, answer.queue_name, answer.job_id, duplicate=answer.duplicate)
+
+    async def send_welcome_email(self, user: Any, **options: Unpack[Options]) -> JobHandle:
+        """Greets a new user: a mapping or an object with `email` and what else EmailUser has fields for."""
+        payload = EmailWelcome(user=message_of(EmailUser, user))
+        return await self._task(payload, WELCOME_PRIORITY, options)
+
+    async def send_submission_notification(
+        self, submission: Any, form: Any, recipients: Iterable[Any], **options: Unpack[Options]
+    ) -> JobHandle:
+        """Tells recipients (addresses, or things with `email`) of a submission."""
+        payload = EmailSubmissionNotification(
+            submission=message_of(EmailSubmission, submission),
+            form=message_of(EmailForm, form),
+            recipients=[
+                EmailRecipient(email=one) if isinstance(one, str) else message_of(EmailRecipient, one)
+                for one in recipients
+            ],
+        )
+        return await self._task(payload, NOTIFICATION_PRIORITY, options)
+
+    async def send_password_reset_email(
+        self, user: Any, reset_token: str, expires_at: datetime | str, **options: Unpack[Options]
+    ) -> JobHandle:
+        """Sends a link to set a new password; not after `expires_at`."""
+        expiry = timestamp_of(expires_at)
+        payload = EmailPasswordReset(user=message_of(EmailUser, user), reset_token=reset_token, expires_at=expiry)
+        options.setdefault("expire_at", expiry.ToDatetime())
+        return await self._task(payload, PASSWORD_RESET_PRIORITY, options)
+
+    async def _task(self, payload: Message, priority: int, options: Options) -> JobHandle:
+        chosen: Options = {"priority": priority, **options}
+        return await self.enqueue(payload, **chosen)
+
+
+def _wrapped(payload: Message) -> JobPayload:
+    """The payload under its member, or as `custom` where the contract has none for it."""
+    for member in JobPayload.DESCRIPTOR.oneofs_by_name["payload"].fields:
+        if member.message_type is not None and member.message_type.full_name == payload.DESCRIPTOR.full_name:
+            wrapped = JobPayload()
+            getattr(wrapped, member.name).CopyFrom(payload)
+            return wrapped
+    custom = JobPayload()
+    custom.custom.Pack(payload)
+    return custom
+
+
+def _options(given: Options) -> JobOptions:
+    options = JobOptions()
+    for name, value in given.items():
+        if name in {"run_at", "expire_at"}:
+            getattr(options, name).CopyFrom(timestamp_of(value))  # type: ignore[arg-type]
+        else:
+            setattr(options, name, value)
+    # An id of its own makes a repeated call harmless.
+    options.job_id = options.job_id or uuid.uuid4().hex
+    return options

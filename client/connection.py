@@ -1,0 +1,63 @@
+"""Calls that go on through a service that is away for a while."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import grpc
+
+from client.errors import JobsError, UnavailableError
+
+A = TypeVar("A")
+
+Metadata = tuple[tuple[str, str], ...]
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+
+
+class Connection:
+    """A channel with a token, and the patience to repeat a call that found nobody.
+
+    Only calls that are safe to repeat go through `call`: reads, and enqueues under an id of the caller's own.
+    """
+
+    def __init__(
+        self, address: str, token: str | Callable[[], str], credentials: grpc.ChannelCredentials | None, patience: float
+    ) -> None:
+        self.channel = (
+            grpc.aio.insecure_channel(address) if credentials is None else grpc.aio.secure_channel(address, credentials)
+        )
+        self._token = token
+        self._patience = patience
+
+    @property
+    def metadata(self) -> Metadata:
+        token = self._token if isinstance(self._token, str) else self._token()
+        return (("authorization", f"Bearer {token}"),)
+
+    async def call(self, begin: Callable[[Metadata], Awaitable[A]]) -> A:
+        """Awaits what `begin(metadata)` starts; again and again while the service is unavailable.
+
+        Raises:
+          UnavailableError: it still was when patience was at an end.
+          JobsError: it refused the call.
+        """
+        deadline = time.monotonic() + self._patience
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await begin(self.metadata)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise JobsError.of(error) from None
+                refusal = UnavailableError.of(error)
+            wait = max(pause, min(refusal.retry_after or 0, LONGEST_PAUSE))
+            if time.monotonic() + wait > deadline:
+                raise refusal
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def close(self) -> None:
+        await self.channel.close()

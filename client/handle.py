@@ -1,0 +1,138 @@
+"""A job that was enqueued: wait for it, follow it, cancel it, fetch what it made."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.api.httpbody_pb2 import HttpBody
+from qcollector.jobs.v1.job_pb2 import Job, JobState
+from qcollector.jobs.v1.job_service_pb2 import (
+    CancelJobRequest,
+    DownloadResultRequest,
+    GetJobRequest,
+    WatchJobRequest,
+    WatchJobResponse,
+)
+from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
+
+from client.connection import Connection
+from client.errors import JobsError, NotEnqueuedError
+
+ENDS = frozenset({JobState.JOB_STATE_COMPLETED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
+LONGEST_WAIT = 300
+"""Seconds that one call waits for a job's end."""
+
+
+class JobFailedError(Exception):
+    """The job ended otherwise than well; `job` tells how."""
+
+    def __init__(self, job: Job) -> None:
+        word = JobState.Name(job.state).removeprefix("JOB_STATE_").lower()
+        super().__init__(f"job {job.id} of {job.queue_name} is {word}: {job.failed_reason}")
+        self.job = job
+
+
+class JobHandle:
+    """One job. `enqueued` is False where the service was away and the application goes on without it."""
+
+    def __init__(
+        self, connection: Connection, queue: str, job_id: str, *, enqueued: bool = True, duplicate: bool = False
+    ) -> None:
+        self.queue = queue
+        self.job_id = job_id
+        self.enqueued = enqueued
+        self.duplicate = duplicate
+        """Whether the job was there already."""
+        self._connection = connection
+        # A stub of gRPC's own is untyped for asyncio channels.
+        self._stub: Any = JobServiceStub(connection.channel)
+
+    @property
+    def _name(self) -> dict[str, str]:
+        if not self.enqueued:
+            raise NotEnqueuedError(f"job {self.job_id} was not enqueued: the service was away")
+        return {"queue_name": self.queue, "job_id": self.job_id}
+
+    async def get(self) -> Job:
+        """The job as it stands. Raises JobsError."""
+        return await self._get(0)
+
+    async def _get(self, seconds: int) -> Job:
+        name = self._name
+        request = GetJobRequest(queue_name=name["queue_name"], job_id=name["job_id"], wait_seconds=seconds)
+        answer = await self._connection.call(lambda metadata: self._stub.GetJob(request, metadata=metadata))
+        job: Job = answer.job
+        return job
+
+    async def wait(self, timeout: float | None = None) -> Job:  # noqa: ASYNC109  (the service waits, not this loop)
+        """The job once it has completed.
+
+        Raises:
+          JobFailedError: it failed or was cancelled.
+          TimeoutError: it had not ended after `timeout` seconds.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = LONGEST_WAIT if deadline is None else deadline - time.monotonic()
+            job = await self._get(max(0, min(LONGEST_WAIT, round(left))))
+            if job.state == JobState.JOB_STATE_COMPLETED:
+                return job
+            if job.state in ENDS:
+                raise JobFailedError(job)
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"job {self.job_id} has not ended after {timeout} s")
+
+    async def watch(self) -> AsyncIterator[WatchJobResponse]:
+        """A snapshot, every change, the end. Goes on where it was when the connection breaks."""
+        after = ""
+        while True:
+            request = WatchJobRequest(**self._name, after_sequence=after)
+            stream = self._stub.WatchJob(request, metadata=self._connection.metadata)
+            try:
+                async for event in stream:
+                    if event.heartbeat:
+                        continue
+                    after = event.sequence
+                    yield event
+                    if event.state in ENDS:
+                        return
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise JobsError.of(error) from None
+                # Found out by a call that has patience, and then gives up, whether the service comes back.
+                await self.get()
+                await asyncio.sleep(0)
+            finally:
+                stream.cancel()
+
+    async def cancel(self, reason: str = "") -> Job:
+        """Cancels it, also while it runs. Raises JobsError when it has ended otherwise."""
+        request = CancelJobRequest(**self._name, reason=reason)
+        answer = await self._connection.call(lambda metadata: self._stub.CancelJob(request, metadata=metadata))
+        job: Job = answer.job
+        return job
+
+    async def download(self, target: Path) -> Path:
+        """Writes what the job made to `target`, whole or not at all; a folder takes the file under the job's id.
+
+        Raises:
+          JobsError: it has not completed, or its file is gone.
+        """
+        if await asyncio.to_thread(target.is_dir):
+            target /= self.job_id
+        part = target.with_name(target.name + ".part")
+        stream = self._stub.DownloadResult(DownloadResultRequest(**self._name), metadata=self._connection.metadata)
+        try:
+            with part.open("wb") as file:
+                async for body in stream:
+                    assert isinstance(body, HttpBody)
+                    file.write(body.data)
+            part.replace(target)
+        except grpc.aio.AioRpcError as error:
+            raise JobsError.of(error) from None
+        finally:
+            part.unlink(missing_ok=True)
+        return target

@@ -1,0 +1,168 @@
+"""The client against a real service: tasks, handles, and a service that is away."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from qcollector.jobs.v1.email_pb2 import EmailPasswordReset, EmailSubmissionNotification, EmailWelcome
+from qcollector.jobs.v1.job_pb2 import JobState
+from testjobs.v1.testjobs_pb2 import Noop, NoopResult, Script, ScriptResult, Step
+
+from base.settings import Settings
+from client import JobClient, JobFailedError, JobsError, NotEnqueuedError, UnavailableError
+from engine.catalog import Catalog
+from engine.inspection import Inspection
+from engine.jobs import Outcome, Settlement, State
+from engine.store import Store
+from tests.conftest import ValkeyServer, eventually, free_port
+from tests.service.conftest import Running, Worker, service, serving, token, worker  # noqa: F401  (fixtures)
+
+
+@dataclass
+class User:
+    """A row of the application's, with more columns than a mail needs."""
+
+    id: int = 7
+    email: str = "ada@example.com"
+    username: str = "ada"
+    first_name: str = "Ada"
+    password_hash: str = "never"
+
+
+@pytest.fixture
+async def client(service: Running) -> AsyncIterator[JobClient]:  # noqa: F811
+    async with JobClient(f"127.0.0.1:{service.service.port}", lambda: token(role="service")) as client:
+        yield client
+
+
+async def test_the_seeds_call_enqueues_a_welcome_mail(client: JobClient, store: Store) -> None:
+    job = await client.send_welcome_email(User(), priority=8, delay=5000)
+    stored = await Inspection(store, {}).get(job.queue, job.job_id)
+    assert stored
+    payload = EmailWelcome.FromString(stored.envelope.payload)
+    assert (payload.user.id, payload.user.email, payload.user.first_name) == ("7", "ada@example.com", "Ada")
+    assert (stored.priority, stored.state) == (8, State.DELAYED)
+    assert b"never" not in stored.envelope.payload
+
+
+async def test_each_task_has_its_priority_and_payload(client: JobClient, store: Store) -> None:
+    look = Inspection(store, {})
+    told = await client.send_submission_notification(
+        {"id": 1, "submittedByName": "Bo", "createdAt": "2025-01-01T10:00:00+00:00"},
+        {"id": 2, "title": "Form", "version": 3},
+        ["a@example.com", {"email": "b@example.com"}],
+    )
+    stored = await look.get(told.queue, told.job_id)
+    assert stored
+    note = EmailSubmissionNotification.FromString(stored.envelope.payload)
+    assert (note.submission.submitted_by_name, note.form.version, stored.priority) == ("Bo", "3", 7)
+    assert [one.email for one in note.recipients] == ["a@example.com", "b@example.com"]
+    reset = await client.send_password_reset_email(User(), "secret-token", "2099-01-01")
+    stored = await look.get(reset.queue, reset.job_id)
+    assert stored
+    assert stored.priority == 8
+    assert EmailPasswordReset.FromString(stored.secret).reset_token == "secret-token"
+    assert stored.expire_at
+
+
+async def test_a_handle_waits_watches_and_downloads(client: JobClient, worker: Worker, tmp_path: Path) -> None:  # noqa: F811
+    job = await client.enqueue(Script(steps=[Step(answer=1)]))
+    seen = asyncio.create_task(_states(job))
+    await worker.run(ScriptResult(pad="x"))
+    assert (await job.wait(10)).state == JobState.JOB_STATE_COMPLETED
+    assert (await asyncio.wait_for(seen, 10))[-1] == JobState.JOB_STATE_COMPLETED
+    assert json.loads((await job.download(tmp_path)).read_bytes())["pad"] == "x"
+    assert list(tmp_path.iterdir()) == [tmp_path / job.job_id]
+
+
+async def _states(job) -> list[int]:
+    return [event.state async for event in job.watch()]
+
+
+async def test_a_failed_or_cancelled_job_is_an_exception_that_carries_it(
+    client: JobClient,
+    worker: Worker,  # noqa: F811
+) -> None:
+    job = await client.enqueue(Noop())
+    claimed = await worker.start()
+    settlement = Settlement(claimed.id, claimed.fence, Outcome.FAIL_FOR_GOOD, reason="no good")
+    await worker.of().settle([settlement], 0)
+    with pytest.raises(JobFailedError, match="no good"):
+        await job.wait(10)
+    other = await client.enqueue(Noop())
+    await other.cancel("not needed")
+    with pytest.raises(JobFailedError, match="cancelled: not needed"):
+        await other.wait(10)
+    with pytest.raises(TimeoutError):
+        await (await client.enqueue(Noop())).wait(0.1)
+
+
+async def test_a_refusal_names_the_field(client: JobClient) -> None:
+    with pytest.raises(JobsError) as refused:
+        await client.send_welcome_email({"email": "nobody"})
+    assert refused.value.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [one.field for one in refused.value.violations] == ["payload.emailWelcome.user.email"]
+
+
+async def test_an_own_id_makes_the_second_call_a_duplicate(client: JobClient) -> None:
+    first = await client.enqueue(Noop(pad="a"), job_id="mine")
+    second = await client.enqueue(Noop(pad="a"), job_id="mine")
+    assert (first.duplicate, second.duplicate) == (False, True)
+    with pytest.raises(JobsError) as refused:
+        await client.enqueue(Noop(pad="b"), job_id="mine")
+    assert refused.value.reason == "JOB_ID_CONFLICT"
+
+
+async def test_an_enqueue_goes_on_through_an_outage_and_stores_one_job(
+    own_valkey: ValkeyServer, settings: Settings, catalog: Catalog
+) -> None:
+    own_valkey.kill()
+    away = settings.model_copy(update={"redis_url": None, "redis_port": own_valkey.port})
+    async with (
+        serving(away) as running,
+        JobClient(f"127.0.0.1:{running.service.port}", token(role="service"), patience=20) as client,
+    ):
+        waiting = asyncio.create_task(client.enqueue(Noop()))
+        await asyncio.sleep(0)
+        own_valkey.start()
+        job = await waiting
+        assert not job.duplicate
+        assert (await job.get()).state == JobState.JOB_STATE_WAITING
+
+
+async def test_on_unavailable_decides_whether_the_application_goes_on() -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    told: list[UnavailableError] = []
+    async with JobClient(nobody, "t", patience=0.2) as strict:
+        with pytest.raises(UnavailableError):
+            await strict.send_welcome_email(User())
+    async with JobClient(nobody, "t", patience=0.2, on_unavailable=told.append) as lenient:
+        job = await lenient.send_welcome_email(User())
+    assert len(told) == 1
+    assert not job.enqueued
+    with pytest.raises(NotEnqueuedError):
+        await job.wait()
+
+
+async def test_a_watch_goes_on_after_a_restart_of_the_service(settings: Settings, worker: Worker) -> None:  # noqa: F811
+    port = free_port()
+    async with serving(settings, grpc_port=port), JobClient(f"127.0.0.1:{port}", token(role="service")) as client:
+        job = await client.enqueue(Noop())
+    async with JobClient(f"127.0.0.1:{port}", token(role="service"), patience=20) as client:
+        seen: list[int] = []
+
+        async def follow() -> None:
+            async for event in client.job(job.queue, job.job_id).watch():
+                seen.append(event.state)  # noqa: PERF401  (read while it grows)
+
+        async with serving(settings, grpc_port=port):
+            following = asyncio.create_task(follow())
+            await eventually(lambda: seen)
+        async with serving(settings, grpc_port=port):
+            await worker.run(NoopResult())
+            await asyncio.wait_for(following, 20)
+        assert seen[-1] == JobState.JOB_STATE_COMPLETED
