@@ -70,13 +70,15 @@ async def test_each_task_has_its_priority_and_payload(client: JobClient, store: 
 
 
 async def test_a_handle_waits_watches_and_downloads(client: JobClient, worker: Worker, tmp_path: Path) -> None:  # noqa: F811
+    folder = tmp_path / "got"
+    folder.mkdir()
     job = await client.enqueue(Script(steps=[Step(answer=1)]))
     seen = asyncio.create_task(_states(job))
     await worker.run(ScriptResult(pad="x"))
     assert (await job.wait(10)).state == JobState.JOB_STATE_COMPLETED
     assert (await asyncio.wait_for(seen, 10))[-1] == JobState.JOB_STATE_COMPLETED
-    assert json.loads((await job.download(tmp_path)).read_bytes())["pad"] == "x"
-    assert list(tmp_path.iterdir()) == [tmp_path / job.job_id]
+    assert json.loads((await job.download(folder)).read_bytes())["pad"] == "x"
+    assert list(folder.iterdir()) == [folder / job.job_id]
 
 
 async def _states(job) -> list[int]:
