@@ -1,13 +1,13 @@
 """A bare grpc.aio server that answers an enqueue request with itself: the most that a service on it can do."""
 
 import asyncio
+import os
 
 import grpc
 import uvloop
 from grpc import aio
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
-from base.settings import load
 from stack.ports import LOOPBACK
 
 METHOD = "/bench.Echo/Say"
@@ -17,6 +17,10 @@ async def say(request: EnqueueJobRequest, _context: object) -> EnqueueJobRequest
     return request
 
 
+def address() -> str:
+    return f"{LOOPBACK}:{os.environ['ECHO_PORT']}"
+
+
 async def main() -> None:
     server = aio.server()
     service, method = METHOD[1:].split("/")
@@ -24,7 +28,7 @@ async def main() -> None:
         say, EnqueueJobRequest.FromString, EnqueueJobRequest.SerializeToString
     )
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {method: handler})])
-    server.add_insecure_port(f"{LOOPBACK}:{load().grpc_port}")
+    server.add_insecure_port(address())
     await server.start()
     await asyncio.Event().wait()
 

@@ -38,12 +38,12 @@ class Peer:
         """Adds one job after the other; how many a second."""
         return float((await self._run("add", jobs))["rate"])
 
-    async def add_bulk(self, jobs: int) -> float:
-        """Adds a thousand jobs at a time; how many jobs a second."""
-        return float((await self._run("bulk", jobs))["rate"])
+    async def add_bulk(self, jobs: int, width: int) -> float:
+        """Adds a thousand jobs at a time, in `width` calls at once; how many jobs a second."""
+        return float((await self._run("bulk", jobs, width))["rate"])
 
     async def fill(self, jobs: int) -> None:
-        await self.add_bulk(jobs)
+        await self.add_bulk(jobs, 1)
 
     async def pause(self) -> None:
         await self._run("pause")

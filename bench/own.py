@@ -50,9 +50,9 @@ class Own:
         return process.pid
 
     async def echo(self) -> int:
-        """Starts a bare gRPC server in the service's place; its id."""
+        """Starts a bare gRPC server beside the service; its id."""
         process = await self.processes.start("echo", sys.executable, "-m", "bench.echo")
-        await _until_open(self.settings.grpc_port)
+        await _until_open(int(self.processes.environment["ECHO_PORT"]))
         return process.pid
 
     async def workers(self, count: int) -> list[int]:
@@ -117,9 +117,9 @@ async def own(folder: Path, **variables: str) -> AsyncIterator[Own]:
 
 def _environment(server: Valkey, folder: Path) -> Mapping[str, str]:
     ports: set[int] = {server.port}
-    for _ in range(3):
+    for _ in range(4):
         ports.add(free_port(ports))
-    grpc_port, rest_port, admin_port = ports - {server.port}
+    grpc_port, rest_port, admin_port, echo_port = ports - {server.port}
     log = folder / "logs"
     log.mkdir(parents=True)
     return {
@@ -134,6 +134,7 @@ def _environment(server: Valkey, folder: Path) -> Mapping[str, str]:
         "REST_PORT": str(rest_port),
         "ENVOY_ADMIN_PORT": str(admin_port),
         "METRICS_PORT": "0",
+        "ECHO_PORT": str(echo_port),
     }
 
 

@@ -30,8 +30,9 @@ class Row:
 ROWS: Final = (
     Row("enqueue: unary, one at a time", "own.enqueue_1"),
     Row("enqueue: unary, 64 in flight", "own.enqueue_64", aim="0.6 of bare gRPC"),
-    Row("enqueue: batches of 1,000", "own.batch", aim="1.5 x BullMQ"),
-    Row("enqueue: stream", "own.stream", "batch"),
+    Row("enqueue: batches of 1,000, one at a time", "own.batch_1", aim="1.5 x BullMQ"),
+    Row("enqueue: batches of 1,000, 4 in flight", "own.batch_4", aim="1.5 x BullMQ"),
+    Row("enqueue: stream", "own.stream", "batch_1"),
     Row("enqueue: REST, one at a time", "own.rest_1", "enqueue_1"),
     Row("enqueue: REST, 64 in flight", "own.rest_64", "enqueue_64"),
     Row("drain: one worker process", "own.drain_1", aim="1.0 x Bull, better 1.5"),

@@ -51,9 +51,5 @@ class Run:
         """A peer on an empty Valkey."""
         return node.peer(name, self._place(f"{name}-{what}"))
 
-    async def rate(self, system: Own, load: str, *arguments: object) -> float:
-        """What a load generator reaches, a second."""
-        return float((await system.processes.load(load, *arguments))["rate"])
-
     def _place(self, name: str) -> Path:
         return self.folder / f"{next(self._numbers)}-{name}"

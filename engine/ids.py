@@ -10,19 +10,28 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _SHIFTS = tuple(range(120, -1, -10))
 """Two characters, ten bits, at a time."""
 _RANDOM_BITS = 80
-_state = {"last": 0}
+_ENDING = f"-{SHARD}"
+
+
+class _Clock:
+    """The last id's milliseconds and value."""
+
+    ms = 0
+    value = 0
 
 
 def new_job_id() -> str:
     """26 characters of Crockford base 32 (48 bits of milliseconds, 80 random) and the shard: `01ja...x-0`.
 
-    Within one process each is greater than the one before.
+    Within one process each is greater than the one before: those of one millisecond count up from a random number.
     """
-    value = (time.time_ns() // 1_000_000) << _RANDOM_BITS | int.from_bytes(os.urandom(10), "big")
-    if value <= _state["last"]:
-        value = _state["last"] + 1
-    _state["last"] = value
-    return _base32(value) + "-" + SHARD
+    ms = time.time_ns() // 1_000_000
+    if ms > _Clock.ms:
+        _Clock.ms = ms
+        _Clock.value = ms << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
+    else:
+        _Clock.value += 1
+    return _base32(_Clock.value) + _ENDING
 
 
 def _base32(value: int) -> str:

@@ -20,7 +20,7 @@ BATCH_ROWS: Final = 200
 BATCH_BYTES: Final = 2_000_000
 """Bounds of one script call, which blocks the store while it runs."""
 
-GATHER_SECONDS: Final = 0.003
+GATHER_SECONDS: Final = 0.01
 """How long a job waits for others, where others are expected."""
 
 _STORED, _KNOWN, _TAKEN, _FULL = 1, 2, 3, 4

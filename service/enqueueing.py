@@ -33,7 +33,7 @@ class Enqueuer:
         self._intake = intake
 
     async def enqueue(self, request: EnqueueJobRequest) -> tuple[Admitted, Enqueued]:
-        """Enqueues a request whose own rules have been checked. When this returns, the job is stored.
+        """Enqueues an unchecked request. When this returns, the job is stored.
 
         Raises:
           JobServiceError: it is refused.
@@ -75,9 +75,6 @@ class Enqueuer:
         self, request: EnqueueJobRequest, origin: Origin, *, validate_only: bool
     ) -> Admitted | JobServiceError | None:
         try:
-            if request.HasField("options") or not request.HasField("payload"):
-                # What a payload alone has to hold to is checked with it.
-                check_or_raise(request, "")
             admitted = self._admit(request, origin)
         except JobServiceError as error:
             return error
@@ -97,6 +94,9 @@ class Enqueuer:
         return self._admit(request, _origin())
 
     def _admit(self, request: EnqueueJobRequest, origin: Origin) -> Admitted:
+        if request.HasField("options") or not request.HasField("payload"):
+            # What a payload alone has to hold to is checked with it.
+            check_or_raise(request, "")
         asked = self._admission.asked(request)
         require_type(caller(), asked.type)
         if request.HasField("options"):

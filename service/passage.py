@@ -49,7 +49,8 @@ class Passage:
             await visit.admit()
             request = self._decoded(raw)
             visit.request = request
-            check_or_raise(request, "")
+            if not self.rule.checks:
+                check_or_raise(request, "")
             answer: Message = await cast("Any", self._handler.unary_unary)(request, context)
             visit.answer = answer
             return answer

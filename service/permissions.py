@@ -34,6 +34,8 @@ class Rule:
     """It changes something: each call is logged at info."""
     lasting: bool = False
     """It may wait for long: when the service stops it is told so, rather than waited for."""
+    checks: bool = False
+    """The servicer itself holds the request against the contract's rules."""
 
 
 _ENQUEUE: Final = Rule(Access.BY_TYPE, changes=True)
@@ -41,7 +43,7 @@ _LOOK: Final = Rule(Access.ANYBODY)
 _STEER: Final = Rule(Access.ADMIN, changes=True)
 
 _JOB_SERVICE: Final = {
-    "EnqueueJob": _ENQUEUE,
+    "EnqueueJob": Rule(Access.BY_TYPE, changes=True, checks=True),
     "BatchEnqueueJobs": _ENQUEUE,
     "StreamEnqueueJobs": _ENQUEUE,
     "ListQueueStats": _LOOK,

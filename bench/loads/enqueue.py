@@ -1,4 +1,4 @@
-"""Enqueues over gRPC: `enqueue echo|unary WIDTH SECONDS`, `enqueue batch|stream JOBS`."""
+"""Enqueues over gRPC: `enqueue echo|unary WIDTH SECONDS`, `enqueue batch JOBS WIDTH`, `enqueue stream JOBS`."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ from qcollector.jobs.v1.job_service_pb2 import (
 )
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 
-from bench.echo import METHOD
+from bench.echo import METHOD, address
 from bench.loads import requests
 
 WARM_SECONDS: Final = 0.5
@@ -57,15 +57,20 @@ def echo_call(channel: aio.Channel) -> Call:
     return lambda: say(asked, metadata=metadata)
 
 
-async def batch(channel: aio.Channel, jobs: int) -> None:
+async def batch(channel: aio.Channel, jobs: int, width: int) -> None:
     stub, metadata = JobServiceStub(channel), requests.metadata()
     asked = BatchEnqueueJobsRequest(jobs=[requests.request(requests.noop())] * BATCH)
-    await stub.BatchEnqueueJobs(asked, metadata=metadata)
+
+    async def lane(count: int) -> None:
+        for _ in range(count):
+            response = await stub.BatchEnqueueJobs(asked, metadata=metadata)
+            assert all(result.job_id for result in response.results)
+
+    await lane(1)
+    each = jobs // BATCH // width
     began = time.perf_counter()
-    for _ in range(0, jobs, BATCH):
-        response = await stub.BatchEnqueueJobs(asked, metadata=metadata)
-        assert all(result.job_id for result in response.results)
-    requests.answer(rate=jobs / (time.perf_counter() - began))
+    await asyncio.gather(*(lane(each) for _ in range(width)))
+    requests.answer(rate=each * width * BATCH / (time.perf_counter() - began))
 
 
 async def stream(channel: aio.Channel, jobs: int) -> None:
@@ -90,14 +95,14 @@ async def stream(channel: aio.Channel, jobs: int) -> None:
 
 
 async def main(shape: str, *numbers: str) -> None:
-    async with requests.channel() as channel:
+    async with aio.insecure_channel(address()) if shape == "echo" else requests.channel() as channel:
         match shape:
             case "unary":
                 await unary(enqueue_call(channel), int(numbers[0]), float(numbers[1]))
             case "echo":
                 await unary(echo_call(channel), int(numbers[0]), float(numbers[1]))
             case "batch":
-                await batch(channel, int(numbers[0]))
+                await batch(channel, int(numbers[0]), int(numbers[1]))
             case "stream":
                 await stream(channel, int(numbers[0]))
 

@@ -1,4 +1,4 @@
-// What the peers share: `add|bulk JOBS`, `worker`, `latency JOBS FILE`, `pause`, `resume`. The address is in PEER_PORT.
+// What the peers share: `add JOBS`, `bulk JOBS CALLS`, `worker`, `latency JOBS FILE`, `pause`, `resume`. The address is in PEER_PORT.
 'use strict';
 const fs = require('fs');
 
@@ -56,7 +56,7 @@ async function timed(jobs, work) {
 }
 
 async function main(peer) {
-  const [command, count, file] = process.argv.slice(2);
+  const [command, count, more] = process.argv.slice(2);
   const jobs = Number(count);
   if (command === 'worker') {
     await peer.work(handle);
@@ -66,16 +66,22 @@ async function main(peer) {
   await peer.open();
   let answer = {};
   if (command === 'pause' || command === 'resume') await peer[command]();
-  if (command === 'latency') answer = { ms: await latencies(peer, jobs, file) };
+  if (command === 'latency') answer = { ms: await latencies(peer, jobs, more) };
   if (command === 'add') {
     const all = Array.from({ length: jobs }, () => payload());
     answer = await timed(jobs, async () => { for (const data of all) await peer.add(data); });
   }
   if (command === 'bulk') {
     const all = Array.from({ length: jobs }, () => payload());
-    answer = await timed(jobs, async () => {
-      for (let first = 0; first < jobs; first += CHUNK) await peer.addBulk(all.slice(first, first + CHUNK));
-    });
+    let first = 0;
+    const lane = async () => {
+      while (first < jobs) {
+        const chunk = all.slice(first, first + CHUNK);
+        first += CHUNK;
+        await peer.addBulk(chunk);
+      }
+    };
+    answer = await timed(jobs, () => Promise.all(Array.from({ length: Number(more) }, lane)));
   }
   console.log(JSON.stringify(answer));
   process.exit(0);
