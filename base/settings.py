@@ -94,9 +94,13 @@ class Settings(BaseSettings):
     # Files, exports, cleanup and backup
     image_quality: int = Field(85, ge=1, le=100)
     webp_quality: int = Field(80, ge=1, le=100)
+    image_max_pixels: int = Field(100_000_000, ge=1, le=1_000_000_000)
+    """Width times height, times frames, beyond which an image is refused before it is decoded."""
     clamav_host: str | None = None
     """With it, files are scanned before they are processed."""
     clamav_port: Port = 3310
+    clamav_max_bytes: int = Field(25_000_000, ge=1)
+    """Files beyond it count as not scanned: clamd itself calls clean what is larger than its MaxFileSize."""
     export_retention_days: float = Field(7, gt=0)
     export_max_per_user: int = Field(3, ge=1)
     """Exports of one user that run at once."""
