@@ -51,6 +51,9 @@ class Admitted(NamedTuple):
     type: JobType
     options: JobOptions
     """In force: the caller's, completed by the type's policy."""
+    payload: Message
+    root: str
+    """The way to the payload's fields in the request, such as `data`."""
 
 
 class _Policy:
@@ -196,7 +199,7 @@ class Admission:
             retention=policy.retention,
             digest=_digest(job_type, whole, origin.caller) if own_id else b"",
         )
-        return Admitted(job, job_type, options)
+        return Admitted(job, job_type, options, payload, root)
 
 
 def _check_names(request: EnqueueJobRequest, job_type: JobType) -> None:

@@ -102,6 +102,10 @@ class StoreUnavailableError(JobServiceError):
     reason = ErrorReason.ERROR_REASON_STORE_UNAVAILABLE
 
 
+class DatabaseAwayError(JobServiceError):
+    reason = ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE
+
+
 class ShuttingDownError(JobServiceError):
     reason = ErrorReason.ERROR_REASON_SHUTTING_DOWN
 

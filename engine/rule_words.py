@@ -9,6 +9,7 @@ _ADDRESS: Final = "is not an e-mail address; write name@example.com or Name <nam
 _PATTERNS: Final = {
     r"^([^<>\r\n\x00]{0,128}<)?[^<>@\s,;:\x00]+@[^<>@\s,;:\x00]+>?$": _ADDRESS,
     r"^(([^<>\r\n\x00]{0,128}<)?[^<>@\s,;:\x00]+@[^<>@\s,;:\x00]+>?)?$": _ADDRESS,
+    r"^[^<>@\s,;:\x00]+@[^<>@\s,;:\x00]+$": "is not an e-mail address; write name@example.com",
     r"^[^\r\n\x00]*$": "must be one line; remove line breaks and NUL characters",
     r"^[^\r\n\x00/\\]*$": "must be a file's name alone; remove slashes, backslashes and line breaks",
     r"^[A-Za-z][A-Za-z0-9-]*$": "must begin with a letter and hold letters, digits and - alone",
@@ -18,6 +19,9 @@ _PATTERNS: Final = {
     r"^[A-Za-z0-9._@-]*$": "must hold letters, digits and . _ @ - alone",
     r'^(https?://[^\s<>"\x00]+)?$': "must be a link that begins with http:// or https:// and holds no space",
     r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$": "must begin with a letter or digit and hold letters, digits and . _ - alone",
+    r'^[^\r\n"]?$': "must be one character, and neither a quote nor a line break",
+    r"^[^\r\n,;\t]?$": "must be one character, and neither a comma, a semicolon, a tab nor a line break",
+    r"^[^\[\]:*?/\\]+$": "must hold none of the characters [ ] : * ? / and backslash, which Excel forbids",
     r"^([0-9]{1,20}-[0-9]{1,20}-[0-9]{1,10})?$": "must be the sequence of an event, as a watcher got it",
 }
 """The contract's patterns in words. One that is not here is shown as it is."""

@@ -15,7 +15,9 @@ from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_
 from qcollector.jobs.v1.job_service_pb2_grpc import add_JobServiceServicer_to_server
 from qcollector.jobs.v1.processor_service_pb2_grpc import add_ProcessorServiceServicer_to_server
 from qcollector.jobs.v1.schedule_service_pb2_grpc import add_ScheduleServiceServicer_to_server
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from base.database.connection import open_database
 from base.release import release
 from base.settings import Settings
 from base.storage import StorageRoots
@@ -31,12 +33,14 @@ from engine.store import Store
 from service.auth import TokenVerifier
 from service.boundary import Boundary
 from service.enqueueing import Enqueuer
+from service.export_checks import EXPORT_CHECKS
 from service.gate import Gate
 from service.health import Health
 from service.job_servicer import JobServicer
 from service.keys import signing_keys
 from service.limits import StreamLimits
 from service.parts import Parts
+from service.payload_checks import PayloadChecks
 from service.processor_servicer import ProcessorServicer
 from service.schedule_servicer import ScheduleServicer
 from service.server import listen, new_server
@@ -88,8 +92,9 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     StorageRoots(settings).prepare()
     gate = Gate(TokenVerifier.of(settings, signing_keys(settings)), limits)
     store = await Store.open(settings)
+    database = open_database(settings)
     try:
-        parts = _parts(settings, store, limits)
+        parts = _parts(settings, store, limits, database)
         server = new_server(settings, Boundary(gate))
         add_JobServiceServicer_to_server(JobServicer(parts), server)
         add_ProcessorServiceServicer_to_server(ProcessorServicer(parts), server)
@@ -105,6 +110,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         finally:
             await service.stop()
     finally:
+        await database.dispose()
         await store.close()
 
 
@@ -127,11 +133,12 @@ async def serve(settings: Settings, *, ready: Callable[[int], None] | None = Non
     log.info("service_stopped")
 
 
-def _parts(settings: Settings, store: Store, limits: StreamLimits) -> Parts:
+def _parts(settings: Settings, store: Store, limits: StreamLimits, database: AsyncEngine) -> Parts:
     catalog = load_catalog(settings.job_plugins)
     inspection = Inspection(store, {queue.name: queue.max_active for queue in catalog.queues.values()})
     presence = Presence(store)
     admission, intake = Admission(catalog, settings), Intake(store, settings)
+    checks = PayloadChecks(settings, database, EXPORT_CHECKS)
     return Parts(
         settings=settings,
         catalog=catalog,
@@ -140,7 +147,8 @@ def _parts(settings: Settings, store: Store, limits: StreamLimits) -> Parts:
         steering=Steering(store, inspection),
         events=EventHub(store, inspection),
         presence=presence,
-        enqueuer=Enqueuer(admission, intake),
+        checks=checks,
+        enqueuer=Enqueuer(admission, intake, checks),
         schedules=Schedules(store, catalog, admission, intake),
         health=Health(settings, catalog, store, inspection, presence),
         limits=limits,

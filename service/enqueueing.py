@@ -15,6 +15,7 @@ from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
 from engine.intake import Intake
 from engine.jobs import Enqueued
 from service.call import caller, current_call
+from service.payload_checks import PayloadChecks
 from service.permissions import require_type
 from service.times import milliseconds
 
@@ -28,9 +29,10 @@ Outcome = Enqueued | JobServiceError | None
 class Enqueuer:
     """Enqueues on behalf of the current call."""
 
-    def __init__(self, admission: Admission, intake: Intake) -> None:
+    def __init__(self, admission: Admission, intake: Intake, checks: PayloadChecks) -> None:
         self._admission = admission
         self._intake = intake
+        self._checks = checks
 
     async def enqueue(self, request: EnqueueJobRequest) -> tuple[Admitted, Enqueued]:
         """Enqueues an unchecked request. When this returns, the job is stored.
@@ -38,7 +40,7 @@ class Enqueuer:
         Raises:
           JobServiceError: it is refused.
         """
-        admitted = self.admit(request)
+        admitted = await self.admit(request)
         return admitted, await self._intake.enqueue(admitted.job)
 
     async def enqueue_payload(self, payload: JobPayload, options: JobOptions) -> tuple[Admitted, Enqueued]:
@@ -63,35 +65,51 @@ class Enqueuer:
         parts = []
         async with asyncio.TaskGroup() as group:
             for first in range(0, len(requests), BREATH):
-                judged = [
-                    self._judged(request, origin, validate_only=validate_only)
-                    for request in requests[first : first + BREATH]
-                ]
-                parts.append(group.create_task(self._store_admitted(judged)))
+                batch = requests[first : first + BREATH]
+                judged = [self._judged(request, origin) for request in batch]
+                stored = [not (validate_only or request.validate_only) for request in batch]
+                parts.append(group.create_task(self._store_admitted(judged, stored)))
                 await asyncio.sleep(0)
         return [outcome for part in parts for outcome in part.result()]
 
-    def _judged(
-        self, request: EnqueueJobRequest, origin: Origin, *, validate_only: bool
-    ) -> Admitted | JobServiceError | None:
+    def _judged(self, request: EnqueueJobRequest, origin: Origin) -> Admitted | JobServiceError:
         try:
-            admitted = self._admit(request, origin)
+            if request.HasField("options") or not request.HasField("payload"):
+                # What a payload alone has to hold to is checked with it.
+                check_or_raise(request, "")
+            return self._admit(request, origin)
         except JobServiceError as error:
             return error
-        return None if validate_only or request.validate_only else admitted
 
-    async def _store_admitted(self, judged: Sequence[Admitted | JobServiceError | None]) -> list[Outcome]:
-        jobs = [one.job for one in judged if isinstance(one, Admitted)]
-        stored = iter(await self._intake.enqueue_many(jobs) if jobs else ())
-        return [next(stored) if isinstance(one, Admitted) else one for one in judged]
+    async def _store_admitted(
+        self, judged: Sequence[Admitted | JobServiceError], stored: Sequence[bool]
+    ) -> list[Outcome]:
+        """Stores those that are to be `stored`, not only validated, and answers for each."""
+        checked = [await self._checked(one) for one in judged]
+        jobs = [one.job for one, store in zip(checked, stored, strict=True) if store and isinstance(one, Admitted)]
+        answers = iter(await self._intake.enqueue_many(jobs) if jobs else ())
+        return [
+            one if isinstance(one, JobServiceError) else next(answers) if store else None
+            for one, store in zip(checked, stored, strict=True)
+        ]
 
-    def admit(self, request: EnqueueJobRequest) -> Admitted:
+    async def _checked(self, judged: Admitted | JobServiceError) -> Admitted | JobServiceError:
+        if isinstance(judged, Admitted):
+            try:
+                await self._checks.check(judged, caller())
+            except JobServiceError as error:
+                return error
+        return judged
+
+    async def admit(self, request: EnqueueJobRequest) -> Admitted:
         """All of `enqueue` but the storing.
 
         Raises:
           JobServiceError: it is refused.
         """
-        return self._admit(request, _origin())
+        admitted = self._admit(request, _origin())
+        await self._checks.check(admitted, caller())
+        return admitted
 
     def _admit(self, request: EnqueueJobRequest, origin: Origin) -> Admitted:
         if request.HasField("options") or not request.HasField("payload"):

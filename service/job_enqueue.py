@@ -29,7 +29,7 @@ Answer = TypeVar("Answer", BatchEnqueueResult, StreamEnqueueJobsResponse)
 class EnqueueCalls(Calls):
     async def EnqueueJob(self, request: EnqueueJobRequest, _context: Context) -> EnqueueJobResponse:
         if request.validate_only:
-            return _validated(self.parts.enqueuer.admit(request), request)
+            return _validated(await self.parts.enqueuer.admit(request), request)
         return _stored(*await self.parts.enqueuer.enqueue(request))
 
     async def BatchEnqueueJobs(self, request: BatchEnqueueJobsRequest, _context: Context) -> BatchEnqueueJobsResponse:

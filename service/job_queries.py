@@ -19,13 +19,16 @@ from qcollector.jobs.v1.job_service_pb2 import (
     ListJobsResponse,
 )
 
+from base.storage import StorageRoots
+from engine.declarations import JobType
 from engine.errors import JobStateConflictError, ResultNotFoundError
 from engine.jobs import JobRecord, State
 from engine.masking import masked
 from service.call import caller
 from service.filters import job_query
-from service.parts import Calls, Context
+from service.parts import Calls, Context, Parts
 from service.permissions import require_full_view
+from service.result_files import FileGoneError, disposition, metadata_of, opened
 from service.times import timestamp
 from service.views import job_view
 
@@ -36,6 +39,10 @@ CHUNK_BYTES: Final = 64 * 1024
 
 
 class QueryCalls(Calls):
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._roots = StorageRoots(parts.settings)
+
     async def GetJob(self, request: GetJobRequest, _context: Context) -> GetJobResponse:
         full = request.view == JobView.JOB_VIEW_FULL
         if full:
@@ -68,14 +75,29 @@ class QueryCalls(Calls):
 
     async def DownloadResult(self, request: DownloadResultRequest, context: Context) -> AsyncIterator[HttpBody]:
         record = await self.own_job(request.queue_name, request.job_id)
-        result = self._result(record)
-        content = MessageToJson(result, always_print_fields_with_no_presence=True).encode()
-        disposition = f'attachment; filename="{record.id}.json"'
-        await context.send_initial_metadata((("content-disposition", disposition),))
-        for start in range(0, len(content), CHUNK_BYTES):
-            yield HttpBody(content_type="application/json", data=content[start : start + CHUNK_BYTES])
+        job_type, result = self._result(record)
+        metadata = metadata_of(result) if job_type.export_file else None
+        if metadata is None:
+            content = MessageToJson(masked(result), always_print_fields_with_no_presence=True).encode()
+            await _name_download(context, f"{record.id}.json")
+            for start in range(0, len(content), CHUNK_BYTES):
+                yield HttpBody(content_type="application/json", data=content[start : start + CHUNK_BYTES])
+            return
+        payload = job_type.payload.FromString(record.envelope.payload)
+        if not await self.parts.checks.may_download(payload, caller()):
+            raise _not_found(record, f"What job {record.id} has exported is no longer yours to see.")
+        try:
+            async with opened(metadata, self._roots) as file:
+                await _name_download(context, file.name)
+                async for body in file.bodies():
+                    yield body
+        except FileGoneError:
+            days = self.parts.settings.export_retention_days
+            raise _not_found(
+                record, f"The file of job {record.id} is gone: exports are kept for {days:g} days. Export again."
+            ) from None
 
-    def _result(self, record: JobRecord) -> Message:
+    def _result(self, record: JobRecord) -> tuple[JobType, Message]:
         """What a completed job answered. Raises JobStateConflictError or ResultNotFoundError."""
         queue = record.envelope.queue_name
         if record.state is not State.COMPLETED:
@@ -87,7 +109,13 @@ class QueryCalls(Calls):
             )
         job_type = self.parts.catalog.types.get(f"{queue}/{record.envelope.job_type}")
         if job_type is None or not job_type.result.DESCRIPTOR.fields:
-            raise ResultNotFoundError(
-                f"Jobs of this type answer nothing, as {record.id} did.", queue=queue, job=record.id
-            )
-        return masked(job_type.result.FromString(record.result))
+            raise _not_found(record, f"Jobs of this type answer nothing, as {record.id} did.")
+        return job_type, job_type.result.FromString(record.result)
+
+
+async def _name_download(context: Context, name: str) -> None:
+    await context.send_initial_metadata((("content-disposition", disposition(name)),))
+
+
+def _not_found(record: JobRecord, message: str) -> ResultNotFoundError:
+    return ResultNotFoundError(message, queue=record.envelope.queue_name, job=record.id)

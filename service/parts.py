@@ -18,6 +18,7 @@ from service.call import caller
 from service.enqueueing import Enqueuer
 from service.health import Health
 from service.limits import StreamLimits
+from service.payload_checks import PayloadChecks
 from service.permissions import require_owner
 
 Context = aio.ServicerContext[Any, Any]
@@ -34,6 +35,7 @@ class Parts:
     steering: Steering
     events: EventHub
     presence: Presence
+    checks: PayloadChecks
     enqueuer: Enqueuer
     schedules: Schedules
     health: Health

@@ -57,7 +57,7 @@ class ScheduleServicer(Calls, ScheduleServiceServicer):
     async def CreateSchedule(self, request: CreateScheduleRequest, context: Context) -> CreateScheduleResponse:
         record = ScheduleRecord(name=request.name, description=request.description, paused=request.paused)
         self._set_time(record, request.cron, request.timezone or self.parts.settings.schedule_timezone)
-        self._set_job(record, request.job)
+        await self._set_job(record, request.job)
         record.created_by.CopyFrom(caller().proto())
         record.create_time.GetCurrentTime()
         record.update_time.CopyFrom(record.create_time)
@@ -74,7 +74,7 @@ class ScheduleServicer(Calls, ScheduleServiceServicer):
             zone = (request.timezone or self.parts.settings.schedule_timezone) if request.HasField("timezone") else ""
             self._set_time(record, request.cron or record.cron, zone or record.timezone)
         if request.HasField("job"):
-            self._set_job(record, request.job)
+            await self._set_job(record, request.job)
             # Its jobs are enqueued in the name of whoever said what they do.
             record.created_by.CopyFrom(caller().proto())
         await self._write(record, restart=times_change)
@@ -125,7 +125,7 @@ class ScheduleServicer(Calls, ScheduleServiceServicer):
         cron = parse_cron(expression, timezone)
         record.cron, record.timezone = cron.expression, cron.timezone
 
-    def _set_job(self, record: ScheduleRecord, job: ScheduleJob) -> None:
+    async def _set_job(self, record: ScheduleRecord, job: ScheduleJob) -> None:
         """Judges the job as if it were enqueued now, by this caller."""
         set_once = [field.name for field, _ in job.options.ListFields() if field.name in ONE_TIME]
         if set_once:
@@ -139,7 +139,7 @@ class ScheduleServicer(Calls, ScheduleServiceServicer):
         if job.HasField("payload"):
             request.payload.CopyFrom(job.payload)
         try:
-            admitted = self.parts.enqueuer.admit(request)
+            admitted = await self.parts.enqueuer.admit(request)
         except RequestInvalidError as error:
             problems = [FieldProblem(f"job.{one.field}", one.rule, one.description) for one in error.problems]
             raise RequestInvalidError(problems) from None

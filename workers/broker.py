@@ -2,7 +2,7 @@
 
 import inspect
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from google.protobuf.json_format import ParseDict
@@ -10,11 +10,18 @@ from google.protobuf.message import Message
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
-from taskiq import AckableMessage, AsyncTaskiqDecoratedTask, BrokerMessage, TaskiqMessage
+from taskiq import (
+    AckableMessage,
+    AsyncTaskiqDecoratedTask,
+    BrokerMessage,
+    Context,
+    TaskiqDepends,
+    TaskiqMessage,
+)
 from taskiq.abc.formatter import TaskiqFormatter
 from taskiq_redis.redis_broker import BaseRedisBroker
 
-from engine.admission import Admission, Asked, Origin
+from engine.admission import Admission, Origin
 from engine.catalog import Catalog, CatalogError, JobType, check_handlers
 from engine.ids import new_job_id
 from engine.intake import Intake
@@ -22,6 +29,10 @@ from workers.handlers import Handler
 
 OWN: Final = Origin(Caller(id="worker", name="worker", role="service"))
 """Who enqueued a job that a worker makes itself."""
+
+
+Enqueue = Callable[[Message, JobOptions], Awaitable[None]]
+"""Stores a job of this process's own, by the same rules as a caller's. Raises JobServiceError."""
 
 
 class JobTask(AsyncTaskiqDecoratedTask[Any, Any]):
@@ -121,13 +132,28 @@ class JobBroker(BaseRedisBroker):
         """
         envelope = JobEnvelope.FromString(message.message)
         job_type = self.catalog.type(envelope.queue_name, envelope.job_type)
-        asked = Asked(job_type, job_type.payload.FromString(envelope.payload))
-        request = EnqueueJobRequest(options=envelope.options)
-        admitted = self._admission.admit(request, asked, OWN, time.time_ns() // 1_000_000)
+        await self.enqueue(job_type.payload.FromString(envelope.payload), envelope.options)
+
+    async def enqueue(self, payload: Message, options: JobOptions) -> None:
+        """The same for a handler: see `enqueue`, the dependency.
+
+        Raises:
+          JobServiceError: as `kick`.
+        """
+        job_type = self.catalog.by_message(payload.DESCRIPTOR.full_name)
+        request = EnqueueJobRequest(payload=self.catalog.wrap_payload(job_type, payload), options=options)
+        admitted = self._admission.admit(request, self._admission.asked(request), OWN, time.time_ns() // 1_000_000)
         await self._intake.enqueue(admitted.job)
 
     def listen(self) -> AsyncGenerator[bytes | AckableMessage, None]:
         raise NotImplementedError("jobs carry leases that only workers.receiver.JobReceiver renews; run that receiver")
+
+
+def enqueue(context: Context = TaskiqDepends()) -> Enqueue:  # noqa: B008  (taskiq's way to say it)
+    """For handlers that make jobs: `enqueue: Annotated[Enqueue, TaskiqDepends(enqueue)]`."""
+    broker = context.broker
+    assert isinstance(broker, JobBroker)
+    return broker.enqueue
 
 
 def _options(message: TaskiqMessage) -> JobOptions:

@@ -1,15 +1,15 @@
 """Contracts that a test writes itself, in protobuf's text format, loaded as a plugin's generated modules would be."""
 
 import itertools
+from operator import attrgetter
 
 import pytest
 from google.protobuf import descriptor_pool, text_format
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from hypothesis import strategies as st
-from qcollector.jobs.v1 import email_pb2
 
-from engine.catalog import Catalog, catalog_of
+from engine.catalog import Catalog, catalog_of, load_catalog
 from engine.declarations import JobType
 
 IMPORTS = (
@@ -21,6 +21,11 @@ IMPORTS = (
     "google/protobuf/wrappers.proto",
     "qcollector/jobs/v1/options.proto",
 )
+
+OWN_FILES = sorted(
+    {job_type.payload.DESCRIPTOR.file for job_type in load_catalog().types.values()}, key=attrgetter("name")
+)
+"""Those of the project's contract that declare job types."""
 
 _counter = itertools.count()
 
@@ -38,7 +43,7 @@ def declare(text: str, package: str = "") -> FileDescriptor:
 
 def serve(*texts: str) -> Catalog:
     """The catalog of the project's contract and of files with these texts."""
-    return catalog_of([email_pb2.DESCRIPTOR, *(declare(text) for text in texts)])
+    return catalog_of([*OWN_FILES, *(declare(text) for text in texts)])
 
 
 def queue(name: str = "declared:work", more: str = "") -> str:

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
-from qcollector.jobs.v1 import email_pb2, job_service_pb2, processor_service_pb2
+from qcollector.jobs.v1 import email_pb2, export_pb2, job_service_pb2, processor_service_pb2
 from qcollector.jobs.v1.email_pb2 import (
     EmailAttachment,
     EmailBatch,
@@ -32,7 +32,7 @@ from engine.masking import MASK
 from engine.rule_words import words_of_pattern
 from tests.contract.conftest import DONE, message, queue, serve, work
 
-FILES = (email_pb2.DESCRIPTOR, job_service_pb2.DESCRIPTOR, processor_service_pb2.DESCRIPTOR)
+FILES = (email_pb2.DESCRIPTOR, export_pb2.DESCRIPTOR, job_service_pb2.DESCRIPTOR, processor_service_pb2.DESCRIPTOR)
 
 
 @pytest.fixture

@@ -68,6 +68,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: no schedule has that name. Metadata: schedule."""
     ERROR_REASON_SCHEDULE_EXISTS: _ErrorReason.ValueType  # 22
     """ALREADY_EXISTS: a schedule has that name. Metadata: schedule."""
+    ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 23
+    """UNAVAILABLE: the application's database, which this call needs, cannot be asked. RetryInfo says when to come back."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused: the `reason` of the google.rpc.ErrorInfo that each error carries, without its prefix, under the
@@ -120,4 +122,6 @@ ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 21
 """NOT_FOUND: no schedule has that name. Metadata: schedule."""
 ERROR_REASON_SCHEDULE_EXISTS: ErrorReason.ValueType  # 22
 """ALREADY_EXISTS: a schedule has that name. Metadata: schedule."""
+ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 23
+"""UNAVAILABLE: the application's database, which this call needs, cannot be asked. RetryInfo says when to come back."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -7,6 +7,7 @@ from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from qcollector.jobs.v1 import email_pb2 as _email_pb2
+from qcollector.jobs.v1 import export_pb2 as _export_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -30,6 +31,10 @@ class JobPayload(_message.Message):
     EMAIL_SUBMISSION_NOTIFICATION_FIELD_NUMBER: _builtins.int
     EMAIL_PASSWORD_RESET_FIELD_NUMBER: _builtins.int
     EMAIL_EXPORT_NOTIFICATION_FIELD_NUMBER: _builtins.int
+    EXPORT_CSV_FIELD_NUMBER: _builtins.int
+    EXPORT_JSON_FIELD_NUMBER: _builtins.int
+    EXPORT_EXCEL_FIELD_NUMBER: _builtins.int
+    EXPORT_FORM_SUBMISSIONS_FIELD_NUMBER: _builtins.int
     CUSTOM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def email_send(self) -> _email_pb2.EmailSend:
@@ -56,6 +61,22 @@ class JobPayload(_message.Message):
         """email:send / export-notification."""
 
     @_builtins.property
+    def export_csv(self) -> _export_pb2.ExportCsv:
+        """export:data / csv."""
+
+    @_builtins.property
+    def export_json(self) -> _export_pb2.ExportJson:
+        """export:data / json."""
+
+    @_builtins.property
+    def export_excel(self) -> _export_pb2.ExportExcel:
+        """export:data / excel."""
+
+    @_builtins.property
+    def export_form_submissions(self) -> _export_pb2.ExportFormSubmissions:
+        """export:data / form-submissions."""
+
+    @_builtins.property
     def custom(self) -> _any_pb2.Any:
         """The payload of a type that another package declares."""
 
@@ -68,13 +89,17 @@ class JobPayload(_message.Message):
         email_submission_notification: _email_pb2.EmailSubmissionNotification | None = ...,
         email_password_reset: _email_pb2.EmailPasswordReset | None = ...,
         email_export_notification: _email_pb2.EmailExportNotification | None = ...,
+        export_csv: _export_pb2.ExportCsv | None = ...,
+        export_json: _export_pb2.ExportJson | None = ...,
+        export_excel: _export_pb2.ExportExcel | None = ...,
+        export_form_submissions: _export_pb2.ExportFormSubmissions | None = ...,
         custom: _any_pb2.Any | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "payload", b"payload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "payload", b"payload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "payload", b"payload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "custom"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "export_csv", "export_json", "export_excel", "export_form_submissions", "custom"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -92,6 +117,10 @@ class JobResult(_message.Message):
     EMAIL_SUBMISSION_NOTIFICATION_FIELD_NUMBER: _builtins.int
     EMAIL_PASSWORD_RESET_FIELD_NUMBER: _builtins.int
     EMAIL_EXPORT_NOTIFICATION_FIELD_NUMBER: _builtins.int
+    EXPORT_CSV_FIELD_NUMBER: _builtins.int
+    EXPORT_JSON_FIELD_NUMBER: _builtins.int
+    EXPORT_EXCEL_FIELD_NUMBER: _builtins.int
+    EXPORT_FORM_SUBMISSIONS_FIELD_NUMBER: _builtins.int
     CUSTOM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def email_send(self) -> _email_pb2.EmailSendResult:
@@ -118,6 +147,22 @@ class JobResult(_message.Message):
         """email:send / export-notification."""
 
     @_builtins.property
+    def export_csv(self) -> _export_pb2.ExportCsvResult:
+        """export:data / csv."""
+
+    @_builtins.property
+    def export_json(self) -> _export_pb2.ExportJsonResult:
+        """export:data / json."""
+
+    @_builtins.property
+    def export_excel(self) -> _export_pb2.ExportExcelResult:
+        """export:data / excel."""
+
+    @_builtins.property
+    def export_form_submissions(self) -> _export_pb2.ExportFormSubmissionsResult:
+        """export:data / form-submissions."""
+
+    @_builtins.property
     def custom(self) -> _any_pb2.Any:
         """The result of a type that another package declares."""
 
@@ -130,13 +175,17 @@ class JobResult(_message.Message):
         email_submission_notification: _email_pb2.EmailSubmissionNotificationResult | None = ...,
         email_password_reset: _email_pb2.EmailPasswordResetResult | None = ...,
         email_export_notification: _email_pb2.EmailExportNotificationResult | None = ...,
+        export_csv: _export_pb2.ExportCsvResult | None = ...,
+        export_json: _export_pb2.ExportJsonResult | None = ...,
+        export_excel: _export_pb2.ExportExcelResult | None = ...,
+        export_form_submissions: _export_pb2.ExportFormSubmissionsResult | None = ...,
         custom: _any_pb2.Any | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "custom"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "export_csv", "export_json", "export_excel", "export_form_submissions", "custom"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 

@@ -1,0 +1,84 @@
+"""JSON, written record by record: a document with metadata, or a line for each record."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from qcollector.jobs.v1.export_pb2 import ExportJsonOptions
+
+from workers.exports.drafts import Draft
+from workers.exports.values import encode_json
+
+DEFAULT_INDENT: Final = 2
+
+
+class JsonWriter:
+    """Writes records to a draft. All calls block."""
+
+    def __init__(self, draft: Draft, options: ExportJsonOptions) -> None:
+        self._draft = draft
+        self._lines = options.lines
+        self._indent = 0 if options.lines else options.indent if options.HasField("indent") else DEFAULT_INDENT
+        self._records = 0
+        self._members = -1
+        """Members so far of the list that is open within a record; -1 while none is."""
+
+    def begin(self, metadata: Mapping[str, Any]) -> None:
+        if not self._lines:
+            opening = self._text({"metadata": metadata}, 0)[: -1 - len(self._break(0))]
+            self._draft.write(opening + b"," + self._break(1) + b'"data":' + self._space + b"[")
+
+    def write(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Adds records that are whole."""
+        pieces: list[bytes] = []
+        for record in records:
+            pieces += (self._next_record(), self._text(record, 2))
+        self._draft.write(b"".join(pieces))
+
+    def open(self, record: Mapping[str, Any], member: str) -> None:
+        """Begins a record whose last member is a list that comes in pieces, until the next record begins."""
+        self._close()
+        opening = self._text({**record, member: []}, 2)
+        self._draft.write(self._next_record() + opening[: -2 - len(self._break(2))])
+        self._members = 0
+
+    def add(self, members: Sequence[Any]) -> None:
+        """Adds to the list of the record that is open."""
+        pieces: list[bytes] = []
+        for member in members:
+            pieces += (b"," if self._members else b"", self._break(4), self._text(member, 4))
+            self._members += 1
+        self._draft.write(b"".join(pieces))
+
+    def _close(self) -> None:
+        if self._members < 0:
+            return
+        self._draft.write((self._break(3) if self._members else b"") + b"]" + self._break(2) + b"}")
+        self._members = -1
+
+    def end(self) -> None:
+        """Ends the file."""
+        self._close()
+        if self._lines:
+            self._draft.write(b"\n" if self._records else b"")
+        else:
+            self._draft.write((self._break(1) if self._records else b"") + b"]" + self._break(0) + b"}\n")
+
+    def _next_record(self) -> bytes:
+        self._records += 1
+        if self._lines:
+            return b"\n" if self._records > 1 else b""
+        return (b"," if self._records > 1 else b"") + self._break(2)
+
+    def _text(self, value: Any, level: int) -> bytes:
+        text = encode_json(value)
+        if not self._indent:
+            return text
+        return msgspec.json.format(text, indent=self._indent).replace(b"\n", self._break(level))
+
+    def _break(self, level: int) -> bytes:
+        return b"\n" + b" " * (self._indent * level) if self._indent else b""
+
+    @property
+    def _space(self) -> bytes:
+        return b" " if self._indent else b""

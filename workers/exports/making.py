@@ -1,0 +1,125 @@
+"""The way of an export from its start to its file: a draft, rows written off the event loop, a place, a description."""
+
+import math
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import anyio
+from anyio import to_thread
+from google.protobuf.timestamp_pb2 import Timestamp
+from qcollector.jobs.v1.export_pb2 import ExportMetadata
+
+from base.export_files import export_place
+from base.storage import StoragePathError, StorageRoots
+from workers.context import JobContext
+from workers.exports.drafts import Draft
+from workers.outcomes import FailForGood
+
+R = TypeVar("R")
+
+FIRST, LAST = 5.0, 90.0
+"""Progress in percent as the first and the last row are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file."""
+
+    word: str
+    suffix: str
+    content_type: str
+
+
+CSV: Final = Format("CSV", ".csv", "text/csv; charset=utf-8")
+JSON: Final = Format("JSON", ".json", "application/json")
+JSON_LINES: Final = Format("JSON", ".jsonl", "application/x-ndjson")
+EXCEL: Final = Format("Excel", ".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+
+
+async def off_loop(function: Callable[..., R], *arguments: Any) -> R:
+    """Runs what takes long in a thread, which a cancelled job waits for: so it takes as long as one chunk, at most."""
+    return await to_thread.run_sync(function, *arguments)
+
+
+class Making:
+    """One export. What it cannot finish leaves nothing behind."""
+
+    def __init__(self, job: JobContext, kind: Format, place: Path) -> None:
+        self.job = job
+        self.kind = kind
+        self._place = place
+        self.draft = Draft(job.settings.root("export"), job.job_id, job.starts)
+        self._began = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Milliseconds."""
+        return (time.monotonic() - self._began) * 1000
+
+    async def progress(self, done: int, total: int) -> None:
+        """Tells how many of the rows are written."""
+        share = min(done / total, 1.0) if total else 1.0
+        await self.job.progress(FIRST + (LAST - FIRST) * share, f"{done} of {total} rows")
+
+    async def publish(self, records: int, columns: Sequence[str], *, worksheets: int = 0) -> ExportMetadata:
+        """Puts the file in its place, and answers what is to be told of it."""
+        await self.job.progress(95, "publishing")
+        now = datetime.now(UTC)
+        expires = now + timedelta(days=self.job.settings.export_retention_days)
+        await off_loop(self.draft.publish, self._place, expires.timestamp())
+        return ExportMetadata(
+            record_count=records,
+            file_size=self.draft.size,
+            file_path=str(self._place),
+            fields=columns,
+            generated_at=_timestamp(now),
+            format=self.kind.word,
+            file_name=self._place.name,
+            content_type=self.kind.content_type,
+            sha256=self.draft.sha256,
+            worksheet_count=worksheets,
+            expire_time=_timestamp(expires),
+        )
+
+
+@asynccontextmanager
+async def making(job: JobContext, kind: Format, *, path: str = "", stem: str) -> AsyncIterator[Making]:
+    """Begins an export whose file goes to `path`, or else below EXPORT_DIR under a name that begins with `stem`.
+
+    Raises:
+      FailForGood: the file may not go there.
+    """
+    await job.progress(1, "starting")
+    made = Making(job, kind, await _place(job, kind, path, stem))
+    try:
+        await off_loop(made.draft.open)
+        yield made
+    finally:
+        with anyio.CancelScope(shield=True):
+            await off_loop(made.draft.discard)
+
+
+async def _place(job: JobContext, kind: Format, path: str, stem: str) -> Path:
+    """Where the file goes. A made-up name is kept with the job, so that a further start replaces what this one leaves."""
+    if not path:
+        path = job.checkpoint_data.decode()
+    if not path:
+        name = f"{stem}_{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}{kind.suffix}"
+        path = str(job.settings.root("export") / name)
+        await job.checkpoint(path.encode())
+    try:
+        return await off_loop(export_place, StorageRoots(job.settings), path)
+    except StoragePathError as error:
+        raise FailForGood(f"outputPath: {error}") from error
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromNanoseconds(math.floor(moment.timestamp() * 1000) * 1_000_000)
+    return timestamp

@@ -1,0 +1,78 @@
+"""Removes files of exports once their time is over, and what dead workers have left. Touches nothing else in EXPORT_DIR."""
+
+import shutil
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from base.settings import Settings
+from workers.exports.drafts import Made, drafts_below, notes_below
+
+ABANDONED_SECONDS: Final = 3600.0
+"""A file in the making that nobody has written to for so long belongs to no running job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was removed."""
+
+    files: int
+    drafts: int
+
+
+def remove_expired(settings: Settings, now: float) -> Removed:
+    """Removes what has expired by `now`, a Unix time. Blocks; any number of processes may do it at once."""
+    root = settings.root("export")
+    return Removed(
+        files=sum(_remove_made(root, note, now) for note in _entries(notes_below(root))),
+        drafts=sum(_remove_draft(draft, now) for draft in _entries(drafts_below(root))),
+    )
+
+
+def _remove_made(root: Path, note: Path, now: float) -> bool:
+    try:
+        made = msgspec.json.decode(note.read_bytes(), type=Made)
+    except FileNotFoundError:
+        return False
+    except msgspec.MsgspecError:
+        note.unlink(missing_ok=True)
+        return False
+    if made.expires > now:
+        return False
+    place = root / made.path
+    removed = _is_still(place, made)
+    if removed:
+        place.unlink(missing_ok=True)
+    note.unlink(missing_ok=True)
+    return removed
+
+
+def _is_still(place: Path, made: Made) -> bool:
+    """Whether the file is the one that was made, and no other that has taken its place."""
+    try:
+        state = place.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(state.st_mode) and (state.st_size, state.st_mtime_ns) == (made.size, made.modified)
+
+
+def _remove_draft(draft: Path, now: float) -> bool:
+    times = []
+    for path in (draft, *_entries(draft)):
+        with suppress(OSError):
+            times.append(path.lstat().st_mtime)
+    if not times or max(times) > now - ABANDONED_SECONDS:
+        return False
+    shutil.rmtree(draft, ignore_errors=True)
+    return True
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []

@@ -1,0 +1,74 @@
+"""The export family: custom queries as CSV, JSON and Excel, and the submissions of a form."""
+
+import time
+from typing import Annotated
+
+from qcollector.jobs.v1.export_pb2 import (
+    ExportCsv,
+    ExportCsvResult,
+    ExportExcel,
+    ExportExcelResult,
+    ExportFormSubmissions,
+    ExportFormSubmissionsResult,
+    ExportJson,
+    ExportJsonResult,
+)
+from sqlalchemy.ext.asyncio import AsyncEngine
+from taskiq import TaskiqDepends
+
+from workers.broker import Enqueue, enqueue
+from workers.context import JobContext
+from workers.database import database
+from workers.exports.form_export import FormExports
+from workers.exports.notices import tell
+from workers.exports.query_export import QueryExports
+from workers.exports.turns import ExportTurns, export_turns
+from workers.handlers import handles
+
+Turns = Annotated[ExportTurns, TaskiqDepends(export_turns)]
+Database = Annotated[AsyncEngine, TaskiqDepends(database)]
+Mail = Annotated[Enqueue, TaskiqDepends(enqueue)]
+
+
+@handles(ExportCsv)
+async def csv(payload: ExportCsv, job: JobContext, turns: Turns, data: Database, mail: Mail) -> ExportCsvResult:
+    began = time.monotonic()
+    await turns.take(job)
+    made = await QueryExports(data, job.settings).csv(payload, job)
+    if payload.HasField("notify"):
+        await tell(job, payload.notify, payload.query.model, made, mail)
+    return ExportCsvResult(success=True, metadata=made, processing_time=(time.monotonic() - began) * 1000)
+
+
+@handles(ExportJson)
+async def json(payload: ExportJson, job: JobContext, turns: Turns, data: Database, mail: Mail) -> ExportJsonResult:
+    began = time.monotonic()
+    await turns.take(job)
+    made = await QueryExports(data, job.settings).json(payload, job)
+    if payload.HasField("notify"):
+        await tell(job, payload.notify, payload.query.model, made, mail)
+    return ExportJsonResult(success=True, metadata=made, processing_time=(time.monotonic() - began) * 1000)
+
+
+@handles(ExportExcel)
+async def excel(payload: ExportExcel, job: JobContext, turns: Turns, data: Database, mail: Mail) -> ExportExcelResult:
+    began = time.monotonic()
+    await turns.take(job)
+    made = await QueryExports(data, job.settings).excel(payload, job)
+    if payload.HasField("notify"):
+        what = payload.query.model or ", ".join(sheet.name for sheet in payload.worksheets)
+        await tell(job, payload.notify, what, made, mail)
+    return ExportExcelResult(success=True, metadata=made, processing_time=(time.monotonic() - began) * 1000)
+
+
+@handles(ExportFormSubmissions)
+async def form_submissions(
+    payload: ExportFormSubmissions, job: JobContext, turns: Turns, data: Database, mail: Mail
+) -> ExportFormSubmissionsResult:
+    began = time.monotonic()
+    await turns.take(job)
+    result = await FormExports(data, job.settings).export(payload, job)
+    if payload.options.HasField("notify"):
+        await tell(job, payload.options.notify, result.form_title, result.metadata, mail)
+    result.processing_time = (time.monotonic() - began) * 1000
+    return result
