@@ -75,6 +75,11 @@ class PostgresServer:
         yield self._told(name)
         await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    async def itself(self, template: Template) -> dict[str, Any]:
+        """The settings that lead to the template: for tests that only read, and close what they open."""
+        await self._make(template)
+        return self._told(template)
+
     @property
     def sample_uploads(self) -> Path:
         return self._settings("sample").root("upload")

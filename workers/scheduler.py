@@ -19,6 +19,7 @@ from engine.intake import Intake
 from engine.schedules import Schedules
 from engine.store import Store
 from workers.alerts import Alerts, tell_alerts
+from workers.exports.retention import tidy_exports
 from workers.heartbeat import until_reap
 from workers.recurring import fire_schedules
 from workers.signals import stop_event
@@ -44,7 +45,11 @@ async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:
         catalog = load_catalog(settings.job_plugins)
         reapers = [Claims(store, policy, NAME, settings) for policy in catalog.queues.values()]
         schedules = Schedules(store, catalog, Admission(catalog, settings), Intake(store, settings))
-        duties: list[Duty] = [partial(reap_queues, reapers), partial(fire_schedules, schedules, catalog, settings)]
+        duties: list[Duty] = [
+            partial(reap_queues, reapers),
+            partial(fire_schedules, schedules, catalog, settings),
+            partial(tidy_exports, settings),
+        ]
         if settings.alert_email:
             limits = {name: policy.max_active for name, policy in catalog.queues.items()}
             duties.append(partial(tell_alerts, Alerts(store, catalog, settings, Inspection(store, limits))))

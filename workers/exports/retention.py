@@ -1,19 +1,25 @@
 """Removes files of exports once their time is over, and what dead workers have left. Touches nothing else in EXPORT_DIR."""
 
+import asyncio
+import contextlib
 import shutil
 import stat
-from contextlib import suppress
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from base.settings import Settings
 from workers.exports.drafts import Made, drafts_below, notes_below
 
+EVERY_SECONDS: Final = 3600.0
 ABANDONED_SECONDS: Final = 3600.0
 """A file in the making that nobody has written to for so long belongs to no running job."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,19 @@ class Removed:
 
     files: int
     drafts: int
+
+
+async def tidy_exports(settings: Settings, stopping: asyncio.Event) -> None:
+    """Removes what has expired, once an hour until the event is set."""
+    while not stopping.is_set():
+        try:
+            removed = await asyncio.to_thread(remove_expired, settings, time.time())
+            if removed.files or removed.drafts:
+                _log.info("exports_removed", files=removed.files, drafts=removed.drafts)
+        except OSError as error:
+            _log.warning("exports_untidy", reason=str(error))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), EVERY_SECONDS)
 
 
 def remove_expired(settings: Settings, now: float) -> Removed:
@@ -63,7 +82,7 @@ def _is_still(place: Path, made: Made) -> bool:
 def _remove_draft(draft: Path, now: float) -> bool:
     times = []
     for path in (draft, *_entries(draft)):
-        with suppress(OSError):
+        with contextlib.suppress(OSError):
             times.append(path.lstat().st_mtime)
     if not times or max(times) > now - ABANDONED_SECONDS:
         return False
