@@ -16,6 +16,7 @@ _PATTERNS: Final = {
     r"^([a-z0-9][a-z0-9_-]*)?$": "must be a template's name: lower-case letters, digits, - and _",
     r"^(https://|mailto:)[^\s<>\x00]+$": "must be a link that begins with https:// or mailto: and holds no space",
     r"^([A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)?$": "must be a MIME type such as image/png",
+    r"^[A-Za-z0-9][A-Za-z0-9_-]*$": "must begin with a letter or digit and hold letters, digits, _ and - alone",
     r"^[A-Za-z0-9._@-]*$": "must hold letters, digits and . _ @ - alone",
     r'^(https?://[^\s<>"\x00]+)?$': "must be a link that begins with http:// or https:// and holds no space",
     r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$": "must begin with a letter or digit and hold letters, digits and . _ - alone",

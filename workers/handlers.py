@@ -15,7 +15,7 @@ H = TypeVar("H", bound=Handler)
 R = TypeVar("R")
 Provider = Callable[[Settings, Any], AsyncIterator[Any]]
 
-PROCESSORS = ("email", "export")
+PROCESSORS = ("email", "export", "file")
 """The families of this project: modules of workers.processors."""
 
 _handlers: dict[str, Handler] = {}

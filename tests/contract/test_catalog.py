@@ -45,6 +45,8 @@ def test_every_type_of_the_contract_is_found_by_queue_and_word(catalog: Catalog)
         *(f"email:send/{word}" for word in ("send", "welcome", "submission-notification", "password-reset")),
         "email:send/export-notification",
         *(f"export:data/{word}" for word in ("csv", "json", "excel", "form-submissions")),
+        *(f"file:process/{word}" for word in ("image-process", "compress", "virus-scan")),
+        "file:cleanup/cleanup",
     }
     for job_type in catalog.types.values():
         assert catalog.type(job_type.queue, job_type.type) is job_type

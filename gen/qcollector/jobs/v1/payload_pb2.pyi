@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from qcollector.jobs.v1 import email_pb2 as _email_pb2
 from qcollector.jobs.v1 import export_pb2 as _export_pb2
+from qcollector.jobs.v1 import file_pb2 as _file_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -31,6 +32,10 @@ class JobPayload(_message.Message):
     EMAIL_SUBMISSION_NOTIFICATION_FIELD_NUMBER: _builtins.int
     EMAIL_PASSWORD_RESET_FIELD_NUMBER: _builtins.int
     EMAIL_EXPORT_NOTIFICATION_FIELD_NUMBER: _builtins.int
+    FILE_IMAGE_PROCESS_FIELD_NUMBER: _builtins.int
+    FILE_COMPRESS_FIELD_NUMBER: _builtins.int
+    FILE_VIRUS_SCAN_FIELD_NUMBER: _builtins.int
+    FILE_CLEANUP_FIELD_NUMBER: _builtins.int
     EXPORT_CSV_FIELD_NUMBER: _builtins.int
     EXPORT_JSON_FIELD_NUMBER: _builtins.int
     EXPORT_EXCEL_FIELD_NUMBER: _builtins.int
@@ -61,6 +66,22 @@ class JobPayload(_message.Message):
         """email:send / export-notification."""
 
     @_builtins.property
+    def file_image_process(self) -> _file_pb2.FileImageProcess:
+        """file:process / image-process."""
+
+    @_builtins.property
+    def file_compress(self) -> _file_pb2.FileCompress:
+        """file:process / compress."""
+
+    @_builtins.property
+    def file_virus_scan(self) -> _file_pb2.FileVirusScan:
+        """file:process / virus-scan."""
+
+    @_builtins.property
+    def file_cleanup(self) -> _file_pb2.FileCleanup:
+        """file:cleanup / cleanup."""
+
+    @_builtins.property
     def export_csv(self) -> _export_pb2.ExportCsv:
         """export:data / csv."""
 
@@ -89,17 +110,21 @@ class JobPayload(_message.Message):
         email_submission_notification: _email_pb2.EmailSubmissionNotification | None = ...,
         email_password_reset: _email_pb2.EmailPasswordReset | None = ...,
         email_export_notification: _email_pb2.EmailExportNotification | None = ...,
+        file_image_process: _file_pb2.FileImageProcess | None = ...,
+        file_compress: _file_pb2.FileCompress | None = ...,
+        file_virus_scan: _file_pb2.FileVirusScan | None = ...,
+        file_cleanup: _file_pb2.FileCleanup | None = ...,
         export_csv: _export_pb2.ExportCsv | None = ...,
         export_json: _export_pb2.ExportJson | None = ...,
         export_excel: _export_pb2.ExportExcel | None = ...,
         export_form_submissions: _export_pb2.ExportFormSubmissions | None = ...,
         custom: _any_pb2.Any | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "payload", b"payload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "payload", b"payload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "payload", b"payload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "export_csv", "export_json", "export_excel", "export_form_submissions", "custom"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "file_image_process", "file_compress", "file_virus_scan", "file_cleanup", "export_csv", "export_json", "export_excel", "export_form_submissions", "custom"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -117,6 +142,10 @@ class JobResult(_message.Message):
     EMAIL_SUBMISSION_NOTIFICATION_FIELD_NUMBER: _builtins.int
     EMAIL_PASSWORD_RESET_FIELD_NUMBER: _builtins.int
     EMAIL_EXPORT_NOTIFICATION_FIELD_NUMBER: _builtins.int
+    FILE_IMAGE_PROCESS_FIELD_NUMBER: _builtins.int
+    FILE_COMPRESS_FIELD_NUMBER: _builtins.int
+    FILE_VIRUS_SCAN_FIELD_NUMBER: _builtins.int
+    FILE_CLEANUP_FIELD_NUMBER: _builtins.int
     EXPORT_CSV_FIELD_NUMBER: _builtins.int
     EXPORT_JSON_FIELD_NUMBER: _builtins.int
     EXPORT_EXCEL_FIELD_NUMBER: _builtins.int
@@ -147,6 +176,22 @@ class JobResult(_message.Message):
         """email:send / export-notification."""
 
     @_builtins.property
+    def file_image_process(self) -> _file_pb2.FileImageProcessResult:
+        """file:process / image-process."""
+
+    @_builtins.property
+    def file_compress(self) -> _file_pb2.FileCompressResult:
+        """file:process / compress."""
+
+    @_builtins.property
+    def file_virus_scan(self) -> _file_pb2.FileVirusScanResult:
+        """file:process / virus-scan."""
+
+    @_builtins.property
+    def file_cleanup(self) -> _file_pb2.FileCleanupResult:
+        """file:cleanup / cleanup."""
+
+    @_builtins.property
     def export_csv(self) -> _export_pb2.ExportCsvResult:
         """export:data / csv."""
 
@@ -175,17 +220,21 @@ class JobResult(_message.Message):
         email_submission_notification: _email_pb2.EmailSubmissionNotificationResult | None = ...,
         email_password_reset: _email_pb2.EmailPasswordResetResult | None = ...,
         email_export_notification: _email_pb2.EmailExportNotificationResult | None = ...,
+        file_image_process: _file_pb2.FileImageProcessResult | None = ...,
+        file_compress: _file_pb2.FileCompressResult | None = ...,
+        file_virus_scan: _file_pb2.FileVirusScanResult | None = ...,
+        file_cleanup: _file_pb2.FileCleanupResult | None = ...,
         export_csv: _export_pb2.ExportCsvResult | None = ...,
         export_json: _export_pb2.ExportJsonResult | None = ...,
         export_excel: _export_pb2.ExportExcelResult | None = ...,
         export_form_submissions: _export_pb2.ExportFormSubmissionsResult | None = ...,
         custom: _any_pb2.Any | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "export_csv", "export_json", "export_excel", "export_form_submissions", "custom"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "file_image_process", "file_compress", "file_virus_scan", "file_cleanup", "export_csv", "export_json", "export_excel", "export_form_submissions", "custom"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 

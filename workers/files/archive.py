@@ -1,0 +1,87 @@
+"""Packs files into a ZIP archive, in constant memory. Runs apart from the worker."""
+
+import os
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import BinaryIO, Final
+
+from workers.child import Report
+from workers.files.drafts import Drafts, Finished
+from workers.files.places import FileRefusedError, open_source
+
+_CHUNK: Final = 1024 * 1024
+_EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
+_LATEST: Final = (2107, 12, 31, 23, 59, 58)
+"""The moments that an entry can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """What is to be packed, and where to."""
+
+    files: Sequence[Path]
+    archive: Path
+    level: int
+    """0 (stored) to 9 (smallest)."""
+    job_id: str
+
+
+def pack(report: Report, packing: Packing) -> Finished:
+    """Writes the archive; it appears whole or not at all.
+
+    Raises:
+      FileRefusedError: a file cannot be read.
+    """
+    method = zipfile.ZIP_DEFLATED if packing.level else zipfile.ZIP_STORED
+    total = sum(path.stat().st_size for path in packing.files)
+    done = 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        report(10 + 80 * done / max(done, total), "packing")
+
+    with Drafts(packing.job_id).new(packing.archive.parent) as draft:
+        with zipfile.ZipFile(draft.file, "w", method, compresslevel=packing.level or None) as archive:
+            for path, name in zip(packing.files, distinct(packing.files), strict=True):
+                with open_source(path) as file:
+                    _add(archive, file, name, count)
+        report(95, "writing to disk")
+        return draft.publish(packing.archive)
+
+
+def distinct(paths: Iterable[PurePath]) -> list[str]:
+    """The files' names, of which equal ones, whatever the case of their letters, become "name (1).txt"."""
+    taken: set[str] = set()
+    names = []
+    for path in paths:
+        readable = os.fsencode(path.name).decode("utf-8", "replace")
+        stem, ending = PurePath(readable).stem, PurePath(readable).suffix
+        name, number = readable, 0
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem} ({number}){ending}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _add(archive: zipfile.ZipFile, file: BinaryIO, name: str, count: Callable[[int], None]) -> None:
+    """Adds the file as long as it is now: what is written to a log meanwhile comes another time."""
+    status = os.fstat(file.fileno())
+    moment = min(max(time.localtime(status.st_mtime)[:6], _EARLIEST), _LATEST)
+    entry = zipfile.ZipInfo(name, moment)
+    entry.external_attr = (status.st_mode & 0xFFFF) << 16
+    entry.compress_type = archive.compression
+    entry._compresslevel = archive.compresslevel  # type: ignore[attr-defined]  # noqa: SLF001  (its only name in 3.11)
+    entry.file_size = left = status.st_size
+    with archive.open(entry, "w") as target:
+        while left and (chunk := file.read(min(_CHUNK, left))):
+            target.write(chunk)
+            left -= len(chunk)
+            count(len(chunk))
+    if left:
+        raise FileRefusedError(f"{name}: became shorter while it was packed")

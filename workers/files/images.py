@@ -1,0 +1,139 @@
+"""One image to all that is asked of it, decoded once. Runs apart from the worker."""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from workers.child import Report
+from workers.files.drafts import Draft, Drafts, Finished
+from workers.files.encoding import CannotEncodeError, Encoder, named_as, thumbnail_kind
+from workers.files.pictures import Picture, read
+from workers.files.places import FileRefusedError
+
+THUMBNAILS: Final = {"small": (150, 150), "medium": (300, 300), "large": (600, 600)}
+"""The boxes of thumbnails where a job names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be made of an image."""
+
+    path: Path
+    folder: Path
+    """Where the outputs go."""
+    thumbnails: Mapping[str, tuple[int, int]]
+    """Boxes by name."""
+    optimize: bool
+    webp: bool
+    quality: int
+    webp_quality: int
+    max_pixels: int
+    job_id: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was made of an image."""
+
+    kind: str
+    width: int
+    height: int
+    frames: int
+    has_alpha: bool
+    size: int
+    made: dict[str, tuple[Finished, tuple[int, int]]] = field(default_factory=dict)
+    """Files and their sizes in pixels, by output."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Why outputs were not made, or not kept."""
+
+
+def process(report: Report, order: Order) -> Outcome:
+    """Makes all outputs, then moves them to their places together.
+
+    Raises:
+      FileRefusedError: the image cannot be read.
+    """
+    size = order.path.stat().st_size
+    if size == 0:
+        raise FileRefusedError(f"{order.path.name}: is empty")
+    report(30, "decoding")
+    picture = read(order.path, order.max_pixels, _enough(order))
+    report(40, "decoded")
+    outcome = Outcome(picture.kind, picture.width, picture.height, len(picture.frames), picture.has_alpha, size)
+    with ExitStack() as stack:
+        making = _Making(order, picture, outcome, stack)
+        making.thumbnails(report)
+        report(70, "thumbnails made")
+        if order.optimize:
+            making.optimized()
+        report(80, "optimised")
+        if order.webp:
+            making.webp()
+        report(90, "WebP made")
+        making.publish()
+    return outcome
+
+
+def _enough(order: Order) -> tuple[int, int] | None:
+    """The size at which thumbnails alone need the image."""
+    if order.optimize or order.webp or not order.thumbnails:
+        return None
+    side = max(max(box) for box in order.thumbnails.values())
+    return side, side
+
+
+class _Making:
+    """The drafts of one image's outputs."""
+
+    def __init__(self, order: Order, picture: Picture, outcome: Outcome, stack: ExitStack) -> None:
+        self._order = order
+        self._picture = picture
+        self._outcome = outcome
+        self._stack = stack
+        self._drafts = Drafts(order.job_id)
+        self._encoder = Encoder(picture, order.quality, order.webp_quality)
+        self._done: dict[str, tuple[Draft, Path, tuple[int, int]]] = {}
+
+    def thumbnails(self, report: Report) -> None:
+        name = named_as(self._order.path.name, thumbnail_kind(self._picture))
+        boxes = sorted(self._order.thumbnails.items(), key=lambda item: max(item[1]), reverse=True)
+        for count, (word, box) in enumerate(boxes):
+            report(40 + 30 * count / len(boxes), f"thumbnail {word}")
+            draft = self._draft()
+            size = self._encoder.thumbnail(draft.file, box)
+            self._done[f"thumbnail_{word}"] = (draft, self._order.folder / f"thumbnail_{word}_{name}", size)
+
+    def optimized(self) -> None:
+        draft = self._write("optimized", f"optimized_{self._order.path.name}", self._encoder.optimized)
+        if draft is not None and draft.size >= self._outcome.size:
+            del self._done["optimized"]
+            self._outcome.skipped["optimized"] = (
+                f"not smaller: {draft.size:,} bytes, and the original has {self._outcome.size:,}"
+            )
+
+    def webp(self) -> None:
+        self._write("webp", f"{self._order.path.stem}.webp", self._encoder.webp)
+
+    def publish(self) -> None:
+        for output, (draft, place, size) in self._done.items():
+            self._outcome.made[output] = (draft.publish(place), size)
+
+    def _write(self, output: str, name: str, encode: Callable[[BinaryIO], None]) -> Draft | None:
+        """The draft of one output; None if this image has none."""
+        place = self._order.folder / name
+        if place == self._order.path:
+            self._outcome.skipped[output] = "it would take the original's place: its name and folder are the same"
+            return None
+        draft = self._draft()
+        try:
+            encode(draft.file)
+        except CannotEncodeError as error:
+            self._outcome.skipped[output] = str(error)
+            return None
+        self._done[output] = (draft, place, (self._picture.width, self._picture.height))
+        return draft
+
+    def _draft(self) -> Draft:
+        return self._stack.enter_context(self._drafts.new(self._order.folder))

@@ -1,0 +1,168 @@
+"""Reads an image, with every check that hostile ones call for. Runs apart from the worker."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+
+from workers.files.places import FileRefusedError, open_source
+
+ENDINGS: Final = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "AVIF": (".avif", ".avifs"),
+    "TIFF": (".tif", ".tiff"),
+}
+"""The formats that are taken, and what the names of such files end in."""
+
+_ALL_ENDINGS: Final = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image of each EXIF orientation upright."""
+_UPRIGHT_SWAPS: Final = range(5, 9)
+_OPAQUE: Final = 255
+_DEFAULT_DURATION: Final = 100
+"""Milliseconds that browsers show a frame which says nothing of it."""
+
+
+@dataclass(slots=True)
+class Picture:
+    """An image, upright, and without metadata."""
+
+    kind: str
+    """A key of ENDINGS."""
+    width: int
+    height: int
+    frames: list[Image.Image]
+    """One for a still. Smaller than width and height if it was read for thumbnails alone."""
+    durations: list[int]
+    """Milliseconds, of an animation's frames."""
+    loop: int | None
+    """How often an animation runs, 0 for ever; None if it does not say."""
+    profile: bytes | None
+    """Its ICC profile."""
+    has_alpha: bool
+    """Whether any pixel is not opaque."""
+    pages: int
+    """Of a TIFF, of which the first is read."""
+    deep: bool
+    """Whether it has more than eight bits a channel that are not kept here."""
+
+    @property
+    def animated(self) -> bool:
+        return len(self.frames) > 1
+
+
+def read(path: Path, max_pixels: int, enough: tuple[int, int] | None) -> Picture:
+    """Reads an image. A JPEG is decoded only as large as fills the box `enough` twice, if one is given.
+
+    Raises:
+      FileRefusedError: it is none, is broken, is not what its name says, or has more pixels than `max_pixels`.
+    """
+    name = path.name
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    with _refusing(name, max_pixels), open_source(path) as file:
+        image = Image.open(file, formats=tuple(ENDINGS))
+        kind = "JPEG" if image.format == "MPO" else str(image.format)
+        named = _ALL_ENDINGS.get(path.suffix.lower(), kind)
+        if named != kind:
+            raise FileRefusedError(f"{name}: holds a {kind} image, not the {named} that its name says")
+        pages = 1 if kind == "JPEG" else getattr(image, "n_frames", 1)
+        frames = 1 if kind == "TIFF" else pages
+        width, height = image.size
+        if width * height * frames > max_pixels:
+            raise FileRefusedError(
+                f"{name}: has {width} x {height} pixels in {frames} frames, together more than IMAGE_MAX_PIXELS "
+                f"({max_pixels:,})"
+            )
+        if enough is not None:
+            image.draft(None, (enough[0] * 2, enough[1] * 2))
+        return _decode(image, kind, (width, height), pages, frames)
+
+
+def _decode(image: ImageFile.ImageFile, kind: str, size: tuple[int, int], pages: int, frames: int) -> Picture:
+    deep = any(";16" in str(tile.args) for tile in image.tile) and not image.mode.startswith("I")
+    loop = image.info.get("loop")
+    image.load()
+    profile = image.info.get("icc_profile")
+    orientation = _orientation(image)
+    width, height = reversed(size) if orientation in _UPRIGHT_SWAPS else size
+    if kind == "TIFF" and image.size != size:  # its decoder turns by itself
+        width, height = image.size
+    durations: list[int] = []
+    if frames > 1:
+        read_frames = []
+        for number in range(frames):
+            image.seek(number)
+            image.load()
+            durations.append(round(image.info.get("duration", 0)) or _DEFAULT_DURATION)
+            read_frames.append(_upright(image.convert("RGBA"), orientation))
+        if not any(_is_translucent(frame) for frame in read_frames):
+            read_frames = [frame.convert("RGB") for frame in read_frames]
+    else:
+        read_frames = [_upright(image, orientation)]
+    read_frames = [_without_metadata(frame) for frame in read_frames]
+    has_alpha = any(_is_translucent(frame) for frame in read_frames)
+    return Picture(kind, width, height, read_frames, durations, loop, profile, has_alpha, pages, deep)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001  (metadata is not worth refusing a picture; its reader raises all sorts)
+        return 1
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _without_metadata(image: Image.Image) -> Image.Image:
+    """Keeps of what the encoders would write along only what the pixels mean."""
+    transparency = image.info.get("transparency")
+    if hasattr(image, "tag_v2"):
+        image = image.copy()  # a TIFF's tags do not come along
+    image.info = {} if transparency is None else {"transparency": transparency}
+    return image
+
+
+def _is_translucent(image: Image.Image) -> bool:
+    if not image.has_transparency_data:
+        return False
+    if "A" not in image.getbands():  # a colour of the palette, or one of all, stands for nothing
+        return True
+    return image.getchannel("A").getextrema()[0] != _OPAQUE
+
+
+@contextmanager
+def _refusing(name: str, max_pixels: int) -> Iterator[None]:
+    """Whatever a decoder makes of a broken image is a refusal."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except (FileRefusedError, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise FileRefusedError(f"{name}: has more pixels than IMAGE_MAX_PIXELS ({max_pixels:,})") from None
+    except UnidentifiedImageError:
+        raise FileRefusedError(
+            f"{name}: holds no image that can be read; JPEG, PNG, WebP, GIF, AVIF and TIFF are taken"
+        ) from None
+    except Exception as error:  # noqa: BLE001  (decoders raise all sorts)
+        raise FileRefusedError(f"{name}: is broken: {str(error) or type(error).__name__}") from None
