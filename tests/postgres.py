@@ -75,6 +75,14 @@ class PostgresServer:
         yield self._told(name)
         await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @asynccontextmanager
+    async def empty(self) -> AsyncIterator[dict[str, Any]]:
+        """A new database without any table: the settings that lead to it."""
+        name = f"test{next(_numbers)}"
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        yield self._told(name)
+        await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     async def itself(self, template: Template) -> dict[str, Any]:
         """The settings that lead to the template: for tests that only read, and close what they open."""
         await self._make(template)

@@ -47,6 +47,8 @@ def test_every_type_of_the_contract_is_found_by_queue_and_word(catalog: Catalog)
         *(f"export:data/{word}" for word in ("csv", "json", "excel", "form-submissions")),
         *(f"file:process/{word}" for word in ("image-process", "compress", "virus-scan")),
         "file:cleanup/cleanup",
+        *(f"system:cleanup/{word}" for word in ("cleanup", "health-check")),
+        "system:backup/backup",
     }
     for job_type in catalog.types.values():
         assert catalog.type(job_type.queue, job_type.type) is job_type

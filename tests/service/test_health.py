@@ -25,6 +25,7 @@ from qcollector.jobs.v1.queue_pb2 import WorkerQueue
 from testjobs.v1.testjobs_pb2 import NoopResult
 
 from base.settings import Settings
+from engine import presence
 from engine.presence import Presence
 from engine.store import Store
 from service import health
@@ -130,7 +131,7 @@ async def test_a_storage_root_that_is_gone_degrades(with_mail: Running) -> None:
 async def test_jobs_that_no_worker_takes_degrade_unless_their_queue_is_paused(
     with_mail: Running, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "UNSERVED_SECONDS", 0.05)
+    monkeypatch.setattr(presence, "UNSERVED_SECONDS", 0.05)
     await with_mail.app.enqueue(Noop())
 
     async def degraded() -> bool:

@@ -1,0 +1,53 @@
+"""The health check says of each service how it is, and why."""
+
+from pydantic import SecretStr
+from qcollector.jobs.v1.system_pb2 import SystemHealthCheck
+
+from base.settings import Settings
+from engine.catalog import Catalog
+from engine.store import Store
+from tests.conftest import free_port
+from tests.maintenance.conftest import Desk, working
+
+
+async def test_all_services_are_looked_at_and_what_works_is_healthy(sample_desk: Desk) -> None:
+    result = await sample_desk.run(SystemHealthCheck())
+    services = result.results.services
+    assert set(services) == {"database", "redis", "email", "queue", "storage"}
+    healthy = {name for name, service in services.items() if service.status == "healthy"}
+    assert healthy == {"database", "redis", "queue", "storage"}
+    assert services["email"].status == "unhealthy"
+    assert "SMTP_HOST" in services["email"].reason
+    assert (result.results.overall, result.success) == ("degraded", False)
+    assert all(service.latency_ms >= 0 for service in services.values())
+
+
+async def test_only_what_was_asked_for_is_looked_at(sample_desk: Desk) -> None:
+    result = await sample_desk.run(SystemHealthCheck(services=["database", "redis"]))
+    assert set(result.results.services) == {"database", "redis"}
+    assert (result.results.overall, result.success) == ("healthy", True)
+
+
+async def test_without_the_database_it_is_unhealthy(settings: Settings, store: Store, catalog: Catalog) -> None:
+    address = SecretStr(f"postgresql://user:hush@127.0.0.1:{free_port()}/data")
+    async with working(settings, store, catalog, database_url=address) as desk:
+        result = await desk.run(SystemHealthCheck(services=["database"]))
+    assert result.results.overall == "unhealthy"
+    assert "cannot be reached" in result.results.services["database"].reason
+    assert "hush" not in str(result)
+
+
+async def test_what_is_switched_off_is_disabled_and_no_fault(
+    settings: Settings, store: Store, catalog: Catalog
+) -> None:
+    async with working(settings, store, catalog, enable_email_service=False) as desk:
+        result = await desk.run(SystemHealthCheck(services=["email", "storage", "redis"]))
+    assert result.results.services["email"].status == "disabled"
+    assert (result.results.overall, result.success) == ("healthy", True)
+
+
+async def test_a_root_that_lost_its_marker_is_a_fault(desk: Desk) -> None:
+    (desk.settings.root("upload") / ".qjobs-storage").unlink()
+    result = await desk.run(SystemHealthCheck(services=["storage"]))
+    assert result.results.overall == "degraded"
+    assert "UPLOAD_DIR has lost its marker" in result.results.services["storage"].reason

@@ -1,0 +1,156 @@
+"""Makes a backup: target by target into a folder that nobody looks into, which then appears under its name."""
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import anyio
+from qcollector.jobs.v1.system_pb2 import SystemBackup, SystemBackupTarget
+
+from base.database.errors import DatabaseError
+from base.release import release
+from base.settings import Settings
+from base.storage import StoragePathError, StorageRoots
+from workers.apart import ProcessEndedError, apart
+from workers.context import JobContext
+from workers.maintenance.backup.archive import ArchiveError
+from workers.maintenance.backup.dump import DumpError
+from workers.maintenance.backup.manifest import BackedUp, Manifest, write_manifest
+from workers.maintenance.backup.packing import MEMORY, pack
+from workers.maintenance.backup.retention import prune
+from workers.maintenance.backup.sealing import SealingError
+from workers.maintenance.backup.streams import PackingError
+from workers.maintenance.backup.targets import Sources, word_of
+
+DEFAULT_TYPE: Final = "manual"
+_ENDINGS: Final = {"dump": ".dump.zst", "tar": ".tar.zst"}
+_PROBLEMS: Final = (
+    *(PackingError, ArchiveError, SealingError, DumpError),
+    *(StoragePathError, DatabaseError, ProcessEndedError, MemoryError, OSError),
+)
+"""What keeps a target from being backed up, in words that its reader understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of it."""
+
+    folder: Path
+    manifest: Manifest
+    pruned: tuple[str, ...]
+
+
+class BackupMaker:
+    """Makes the backup of one job."""
+
+    def __init__(self, settings: Settings, roots: StorageRoots, sources: Sources, job: JobContext) -> None:
+        self._settings = settings
+        self._roots = roots
+        self._sources = sources
+        self._job = job
+        self._tag = hashlib.sha256(job.job_id.encode()).hexdigest()[:8]  # any id makes a folder's name
+        self._now = datetime.now(UTC).replace(microsecond=0)
+
+    async def make(self, payload: SystemBackup) -> Made:
+        """Backs up all targets that can be. While attempts are left, a target that fails leaves nothing behind.
+
+        Raises:
+          StoragePathError: the folder for it is outside BACKUP_DIR.
+          OSError: that folder cannot be written to.
+        """
+        parent = self._folder(payload.options.backup_dir)
+        draft = parent / f".{self._tag}.unfinished"
+        await anyio.to_thread.run_sync(_begin, draft)
+        try:
+            manifest = await self._fill(draft, payload)
+            place = parent / f"{manifest.type}_{self._stamp}_{self._tag}"
+            if manifest.failed and self._job.attempt < self._job.max_attempts:
+                return Made(place, manifest, ())
+            await anyio.to_thread.run_sync(_publish, draft, place, manifest)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(lambda: shutil.rmtree(draft, ignore_errors=True))
+        pruned: list[str] = []
+        if not manifest.failed:
+            pruned = await anyio.to_thread.run_sync(prune, parent, self._now, self._settings.backup_retention_days)
+        return Made(place, manifest, tuple(pruned))
+
+    def _folder(self, asked: str) -> Path:
+        root = self._roots.roots["backup"]
+        folder = self._roots.resolve(asked) if asked else root
+        if not folder.is_relative_to(root):
+            raise StoragePathError("backupDir lies outside BACKUP_DIR; leave it empty, or name a folder in BACKUP_DIR")
+        return folder
+
+    async def _fill(self, draft: Path, payload: SystemBackup) -> Manifest:
+        files: list[BackedUp] = []
+        failed: dict[str, str] = {}
+        for place, target in enumerate(payload.targets):
+            word = word_of(target)
+            name = word if word not in {entry.target for entry in files} | failed.keys() else f"{word}-{place + 1}"
+            span = (100 * place / len(payload.targets), 100 * (place + 1) / len(payload.targets))
+            try:
+                entry = await self._back_up(draft, target, name, span)
+            except _PROBLEMS as error:
+                failed[name] = str(error)
+                await self._job.say(f"{name}: failed: {error}")
+            else:
+                files.append(entry)
+                await self._job.say(f"{name}: {entry.size} bytes from {entry.content_size}, read back and whole")
+        return Manifest(
+            format="qjobs-backup/1",
+            type=payload.type or DEFAULT_TYPE,
+            created=self._now.isoformat(),
+            job=self._job.job_id,
+            release=release(),
+            files=tuple(files),
+            failed=failed,
+        )
+
+    async def _back_up(self, draft: Path, target: SystemBackupTarget, name: str, span: tuple[float, float]) -> BackedUp:
+        await self._job.progress(span[0], name)
+        source = await self._sources.find(target)
+        encrypted = bool(self._settings.backup_recipient)
+        file = f"{name}_backup_{self._stamp}{_ENDINGS[source.content]}{'.age' if encrypted else ''}"
+        recipient = self._settings.backup_recipient or ""
+        packed = await apart(self._job, pack, source.task, draft / file, recipient, name, span, memory=MEMORY)
+        if packed.left_out:
+            await self._job.say(f"{name}: left out, as they are no files: {', '.join(packed.left_out)}")
+        return BackedUp(
+            target=name,
+            name=file,
+            content=source.content,
+            source=source.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            size=packed.size,
+            sha256=packed.sha256,
+            content_size=packed.content_size,
+            content_sha256=packed.content_sha256,
+            files=packed.files,
+            encrypted=encrypted,
+        )
+
+    @property
+    def _stamp(self) -> str:
+        return f"{self._now:%Y-%m-%dT%H-%M-%SZ}"
+
+
+def _begin(draft: Path) -> None:
+    """Nothing of an earlier start of the job is left, which may have been killed."""
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700, parents=True)
+
+
+def _publish(draft: Path, place: Path, manifest: Manifest) -> None:
+    """Lets the whole backup appear at once."""
+    write_manifest(draft, manifest)
+    draft.rename(place)
+    descriptor = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

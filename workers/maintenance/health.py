@@ -1,0 +1,127 @@
+"""system:cleanup / health-check: whether what the application stands on works."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import anyio
+from google.protobuf.timestamp_pb2 import Timestamp
+from qcollector.jobs.v1.system_pb2 import SystemHealth, SystemServiceHealth
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from base import smtp
+from base.database.connection import reading
+from base.database.errors import DatabaseError
+from base.settings import Settings
+from base.storage import StorageRoots
+from engine.catalog import Catalog, load_catalog
+from engine.errors import JobServiceError
+from engine.inspection import Inspection
+from engine.presence import Presence, unserved
+from engine.store import Store
+from workers.handlers import provides
+
+HEALTHY, DEGRADED, UNHEALTHY, DISABLED = "healthy", "degraded", "unhealthy", "disabled"
+SERVICES: Final = ("database", "redis", "email", "queue", "storage")
+CRITICAL: Final = frozenset({"database", "redis"})
+"""Without them nothing works; any other fault is a degradation."""
+DATABASE_SECONDS: Final = 10.0
+
+
+class Finding(NamedTuple):
+    """How a service is, and why it is not healthy."""
+
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The job engine, as far as a check asks it."""
+
+    store: Store
+    catalog: Catalog
+
+
+@provides(Engine)
+async def job_engine(settings: Settings, store: Any) -> AsyncIterator[Engine]:
+    yield Engine(store, load_catalog(settings.job_plugins))
+
+
+class HealthCheck:
+    """Checks services, one after the other."""
+
+    def __init__(self, settings: Settings, engine: Engine, database: AsyncEngine) -> None:
+        self._settings = settings
+        self._store = engine.store
+        self._catalog = engine.catalog
+        self._database = database
+
+    async def check(self, services: Sequence[str]) -> SystemHealth:
+        """The services of these names, or all where none is named. Raises nothing: what is wrong is in the answer."""
+        look: Mapping[str, Callable[[], Awaitable[Finding]]] = {
+            "database": self._check_database,
+            "redis": self._check_store,
+            "email": self._check_email,
+            "queue": self._check_queues,
+            "storage": self._check_storage,
+        }
+        found = {name: await _timed(look[name]) for name in dict.fromkeys(services or SERVICES)}
+        now = Timestamp()
+        now.GetCurrentTime()
+        return SystemHealth(timestamp=now, overall=_overall(found), services=found)
+
+    async def _check_database(self) -> Finding:
+        if self._settings.database_url is None:
+            return Finding(DISABLED, "DATABASE_URL is not set")
+        try:
+            async with reading(self._database, statement_seconds=DATABASE_SECONDS) as connection:
+                await connection.execute(text("SELECT 1"))
+        except DatabaseError as error:
+            return Finding(UNHEALTHY, str(error))
+        return Finding(HEALTHY)
+
+    async def _check_store(self) -> Finding:
+        try:
+            await self._store.ping()
+        except JobServiceError as error:
+            return Finding(UNHEALTHY, error.message)
+        return Finding(HEALTHY)
+
+    async def _check_email(self) -> Finding:
+        if not self._settings.enable_email_service:
+            return Finding(DISABLED, "ENABLE_EMAIL_SERVICE is false")
+        found = await smtp.check(self._settings)
+        return Finding(HEALTHY) if found.ok else Finding(UNHEALTHY, found.reason)
+
+    async def _check_queues(self) -> Finding:
+        if not self._settings.enable_queue_service:
+            return Finding(DISABLED, "ENABLE_QUEUE_SERVICE is false")
+        limits = {name: policy.max_active for name, policy in self._catalog.queues.items()}
+        try:
+            queues = await Inspection(self._store, limits).stats(tuple(self._catalog.queues))
+            workers = await Presence(self._store).workers()
+        except JobServiceError as error:
+            return Finding(UNHEALTHY, error.message)
+        if waiting := unserved(queues, workers):
+            return Finding(DEGRADED, f"no worker serves {', '.join(waiting)}, where jobs wait")
+        return Finding(HEALTHY)
+
+    async def _check_storage(self) -> Finding:
+        problems = await anyio.to_thread.run_sync(StorageRoots(self._settings).check)
+        return Finding(UNHEALTHY if problems else HEALTHY, "; ".join(problems))
+
+
+async def _timed(look: Callable[[], Awaitable[Finding]]) -> SystemServiceHealth:
+    began = time.perf_counter()
+    status, reason = await look()
+    return SystemServiceHealth(status=status, reason=reason, latency_ms=(time.perf_counter() - began) * 1000)
+
+
+def _overall(found: Mapping[str, SystemServiceHealth]) -> str:
+    faults = {name for name, service in found.items() if service.status not in {HEALTHY, DISABLED}}
+    if faults & CRITICAL:
+        return UNHEALTHY
+    return DEGRADED if faults else HEALTHY
