@@ -1,21 +1,6 @@
 """`python -m workers [queue ...]`: one worker process for the queues named, or for all."""
 
-import sys
+if __name__ == "__main__":  # the processes that work for a job run this file as well, and need none of it
+    from workers.command import main
 
-import uvloop
-
-from base.settings import SettingsError, load
-from engine.catalog import CatalogError
-from engine.errors import QueueUnknownError
-from workers.worker import run
-
-
-def main() -> None:
-    try:
-        uvloop.run(run(load(), sys.argv[1:] or None))
-    except (SettingsError, CatalogError, QueueUnknownError) as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
     main()

@@ -15,7 +15,7 @@ from base.storage import StorageRoots
 from tests.files.conftest import drafts_in
 from tests.mail.recording import RecordingJob
 from workers.files.archive import distinct
-from workers.files.places import FileRefusedError
+from workers.files.sources import FileRefusedError
 from workers.processors import file
 
 Compress = Callable[..., Awaitable[FileCompressResult]]

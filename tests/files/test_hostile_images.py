@@ -15,8 +15,8 @@ from base.settings import Settings
 from base.storage import StorageRoots
 from tests.files.conftest import drawing, encoded
 from tests.mail.recording import RecordingJob
-from workers.files.places import FileRefusedError
 from workers.files.scanning import Scanner
+from workers.files.sources import FileRefusedError
 from workers.outcomes import FailForGood
 from workers.processors import file
 
@@ -169,6 +169,14 @@ async def test_what_is_no_image_is_refused_whatever_its_name(process: Process, u
     path = uploads / "photo.jpg"
     path.write_bytes(content)
     with pytest.raises(FileRefusedError, match=r"photo\.jpg: (holds no image|is broken)"):
+        await process(path)
+
+
+async def test_a_gif_that_was_cut_between_two_frames_is_refused(process: Process, uploads: Path) -> None:
+    frames = [drawing((100, 100)).rotate(turn) for turn in (0, 90)]
+    path = uploads / "cut.gif"
+    path.write_bytes(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])[:-1])
+    with pytest.raises(FileRefusedError, match=r"cut\.gif: is broken: the file is truncated"):
         await process(path)
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 
 from workers.child import Report
 from workers.files.drafts import Drafts, Finished
-from workers.files.places import FileRefusedError, open_source
+from workers.files.sources import FileRefusedError, open_source
 
 _CHUNK: Final = 1024 * 1024
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)

@@ -41,6 +41,8 @@ class Deletion:
     def __init__(self, roots: StorageRoots, older_than: float) -> None:
         self._roots = roots
         self._before = time.time() - older_than
+        self._folders: dict[str, Path] = {}
+        """Where the folders of the files at hand are, which many of them share."""
         self.removal = Removal()
 
     async def run(self, paths: Iterable[str | Path], tell: Callable[[int], Awaitable[None]] | None = None) -> Removal:
@@ -76,18 +78,25 @@ class Deletion:
             removal.freed += status.st_size
 
     def _some(self, paths: Iterator[str | Path]) -> bool:
+        self._folders.clear()
         batch = list(islice(paths, _BATCH))
         for path in batch:
             self.delete(path)
         return bool(batch)
 
     def _place(self, path: str) -> Path:
-        """Where the file is, links in its folder followed and a link in its place not; both ends within the roots."""
-        self._roots.resolve(path)
+        """Where the file is: links in its folder followed, a link in its place not, and both ends within the roots."""
         folder, name = os.path.split(path)
         if name in {"", ".", ".."}:
             raise StoragePathError("is a folder; name files")
-        return self._roots.resolve(folder or ".") / name
+        if name == MARKER or "\0" in name:
+            self._roots.resolve(path)  # says why not
+        if folder not in self._folders:
+            self._folders[folder] = self._roots.resolve(folder or ".")
+        place = self._folders[folder] / name
+        if place.is_symlink():
+            self._roots.resolve(path)
+        return place
 
 
 def files_in(folder: Path, pattern: str = "*", *, recursive: bool = True) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from workers.child import Report
 from workers.files.drafts import Draft, Drafts, Finished
 from workers.files.encoding import CannotEncodeError, Encoder, named_as, thumbnail_kind
 from workers.files.pictures import Picture, read
-from workers.files.places import FileRefusedError
+from workers.files.sources import FileRefusedError
 
 THUMBNAILS: Final = {"small": (150, 150), "medium": (300, 300), "large": (600, 600)}
 """The boxes of thumbnails where a job names none."""

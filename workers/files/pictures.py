@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from workers.files.places import FileRefusedError, open_source
+from workers.files.sources import FileRefusedError, open_source
 
 ENDINGS: Final = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -34,6 +34,7 @@ _TURNS: Final = {
 """What makes an image of each EXIF orientation upright."""
 _UPRIGHT_SWAPS: Final = range(5, 9)
 _OPAQUE: Final = 255
+_GIF_END: Final = b";"
 _DEFAULT_DURATION: Final = 100
 """Milliseconds that browsers show a frame which says nothing of it."""
 
@@ -88,9 +89,21 @@ def read(path: Path, max_pixels: int, enough: tuple[int, int] | None) -> Picture
                 f"{name}: has {width} x {height} pixels in {frames} frames, together more than IMAGE_MAX_PIXELS "
                 f"({max_pixels:,})"
             )
+        if kind == "GIF":
+            _check_end(file)
         if enough is not None:
             image.draft(None, (enough[0] * 2, enough[1] * 2))
         return _decode(image, kind, (width, height), pages, frames)
+
+
+def _check_end(file: BinaryIO) -> None:
+    """A GIF that was cut between two frames looks whole to its decoder, but lacks its last byte."""
+    place = file.tell()
+    file.seek(0)
+    last = file.read().rstrip(b"\0")[-1:]
+    file.seek(place)
+    if last != _GIF_END:
+        raise ValueError("the file is truncated")
 
 
 def _decode(image: ImageFile.ImageFile, kind: str, size: tuple[int, int], pages: int, frames: int) -> Picture:

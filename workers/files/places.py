@@ -1,18 +1,13 @@
 """Where a job's files are: looked at again when it runs, since what is on disk may have changed since it was enqueued."""
 
-import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from base.storage import StoragePathError, StorageRoots
-from workers.outcomes import FailForGood
+from workers.files.sources import FileRefusedError
 
 _FOLDER_MODE: Final = 0o750
-
-
-class FileRefusedError(FailForGood):
-    """A file that cannot be worked on; the reason names it and says why."""
 
 
 def source(roots: StorageRoots, path: str) -> Path:
@@ -47,19 +42,3 @@ def folder(roots: StorageRoots, path: str) -> Path:
         raise FileRefusedError(f"{path}: {error}") from None
     except OSError as error:
         raise FileRefusedError(f"{path}: cannot be made a folder: {error.strerror}") from None
-
-
-def open_source(place: Path) -> BinaryIO:
-    """Opens a file that `source` answered, without following a link that was put there just now.
-
-    Raises:
-      FileRefusedError: it cannot be read.
-    """
-    try:
-        return open(place, "rb", opener=_open_at_once)
-    except OSError as error:
-        raise FileRefusedError(f"{place.name}: cannot be read: {error.strerror}") from None
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)

@@ -16,6 +16,7 @@ from base.storage import StorageRoots
 from workers.files import places
 from workers.files.clamd import Clamd
 from workers.files.drafts import Drafts
+from workers.files.sources import open_source
 from workers.handlers import provides
 from workers.outcomes import FailForGood
 
@@ -55,7 +56,7 @@ class Scanner:
         if self._clamd is None:
             raise FailForGood("not scanned: there is no scanner; set CLAMAV_HOST (and CLAMAV_PORT) to a clamd")
         began = time.monotonic()
-        with places.open_source(path) as file:
+        with open_source(path) as file:
             size = os.fstat(file.fileno()).st_size
             verdict = await self._clamd.scan(file, size)
         return FileScan(
@@ -96,7 +97,7 @@ def quarantine(path: Path, place: Path, job_id: str) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        with places.open_source(path) as file, Drafts(job_id).new(place.parent) as draft:
+        with open_source(path) as file, Drafts(job_id).new(place.parent) as draft:
             shutil.copyfileobj(file, draft.file)
             draft.publish(place)
         path.unlink()
