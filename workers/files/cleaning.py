@@ -10,7 +10,7 @@ from base.storage import StorageRoots
 from workers.context import JobContext
 from workers.files.deletion import Deletion, Removal
 from workers.files.leftovers import leftovers
-from workers.files.orphans import MIN_AGE, find_orphans, may_delete
+from workers.files.orphans import MIN_AGE, find_orphans
 from workers.outcomes import FailForGood
 
 SHOWN: Final = 100
@@ -78,7 +78,7 @@ async def clean_up(older_than: float, job: JobContext, roots: StorageRoots, engi
         return cleaned
     await job.progress(50, "orphaned uploads")
     orphans = await find_orphans(engine, roots)
-    if not may_delete(job.settings):
+    if not job.settings.cleanup_delete:
         cleaned.reported = [str(path) for path in orphans.paths[:SHOWN]]
         await job.say(f"orphaned uploads: {len(orphans.paths)} found and left; CLEANUP_DELETE=true deletes them")
         return cleaned

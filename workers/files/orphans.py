@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.connection import reading
 from base.database.tables import files
-from base.settings import Settings
 from base.storage import StorageRoots
 from workers.files.deletion import files_in
 from workers.files.drafts import is_draft
@@ -64,11 +63,6 @@ async def find_orphans(engine: AsyncEngine, roots: StorageRoots, folder: Path | 
             "delete by name what is left over"
         )
     return orphans
-
-
-def may_delete(settings: Settings) -> bool:
-    """Whether orphans are deleted, or only reported: as CLEANUP_DELETE says."""
-    return settings.cleanup_delete
 
 
 class _Known:
