@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[Any] | Any], *, seconds: float = 15, every: float = 0.02, what: str = ""
+    condition: Callable[[], Awaitable[Any] | Any], *, seconds: float = 45, every: float = 0.02, what: str = ""
 ) -> Any:
     """Polls until `condition` answers something true, which it returns; fails after `seconds`."""
     import asyncio  # noqa: PLC0415

@@ -95,7 +95,7 @@ def test_another_content_type_is_read_as_json_or_400(front: Front) -> None:
 
 
 def test_a_body_beyond_the_limit_is_413_whether_its_length_is_told_or_not(front: Front) -> None:
-    large = b'{"queueName":"' + b"x" * (10 * 1024 * 1024) + b'"}'
+    large = b'{"queueName":"' + b"x" * (11 * 1024 * 1024) + b'"}'
     refused(front.call("POST", "jobs", large, content_type="application/json"), 413, 3, "PAYLOAD_TOO_LARGE")
 
 

@@ -54,7 +54,7 @@ async def test_what_does_not_end_within_the_grace_is_handed_back_untouched(desk:
     began = time.monotonic()
     new_worker()
     assert (await desk.reached(job_id, State.ACTIVE)).starts == 2
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 async def test_a_thread_that_does_not_end_holds_up_neither_the_worker_nor_the_job(
