@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,8 @@ class Draft:
         self.folder = drafts_below(root) / f"{job_id}{_BETWEEN}{start}"
         self.size = 0
         """Bytes written so far."""
+        self.closing = ExitStack()
+        """What must be closed before the pieces below `folder` can be removed."""
         self._digest = hashlib.sha256()
 
     def open(self) -> None:
@@ -80,6 +82,7 @@ class Draft:
 
     def discard(self) -> None:
         """Removes what there is of it, unless it was published."""
+        self.closing.close()
         with suppress(AttributeError, OSError):  # it may never have been opened, or the disk is full
             self._file.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -4,6 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from itertools import chain, count
 from typing import IO, Any, Final, cast
@@ -51,6 +52,7 @@ class ExcelWriter:
         self._book = Workbook(write_only=True)
         self._titles: set[str] = set()
         self._sheets: list[_Sheet] = []
+        draft.closing.callback(self._close)
         self.shortened = 0
         """Texts that were longer than a cell holds."""
 
@@ -75,6 +77,13 @@ class ExcelWriter:
             ALL_TEMP_FILES.append(cast("Any", worksheet)._writer.out)  # noqa: SLF001  (openpyxl removes it)
         with ZipFile(cast("IO[bytes]", self._draft), "w", ZIP_DEFLATED, compresslevel=COMPRESSION) as archive:
             Archiver(self._book, archive).write_data()
+
+    def _close(self) -> None:
+        """Ends the worksheets of a workbook that is given up: openpyxl's writers complain when they are dropped."""
+        for worksheet in self._book.worksheets:
+            with suppress(Exception):  # the disk may be full, for instance; what they have written is thrown away
+                if not worksheet.closed:
+                    worksheet.close()
 
     def cell(self, value: Any) -> Any:
         """A value as openpyxl takes it, typed where Excel has a type for it."""

@@ -1,0 +1,79 @@
+"""An export that is ready is told of by mail, once, with a link; where no mail can go out, it is good all the same."""
+
+from datetime import UTC, datetime
+
+import pytest
+from qcollector.jobs.v1.email_pb2 import EmailExportNotification
+from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportExcel, ExportFormat, ExportFormSubmissions
+from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
+
+from base.settings import Settings
+from engine.admission import Asked
+from engine.catalog import Catalog
+from engine.jobs import JobQuery, JobRecord
+from engine.store import Store
+from tests.exports.conftest import LEAD, Desk, desk_of, working
+from tests.mail.recording import RecordingJob
+from workers.broker import OWN
+from workers.exports.notices import mail_id
+
+MAIL = "email:send"
+NOTIFY = {"email": "somchai@example.com", "name": "Somchai"}
+
+
+async def mails(desk: Desk) -> list[tuple[JobRecord, EmailExportNotification]]:
+    page = await desk.inspection.page(MAIL, JobQuery())
+    return [(record, EmailExportNotification.FromString(record.envelope.payload)) for record in page.jobs]
+
+
+async def test_a_mail_tells_of_the_export_with_a_link(desk: Desk) -> None:
+    payload = ExportFormSubmissions(form_id=LEAD, format=ExportFormat.EXPORT_FORMAT_XLSX, options={"notify": NOTIFY})
+    made = (await desk.export(payload, job_id="mine")).metadata
+    ((record, mail),) = await mails(desk)
+    assert (mail.user.email, mail.user.first_name) == ("somchai@example.com", "Somchai")
+    info = mail.export_info
+    assert (info.type, info.format, info.records_count) == ("Sales lead", "Excel", made.record_count)
+    assert info.file_size == str(int(made.file_size))
+    assert info.download_url == "http://localhost:5000/api/v1/queue/export:data/jobs/mine/result"
+    assert info.generated_at.ToDatetime(tzinfo=UTC) <= datetime.now(UTC)
+    assert record.envelope.job_type == "export-notification"
+    assert record.id == mail_id(RecordingJob(desk.settings, job_id="mine", queue="export:data"))
+
+
+async def test_no_mail_goes_out_unless_it_is_asked_for(desk: Desk) -> None:
+    await desk.export(ExportCsv(query={"model": "Form"}))
+    assert await mails(desk) == []
+
+
+async def test_a_further_start_of_the_same_export_sends_no_second_mail(desk: Desk) -> None:
+    job_id = "again"
+    mail = EmailExportNotification(user={"email": "somchai@example.com"}, export_info={"type": "Form", "format": "CSV"})
+    asked = Asked(desk.catalog.by_message(mail.DESCRIPTOR.full_name), mail)
+    options = {"job_id": mail_id(RecordingJob(desk.settings, job_id=job_id, queue="export:data"))}
+    earlier = desk.admission.admit(EnqueueJobRequest(options=options), asked, OWN, 1)
+    await desk.intake.enqueue(earlier.job)
+    sheets = [{"name": "Forms", "query": {"model": "Form"}}]
+    assert (await desk.export(ExportExcel(worksheets=sheets, notify=NOTIFY), job_id=job_id)).success
+    assert len(await mails(desk)) == 1
+
+
+async def test_where_mails_are_switched_off_the_export_completes_and_says_so(
+    sample_database: Settings, store: Store, catalog: Catalog
+) -> None:
+    desk = desk_of(sample_database, store, catalog)
+    async with working(desk.settings, enable_email_service=False):
+        await desk.export(ExportCsv(query={"model": "Form"}, notify=NOTIFY), job_id="quiet")
+    assert await mails(desk) == []
+    lines, _ = await desk.inspection.logs("export:data", "quiet") or ([], 0)
+    assert any("no mail was sent" in line.message for line in lines)
+
+
+@pytest.mark.parametrize("app_url", ["https://app.example.com", "https://app.example.com/"])
+async def test_the_link_begins_where_the_application_is(
+    sample_database: Settings, store: Store, catalog: Catalog, app_url: str
+) -> None:
+    desk = desk_of(sample_database, store, catalog)
+    async with working(desk.settings, app_url=app_url):
+        await desk.export(ExportCsv(query={"model": "Form"}, notify=NOTIFY), job_id="linked")
+    ((_, mail),) = await mails(desk)
+    assert mail.export_info.download_url == "https://app.example.com/api/v1/queue/export:data/jobs/linked/result"
