@@ -1,18 +1,15 @@
 """Where templates are filled in: the project's own at once, others in a process that can be ended."""
 
 import asyncio
-import resource
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 
 from base.settings import Settings
 from base.templates import OWN_FOLDER
+from workers.child import memory_bound
 from workers.mail.rendering import Rendered, Surroundings, TemplateFaultError, render
 
 OWN: Final = frozenset({"welcome", "form-submission", "password-reset", "export-ready"})
@@ -64,22 +61,5 @@ class Templates:
 
 
 def _render_apart(around: Surroundings, name: str, variables: dict[str, Any]) -> Rendered:
-    with _memory_bound():
+    with memory_bound(_MEMORY):
         return render(around, name, variables)
-
-
-@contextmanager
-def _memory_bound() -> Iterator[None]:
-    """Bounds this process while it lasts, where the system can; the process does other work afterwards."""
-    if sys.platform != "linux":
-        yield
-        return
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    bound = pages * resource.getpagesize() + _MEMORY
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    limits = [limit for limit in (bound, *before) if limit != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_AS, (min(limits), before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
