@@ -85,9 +85,13 @@ def drafts_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if is_draft(path.name)]
 
 
-def profile_named(name: str) -> bytes:
-    """The ICC profile of a colour space that Pillow can make."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes()
+def swapped_profile() -> bytes:
+    """The ICC profile of a colour space in which red is called blue, and blue red."""
+    content = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    places = {bytes(content[at : at + 4]): at for at in range(132, 132 + 12 * content[131], 12)}
+    content[places[b"rXYZ"] : places[b"rXYZ"] + 4] = b"bXYZ"
+    content[places[b"bXYZ"] : places[b"bXYZ"] + 4] = b"rXYZ"
+    return bytes(content)
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:

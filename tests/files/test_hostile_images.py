@@ -16,7 +16,7 @@ from base.storage import StorageRoots
 from tests.files.conftest import drawing, encoded
 from tests.mail.recording import RecordingJob
 from workers.files.scanning import Scanner
-from workers.files.sources import FileRefusedError
+from workers.files.sources import FileChangedError, FileRefusedError
 from workers.outcomes import FailForGood
 from workers.processors import file
 
@@ -236,6 +236,27 @@ async def test_an_output_replaces_a_link_and_does_not_write_through_it(
     result = await process(picture("photo.jpg"))
     assert outside.read_text() == "mine"
     assert not Path(result.results["thumbnail_small"]).is_symlink()
+
+
+async def test_an_image_that_was_changed_after_its_scan_is_not_worked_on(
+    settings: Settings, roots: StorageRoots, picture: Callable[..., Path], job: RecordingJob
+) -> None:
+    path = picture("photo.jpg")
+
+    class Swapping(Scanner):
+        async def admit(self, path: Path) -> None:
+            path.write_bytes(encoded(drawing((300, 300)), "JPEG"))
+
+    with pytest.raises(FileChangedError, match=r"photo\.jpg: was changed"):
+        await file.image_process(FileImageProcess(file_path=str(path)), job, roots, Swapping(settings))
+    assert list((path.parent / "processed").iterdir()) == []
+
+
+async def test_a_name_that_is_too_long_for_outputs_is_refused(process: Process, picture: Callable[..., Path]) -> None:
+    path = picture(f"{'n' * 246}.jpg")
+    with pytest.raises(FileRefusedError, match="is too long for a file's name"):
+        await process(path)
+    assert list((path.parent / "processed").iterdir()) == []
 
 
 async def test_a_pipe_in_place_of_an_image_keeps_no_worker_waiting(process: Process, uploads: Path) -> None:

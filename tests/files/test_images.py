@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 from qcollector.jobs.v1.file_pb2 import FileImageProcess, FileImageProcessResult
 
 from base.storage import StorageRoots
-from tests.files.conftest import drafts_in, drawing, metadata_in, near, profile_named
+from tests.files.conftest import drafts_in, drawing, metadata_in, near, swapped_profile
 from tests.mail.recording import RecordingJob
 from workers.files.scanning import Scanner
 from workers.processors import file
@@ -140,14 +140,20 @@ async def test_metadata_is_removed(process: Process, uploads: Path, name: str) -
 
 
 async def test_a_profile_is_kept_and_thumbnails_are_in_srgb(process: Process, uploads: Path) -> None:
-    profile = profile_named("LAB")[:16] + b"RGB " + profile_named("sRGB")[20:]
-    path = uploads / "profiled.jpg"
-    drawing().save(path, quality=99, icc_profile=profile.replace(b"sRGB", b"mine"))
-    result = await process(path)
-    assert opened(result.results["optimized"]).info["icc_profile"]
-    assert opened(result.results["webp"]).info["icc_profile"]
-    thumbnail = opened(result.results["thumbnail_small"])
-    assert near(thumbnail, (0.2, 0.2), RED)
+    profile = swapped_profile()
+    for name in ("profiled.jpg", "profiled.png", "profiled.webp", "profiled.tiff", "profiled.avif"):
+        path = uploads / name
+        drawing().save(path, icc_profile=profile)
+        result = await process(path, str(uploads / "made"), quality=40, webp_quality=40)
+        for output, place in result.results.items():
+            made = opened(place)
+            made.load()
+            if output.startswith("thumbnail"):
+                assert "icc_profile" not in made.info
+                assert near(made, (0.2, 0.2), BLUE, 40), (name, output)
+            else:
+                assert made.info["icc_profile"] == profile, (name, output)
+                assert near(made, (0.2, 0.2), RED, 40), (name, output)
 
 
 async def test_cmyk_becomes_what_browsers_show(process: Process, uploads: Path) -> None:

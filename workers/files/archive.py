@@ -26,7 +26,7 @@ class Packing:
     archive: Path
     level: int
     """0 (stored) to 9 (smallest)."""
-    job_id: str
+    drafts: Drafts
 
 
 def pack(report: Report, packing: Packing) -> Finished:
@@ -44,7 +44,7 @@ def pack(report: Report, packing: Packing) -> Finished:
         done += size
         report(10 + 80 * done / max(done, total), "packing")
 
-    with Drafts(packing.job_id).new(packing.archive.parent) as draft:
+    with packing.drafts.new(packing.archive.parent) as draft:
         with zipfile.ZipFile(draft.file, "w", method, compresslevel=packing.level or None) as archive:
             for path, name in zip(packing.files, distinct(packing.files), strict=True):
                 with open_source(path) as file:

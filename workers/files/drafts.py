@@ -3,7 +3,6 @@
 import hashlib
 import io
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,12 @@ from typing import Final, Self
 ENDING: Final = ".qjobs-part"
 """What the names of unfinished files end in; they begin with a dot."""
 
+MOST: Final = 32
+"""Drafts that one start of a job may make."""
+
 _MODE: Final = 0o640
+_EARLIER: Final = 5
+"""Starts before this one whose drafts are looked for. What even older ones have left goes with the temporary files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,13 @@ class Draft:
 
 
 class Drafts:
-    """The unfinished files of one job."""
+    """The unfinished files of one start of a job. Their names are known beforehand, so that no folder need be searched."""
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, job_id: str, start: int) -> None:
+        """`start` counts the starts of the job: one that was thought dead keeps out of the way of the next."""
         self._tag = hashlib.sha256(job_id.encode()).hexdigest()[:16]  # any id makes a file's name
+        self._start = start
+        self._made = 0
 
     @property
     def tag(self) -> str:
@@ -71,22 +78,26 @@ class Drafts:
         return self._tag[:8]
 
     def new(self, folder: Path) -> Draft:
-        """An empty draft for a file in `folder`."""
-        return Draft(folder / f".{self._tag}-{secrets.token_hex(4)}{ENDING}")
-
-    def clear(self, folder: Path) -> None:
-        """Deletes what starts of this job that were killed have left in `folder`."""
-        for path in folder.glob(f".{self._tag}-*{ENDING}"):
-            path.unlink(missing_ok=True)
+        """An empty draft for a file in `folder`. One start makes at most MOST."""
+        self._made += 1
+        return Draft(folder / self._name(self._start, self._made))
 
     @contextmanager
     def cleared(self, folder: Path) -> Iterator[None]:
-        """Nothing unfinished is in `folder` before, nor after, whatever ends the block."""
-        self.clear(folder)
+        """Nothing unfinished of this job is in `folder` before the block, nor after it, whatever ends it."""
+        self._clear(folder)
         try:
             yield
         finally:
-            self.clear(folder)
+            self._clear(folder)
+
+    def _clear(self, folder: Path) -> None:
+        for start in range(max(1, self._start - _EARLIER), self._start + 1):
+            for number in range(1, MOST + 1):
+                (folder / self._name(start, number)).unlink(missing_ok=True)
+
+    def _name(self, start: int, number: int) -> str:
+        return f".{self._tag}-{start}-{number}{ENDING}"
 
 
 def is_draft(name: str) -> bool:

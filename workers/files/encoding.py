@@ -182,7 +182,7 @@ def _from_cmyk(frame: Image.Image, profile: bytes | None) -> Image.Image:
 
 def _in_srgb(frames: list[Image.Image], profile: bytes | None) -> tuple[list[Image.Image], bytes | None]:
     """Thumbnails say their colours in sRGB, since a profile may be larger than they are; else the profile they need."""
-    if profile is None or b"sRGB" in profile:
+    if profile is None:
         return frames, None
     try:
         source, target = ImageCms.getOpenProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")

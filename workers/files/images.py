@@ -1,5 +1,6 @@
 """One image to all that is asked of it, decoded once. Runs apart from the worker."""
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,10 +11,13 @@ from workers.child import Report
 from workers.files.drafts import Draft, Drafts, Finished
 from workers.files.encoding import CannotEncodeError, Encoder, named_as, thumbnail_kind
 from workers.files.pictures import Picture, read
-from workers.files.sources import FileRefusedError
+from workers.files.sources import FileRefusedError, Identity
 
 THUMBNAILS: Final = {"small": (150, 150), "medium": (300, 300), "large": (600, 600)}
 """The boxes of thumbnails where a job names none."""
+
+_LONGEST_NAME: Final = 255
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Order:
     quality: int
     webp_quality: int
     max_pixels: int
-    job_id: str
+    identity: Identity
+    drafts: Drafts
 
 
 @dataclass(slots=True)
@@ -55,13 +60,14 @@ def process(report: Report, order: Order) -> Outcome:
     Raises:
       FileRefusedError: the image cannot be read.
     """
-    size = order.path.stat().st_size
-    if size == 0:
+    if order.identity.size == 0:
         raise FileRefusedError(f"{order.path.name}: is empty")
     report(30, "decoding")
-    picture = read(order.path, order.max_pixels, _enough(order))
+    picture = read(order.path, order.identity, order.max_pixels, _enough(order))
     report(40, "decoded")
-    outcome = Outcome(picture.kind, picture.width, picture.height, len(picture.frames), picture.has_alpha, size)
+    outcome = Outcome(
+        picture.kind, picture.width, picture.height, len(picture.frames), picture.has_alpha, order.identity.size
+    )
     with ExitStack() as stack:
         making = _Making(order, picture, outcome, stack)
         making.thumbnails(report)
@@ -92,7 +98,6 @@ class _Making:
         self._picture = picture
         self._outcome = outcome
         self._stack = stack
-        self._drafts = Drafts(order.job_id)
         self._encoder = Encoder(picture, order.quality, order.webp_quality)
         self._done: dict[str, tuple[Draft, Path, tuple[int, int]]] = {}
 
@@ -103,7 +108,7 @@ class _Making:
             report(40 + 30 * count / len(boxes), f"thumbnail {word}")
             draft = self._draft()
             size = self._encoder.thumbnail(draft.file, box)
-            self._done[f"thumbnail_{word}"] = (draft, self._order.folder / f"thumbnail_{word}_{name}", size)
+            self._done[f"thumbnail_{word}"] = (draft, self._place(f"thumbnail_{word}_{name}"), size)
 
     def optimized(self) -> None:
         draft = self._write("optimized", f"optimized_{self._order.path.name}", self._encoder.optimized)
@@ -122,7 +127,7 @@ class _Making:
 
     def _write(self, output: str, name: str, encode: Callable[[BinaryIO], None]) -> Draft | None:
         """The draft of one output; None if this image has none."""
-        place = self._order.folder / name
+        place = self._place(name)
         if place == self._order.path:
             self._outcome.skipped[output] = "it would take the original's place: its name and folder are the same"
             return None
@@ -135,5 +140,10 @@ class _Making:
         self._done[output] = (draft, place, (self._picture.width, self._picture.height))
         return draft
 
+    def _place(self, name: str) -> Path:
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            raise FileRefusedError(f"{name}: is too long for a file's name; shorten that of the image")
+        return self._order.folder / name
+
     def _draft(self) -> Draft:
-        return self._stack.enter_context(self._drafts.new(self._order.folder))
+        return self._stack.enter_context(self._order.drafts.new(self._order.folder))

@@ -1,5 +1,6 @@
 """Reads an image, with every check that hostile ones call for. Runs apart from the worker."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import BinaryIO, Final
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from workers.files.sources import FileRefusedError, open_source
+from workers.files.sources import FileChangedError, FileRefusedError, Identity, identity, open_source
 
 ENDINGS: Final = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -67,15 +68,18 @@ class Picture:
         return len(self.frames) > 1
 
 
-def read(path: Path, max_pixels: int, enough: tuple[int, int] | None) -> Picture:
+def read(path: Path, expected: Identity, max_pixels: int, enough: tuple[int, int] | None) -> Picture:
     """Reads an image. A JPEG is decoded only as large as fills the box `enough` twice, if one is given.
 
     Raises:
+      FileChangedError: it is not the file that was scanned.
       FileRefusedError: it is none, is broken, is not what its name says, or has more pixels than `max_pixels`.
     """
     name = path.name
     Image.MAX_IMAGE_PIXELS = max_pixels
     with _refusing(name, max_pixels), open_source(path) as file:
+        if identity(os.fstat(file.fileno())) != expected:
+            raise FileChangedError(f"{name}: was changed while the job was at work")
         image = Image.open(file, formats=tuple(ENDINGS))
         kind = "JPEG" if image.format == "MPO" else str(image.format)
         named = _ALL_ENDINGS.get(path.suffix.lower(), kind)
@@ -169,7 +173,7 @@ def _refusing(name: str, max_pixels: int) -> Iterator[None]:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
-    except (FileRefusedError, MemoryError):
+    except (FileChangedError, FileRefusedError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise FileRefusedError(f"{name}: has more pixels than IMAGE_MAX_PIXELS ({max_pixels:,})") from None

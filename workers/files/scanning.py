@@ -90,14 +90,14 @@ def quarantine_place(path: Path, roots: StorageRoots) -> Path:
     return folder / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}_{path.name[-_NAME:]}"
 
 
-def quarantine(path: Path, place: Path, job_id: str) -> None:
+def quarantine(path: Path, place: Path, drafts: Drafts) -> None:
     """Moves the file to its place in quarantine, where its owner alone may read it."""
     try:
         path.replace(place)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        with open_source(path) as file, Drafts(job_id).new(place.parent) as draft:
+        with open_source(path) as file, drafts.new(place.parent) as draft:
             shutil.copyfileobj(file, draft.file)
             draft.publish(place)
         path.unlink()

@@ -1,6 +1,7 @@
 """Files that a job reads. Light, as the processes that work for a job import it."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,6 +10,25 @@ from workers.outcomes import FailForGood
 
 class FileRefusedError(FailForGood):
     """A file that cannot be worked on; the reason names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells a file, as it is now, from another and from itself after a change."""
+
+    device: int
+    inode: int
+    size: int
+    changed: int
+    """Nanoseconds."""
+
+
+class FileChangedError(Exception):
+    """The file is not the one that was looked at before: the job looks again."""
+
+
+def identity(status: os.stat_result) -> Identity:
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def open_source(place: Path) -> BinaryIO:

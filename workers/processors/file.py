@@ -34,6 +34,7 @@ from workers.files.archive import Packing, pack
 from workers.files.cleaning import clean_named, clean_up
 from workers.files.drafts import Drafts
 from workers.files.scanning import Scanner, quarantine, quarantine_place, scanner
+from workers.files.sources import Identity, identity
 from workers.handlers import handles, provides
 from workers.outcomes import FailForGood
 
@@ -67,12 +68,13 @@ async def image_process(
     began = time.monotonic()
     await job.progress(10, "starting")
     path = await anyio.to_thread.run_sync(places.source, roots, payload.file_path)
+    seen = identity(await anyio.to_thread.run_sync(path.stat))  # what is scanned is what is worked on
     scan = await scans.admit(path)
     await job.progress(20, "scanned" if scan else "not scanned: no CLAMAV_HOST")
     folder = await anyio.to_thread.run_sync(places.folder, roots, payload.output_dir or str(path.parent / PROCESSED))
-    order = _order(payload, path, folder, job)
+    order = _order(payload, path, seen, folder, job)
     memory = _IMAGE_MEMORY + _PIXEL_BYTES * order.max_pixels
-    with Drafts(job.job_id).cleared(folder):
+    with order.drafts.cleared(folder):
         try:
             outcome = await apart(job, images.process, order, memory=memory)
         except MemoryError:
@@ -87,13 +89,13 @@ async def compress(payload: FileCompress, job: JobContext, roots: Roots) -> File
     files = await anyio.to_thread.run_sync(lambda: [places.source(roots, path) for path in payload.input_files])
     output_dir = payload.output_dir or str(roots.roots["export"] / ARCHIVES)
     folder = await anyio.to_thread.run_sync(places.folder, roots, output_dir)
-    drafts = Drafts(job.job_id)
+    drafts = Drafts(job.job_id, job.starts)
     name = job.checkpoint_data.decode()
     if not name:  # a later start replaces what an earlier one may have finished
         name = f"archive_{_stamp()}_{drafts.tag}.zip"
         await job.checkpoint(name.encode())
     level = payload.compression_level if payload.HasField("compression_level") else LEVEL
-    packing = Packing(files, folder / name, level, job.job_id)
+    packing = Packing(files, folder / name, level, drafts)
     with drafts.cleared(folder):
         archive = await apart(job, pack, packing, memory=_ARCHIVE_MEMORY)
     return FileCompressResult(
@@ -123,7 +125,7 @@ async def virus_scan(payload: FileVirusScan, job: JobContext, roots: Roots, scan
         place = await anyio.to_thread.run_sync(quarantine_place, path, roots)
         result.quarantine_path = str(place)
         await job.checkpoint(result.SerializeToString())
-        await anyio.to_thread.run_sync(quarantine, path, place, job.job_id)
+        await anyio.to_thread.run_sync(quarantine, path, place, Drafts(job.job_id, job.starts))
         await job.say(f"{path.name} is infected, and was moved to quarantine")
     result.processing_time = (time.monotonic() - began) * 1000
     return result
@@ -154,7 +156,7 @@ async def cleanup(payload: FileCleanup, job: JobContext, roots: Roots, engine: D
     )
 
 
-def _order(payload: FileImageProcess, path: Path, folder: Path, job: JobContext) -> images.Order:
+def _order(payload: FileImageProcess, path: Path, seen: Identity, folder: Path, job: JobContext) -> images.Order:
     options, settings = payload.options, job.settings
     boxes = {size.name: (size.width, size.height) for size in options.thumbnail_sizes} or images.THUMBNAILS
     return images.Order(
@@ -166,7 +168,8 @@ def _order(payload: FileImageProcess, path: Path, folder: Path, job: JobContext)
         quality=options.quality or settings.image_quality,
         webp_quality=options.webp_quality or settings.webp_quality,
         max_pixels=settings.image_max_pixels,
-        job_id=job.job_id,
+        identity=seen,
+        drafts=Drafts(job.job_id, job.starts),
     )
 
 
