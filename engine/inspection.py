@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from engine.errors import FieldProblem, RequestInvalidError
-from engine.jobs import FINISHED, JobPage, JobQuery, JobRecord, LogLine, QueueSnapshot, State
+from engine.jobs import FINISHED, JobPage, JobQuery, JobRecord, LogLine, Quantiles, QueueSnapshot, State
 from engine.packing import pack, unpack
 from engine.paging import PageToken, query_digest
 from engine.records import read_record
-from engine.statistics import read_snapshot
+from engine.statistics import read_run_times, read_snapshot
 from engine.store import Store
 
 _LOOKED_AT: Final = 1000
@@ -140,6 +140,10 @@ class Inspection:
     async def _stats(self, queue: str) -> QueueSnapshot:
         answer: Sequence[Any] = await self._store.run("stats", queue)
         return read_snapshot(queue, answer, self._default_limits.get(queue, 0))
+
+    async def run_times(self, queues: Sequence[str]) -> Quantiles:
+        """How long attempts ran in all of these queues together, over the last five minutes."""
+        return read_run_times([await self._store.run("stats", queue) for queue in queues])
 
     async def logs(self, queue: str, job_id: str) -> tuple[list[LogLine], int] | None:
         """The latest log lines, oldest first, and how many were written in all; None if there is no such job."""

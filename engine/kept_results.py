@@ -4,12 +4,14 @@ from typing import Final
 
 from engine.store import Store
 
+ANALYTICS: Final = "analytics"
+"""The kind of results that analytics keep, by the job type's word and what they are about: "form-stats/<form>"."""
 MAX_KEPT: Final = 2000
 """Subjects of one scope. Of more, those whose results are oldest are let go."""
 
 
 class KeptResults:
-    """Results of one kind of work, such as "analytics", each under its subject, such as "form-stats/<form>"."""
+    """Results of one kind, each under its subject."""
 
     def __init__(self, store: Store, kind: str, limit: int = MAX_KEPT) -> None:
         self._store = store

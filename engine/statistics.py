@@ -42,6 +42,15 @@ def read_snapshot(queue: str, answer: Sequence[Any], default_max_active: int) ->
     )
 
 
+def read_run_times(answers: Iterable[Sequence[Any]]) -> Quantiles:
+    """How long attempts ran in several queues together, out of what lua/stats.lua answers for each."""
+    histograms = []
+    for answer in answers:
+        minute = int(answer[0]) // _MINUTE
+        histograms += [slot[5] for slot in map(unpack, answer[9]) if minute - slot[0] < _WINDOW]
+    return _quantiles(histograms)
+
+
 def _per_minute(slots: Sequence[Sequence[Any]], column: int, now: int) -> float:
     """The last sixty seconds: this minute, and of the one before the share that still lies within them."""
     by_minute: dict[int, int] = {slot[0]: slot[column] for slot in slots}

@@ -11,7 +11,8 @@ from grpc import aio
 from grpc_health.v1 import health as grpc_health
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_service_pb2
+from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor_service_pb2, schedule_service_pb2
+from qcollector.jobs.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from qcollector.jobs.v1.job_service_pb2_grpc import add_JobServiceServicer_to_server
 from qcollector.jobs.v1.processor_service_pb2_grpc import add_ProcessorServiceServicer_to_server
 from qcollector.jobs.v1.schedule_service_pb2_grpc import add_ScheduleServiceServicer_to_server
@@ -30,6 +31,8 @@ from engine.presence import Presence
 from engine.schedules import Schedules
 from engine.steering import Steering
 from engine.store import Store
+from service.analytics_checks import ANALYTICS_CHECKS
+from service.analytics_servicer import AnalyticsServicer
 from service.auth import TokenVerifier
 from service.boundary import Boundary
 from service.enqueueing import Enqueuer
@@ -51,6 +54,7 @@ SERVICES: Final = (
     job_service_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
     processor_service_pb2.DESCRIPTOR.services_by_name["ProcessorService"].full_name,
     schedule_service_pb2.DESCRIPTOR.services_by_name["ScheduleService"].full_name,
+    analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name,
 )
 STOP_SECONDS: Final = 5
 """How long calls that were taken may go on once the service stops."""
@@ -99,6 +103,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         add_JobServiceServicer_to_server(JobServicer(parts), server)
         add_ProcessorServiceServicer_to_server(ProcessorServicer(parts), server)
         add_ScheduleServiceServicer_to_server(ScheduleServicer(parts), server)
+        add_AnalyticsServiceServicer_to_server(AnalyticsServicer(parts), server)
         probes = await _add_probes(server)
         if settings.grpc_reflection:
             reflection.enable_server_reflection((*SERVICES, grpc_health.SERVICE_NAME, reflection.SERVICE_NAME), server)
@@ -138,7 +143,7 @@ def _parts(settings: Settings, store: Store, limits: StreamLimits, database: Asy
     inspection = Inspection(store, {queue.name: queue.max_active for queue in catalog.queues.values()})
     presence = Presence(store)
     admission, intake = Admission(catalog, settings), Intake(store, settings)
-    checks = PayloadChecks(settings, database, EXPORT_CHECKS)
+    checks = PayloadChecks(settings, database, {**EXPORT_CHECKS, **ANALYTICS_CHECKS})
     return Parts(
         settings=settings,
         catalog=catalog,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_service_pb2
+from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor_service_pb2, schedule_service_pb2
 from qcollector.jobs.v1.options_pb2 import Role
 
 from engine.catalog import JobType
@@ -22,6 +22,8 @@ class Access(Enum):
     """Whom the job type's minimum role admits; the servicer asks `require_type`."""
     OWNER = auto()
     """Who enqueued the job, and administrators; the servicer asks `require_owner` or narrows what is listed."""
+    SUBJECT = auto()
+    """Who may see what the answer is about; the servicer decides."""
     ADMIN = auto()
 
 
@@ -89,10 +91,12 @@ _SCHEDULE_SERVICE: Final = {
     "ListScheduleRuns": _LOOK,
     "PreviewSchedule": _LOOK,
 }
+_ANALYTICS_SERVICE: Final = {"GetLatestAnalytics": Rule(Access.SUBJECT)}
 _SERVICES: Final = (
     (job_service_pb2.DESCRIPTOR.services_by_name["JobService"], _JOB_SERVICE),
     (processor_service_pb2.DESCRIPTOR.services_by_name["ProcessorService"], _PROCESSOR_SERVICE),
     (schedule_service_pb2.DESCRIPTOR.services_by_name["ScheduleService"], _SCHEDULE_SERVICE),
+    (analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"], _ANALYTICS_SERVICE),
 )
 
 RULES: Final = {

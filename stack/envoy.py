@@ -21,7 +21,7 @@ from google.rpc.error_details_pb2 import DESCRIPTOR as ERROR_DETAILS
 from google.rpc.status_pb2 import DESCRIPTOR as STATUS
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from qcollector._proto.descriptor_set import descriptor_set
-from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_service_pb2
+from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor_service_pb2, schedule_service_pb2
 
 from base.settings import PROJECT, Settings, SettingsError
 from engine.catalog import load_catalog
@@ -166,7 +166,7 @@ def _binary() -> Path:
 
 
 def _services() -> list[ServiceDescriptor]:
-    files = (job_service_pb2, processor_service_pb2, schedule_service_pb2)
+    files = (job_service_pb2, processor_service_pb2, schedule_service_pb2, analytics_service_pb2)
     return [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
 
 

@@ -15,7 +15,7 @@ H = TypeVar("H", bound=Handler)
 R = TypeVar("R")
 Provider = Callable[[Settings, Any], AsyncIterator[Any]]
 
-PROCESSORS = ("email", "export", "file", "system")
+PROCESSORS = ("email", "export", "file", "analytics", "system")
 """The families of this project: modules of workers.processors."""
 
 _handlers: dict[str, Handler] = {}

@@ -47,6 +47,7 @@ def test_every_type_of_the_contract_is_found_by_queue_and_word(catalog: Catalog)
         *(f"export:data/{word}" for word in ("csv", "json", "excel", "form-submissions")),
         *(f"file:process/{word}" for word in ("image-process", "compress", "virus-scan")),
         "file:cleanup/cleanup",
+        *(f"analytics:calculate/{word}" for word in ("form-stats", "system-analytics", "user-activity")),
         *(f"system:cleanup/{word}" for word in ("cleanup", "health-check")),
         "system:backup/backup",
     }

@@ -27,7 +27,8 @@ from engine.store import Store
 from stack.errors import StackError
 from stack.restore import Aim, Restore
 from tests.conftest import eventually
-from tests.maintenance.conftest import Desk, working
+from tests.desk import Desk
+from tests.maintenance.conftest import working
 from tests.postgres import PostgresServer
 from workers.maintenance.backup.manifest import read_manifest
 
@@ -161,4 +162,4 @@ async def test_links_are_left_out_and_the_job_says_so(desk: Desk, tmp_path: Path
     record = await desk.end(job_id)
     result = SystemBackupResult.FromString(record.result)
     assert result.results.backups[0].result.files == 1
-    assert "uploads: left out, as they are no files: link.txt, linked, pipe" in await desk.log(job_id, "system:backup")
+    assert "uploads: left out, as they are no files: link.txt, linked, pipe" in await desk.log(job_id)

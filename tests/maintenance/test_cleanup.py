@@ -15,9 +15,10 @@ from base.storage import MARKER
 from engine.catalog import Catalog
 from engine.decoding import decode_data
 from engine.errors import RequestInvalidError
-from engine.kept_results import KeptResults
+from engine.kept_results import ANALYTICS, KeptResults
 from engine.store import Store
-from tests.maintenance.conftest import DAY, Desk, aged, working
+from tests.desk import Desk
+from tests.maintenance.conftest import DAY, aged, working
 
 
 def cleanup(*tasks: dict[str, Any]) -> SystemCleanup:
@@ -148,13 +149,13 @@ async def test_a_task_that_fails_keeps_no_other_from_being_done(desk: Desk) -> N
     record = await desk.end(job_id)
     assert "1 of 2 tasks failed, the others are done: old_sessions: " in record.failed_reason
     assert not temp.exists()
-    log = await desk.log(job_id, "system:cleanup")
+    log = await desk.log(job_id)
     assert log[0].startswith("old_sessions: failed: there is no database")
     assert log[1] == "temp_files: 1 of 1 removed, 7 bytes freed"
 
 
 async def test_cache_cleanup_lets_go_of_kept_results(desk: Desk, store: Store) -> None:
-    kept = KeptResults(store, "analytics")
+    kept = KeptResults(store, ANALYTICS)
     await kept.keep("form-stats/1", b"one")
     result = await desk.run(cleanup({"type": "CACHE_CLEANUP", "max_age": DAY * 1000}))
     assert result.results.details[0].result.deleted == 0

@@ -7,7 +7,8 @@ from base.settings import Settings
 from engine.catalog import Catalog
 from engine.store import Store
 from tests.conftest import free_port
-from tests.maintenance.conftest import Desk, working
+from tests.desk import Desk
+from tests.maintenance.conftest import working
 
 
 async def test_all_services_are_looked_at_and_what_works_is_healthy(sample_desk: Desk) -> None:

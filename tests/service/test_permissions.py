@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_service_pb2
+from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor_service_pb2, schedule_service_pb2
 from qcollector.jobs.v1.job_service_pb2 import (
     BatchEnqueueJobsRequest,
     CancelJobRequest,
@@ -27,7 +27,7 @@ from .conftest import WORK, Noop, Running, Script, Serial, Worker, bearer, custo
 
 METHODS: list[MethodDescriptor] = [
     method
-    for file in (job_service_pb2, processor_service_pb2, schedule_service_pb2)
+    for file in (job_service_pb2, processor_service_pb2, schedule_service_pb2, analytics_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]

@@ -1,9 +1,8 @@
 """system:cleanup / health-check: whether what the application stands on works."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import anyio
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,12 +15,9 @@ from base.database.connection import reading
 from base.database.errors import DatabaseError
 from base.settings import Settings
 from base.storage import StorageRoots
-from engine.catalog import Catalog, load_catalog
 from engine.errors import JobServiceError
-from engine.inspection import Inspection
-from engine.presence import Presence, unserved
-from engine.store import Store
-from workers.handlers import provides
+from engine.presence import unserved
+from workers.job_engine import JobEngine
 
 HEALTHY, DEGRADED, UNHEALTHY, DISABLED = "healthy", "degraded", "unhealthy", "disabled"
 SERVICES: Final = ("database", "redis", "email", "queue", "storage")
@@ -37,26 +33,12 @@ class Finding(NamedTuple):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """The job engine, as far as a check asks it."""
-
-    store: Store
-    catalog: Catalog
-
-
-@provides(Engine)
-async def job_engine(settings: Settings, store: Any) -> AsyncIterator[Engine]:
-    yield Engine(store, load_catalog(settings.job_plugins))
-
-
 class HealthCheck:
     """Checks services, one after the other."""
 
-    def __init__(self, settings: Settings, engine: Engine, database: AsyncEngine) -> None:
+    def __init__(self, settings: Settings, engine: JobEngine, database: AsyncEngine) -> None:
         self._settings = settings
-        self._store = engine.store
-        self._catalog = engine.catalog
+        self._engine = engine
         self._database = database
 
     async def check(self, services: Sequence[str]) -> SystemHealth:
@@ -85,7 +67,7 @@ class HealthCheck:
 
     async def _check_store(self) -> Finding:
         try:
-            await self._store.ping()
+            await self._engine.store.ping()
         except JobServiceError as error:
             return Finding(UNHEALTHY, error.message)
         return Finding(HEALTHY)
@@ -99,10 +81,9 @@ class HealthCheck:
     async def _check_queues(self) -> Finding:
         if not self._settings.enable_queue_service:
             return Finding(DISABLED, "ENABLE_QUEUE_SERVICE is false")
-        limits = {name: policy.max_active for name, policy in self._catalog.queues.items()}
         try:
-            queues = await Inspection(self._store, limits).stats(tuple(self._catalog.queues))
-            workers = await Presence(self._store).workers()
+            queues = await self._engine.inspection.stats(self._engine.queues)
+            workers = await self._engine.presence.workers()
         except JobServiceError as error:
             return Finding(UNHEALTHY, error.message)
         if waiting := unserved(queues, workers):

@@ -22,20 +22,21 @@ from taskiq import TaskiqDepends
 
 from base.storage import StoragePathError, StorageRoots
 from engine.kept_results import KeptResults
+from workers.analytics.kept import kept_analytics
 from workers.context import JobContext
 from workers.database import database
 from workers.handlers import handles
+from workers.job_engine import JobEngine, job_engine
 from workers.maintenance.backup.making import BackupMaker, Made
 from workers.maintenance.backup.manifest import NAME, BackedUp
 from workers.maintenance.backup.targets import Sources
 from workers.maintenance.cleanup import Cleanup, summary, word_of
-from workers.maintenance.health import HEALTHY, Engine, HealthCheck, job_engine
-from workers.maintenance.kept import kept_analytics
+from workers.maintenance.health import HEALTHY, HealthCheck
 from workers.outcomes import FailForGood
 
 Database = Annotated[AsyncEngine, TaskiqDepends(database)]
 Kept = Annotated[KeptResults, TaskiqDepends(kept_analytics)]
-JobEngine = Annotated[Engine, TaskiqDepends(job_engine)]
+Jobs = Annotated[JobEngine, TaskiqDepends(job_engine)]
 
 
 class PartsFailedError(Exception):
@@ -64,7 +65,7 @@ async def cleanup(payload: SystemCleanup, job: JobContext, engine: Database, kep
 
 @handles(SystemHealthCheck)
 async def health_check(
-    payload: SystemHealthCheck, job: JobContext, engine: JobEngine, database: Database
+    payload: SystemHealthCheck, job: JobContext, engine: Jobs, database: Database
 ) -> SystemHealthCheckResult:
     began = time.monotonic()
     found = await HealthCheck(job.settings, engine, database).check(payload.services)

@@ -61,7 +61,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVICE_DISABLED: _ErrorReason.ValueType  # 18
     """FAILED_PRECONDITION: the setting ENABLE_QUEUE_SERVICE or ENABLE_EMAIL_SERVICE is false. Metadata: setting."""
     ERROR_REASON_RESULT_NOT_FOUND: _ErrorReason.ValueType  # 19
-    """NOT_FOUND: the job has no result to download, or its file is gone. Metadata: queue, job."""
+    """NOT_FOUND: the job has no result to download, or its file is gone; or no result about the subject is kept. Metadata: queue, job; or
+    kind, subject.
+    """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 20
     """INTERNAL: a fault of the service. The message holds an id by which its log tells more."""
     ERROR_REASON_SCHEDULE_NOT_FOUND: _ErrorReason.ValueType  # 21
@@ -115,7 +117,9 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 17
 ERROR_REASON_SERVICE_DISABLED: ErrorReason.ValueType  # 18
 """FAILED_PRECONDITION: the setting ENABLE_QUEUE_SERVICE or ENABLE_EMAIL_SERVICE is false. Metadata: setting."""
 ERROR_REASON_RESULT_NOT_FOUND: ErrorReason.ValueType  # 19
-"""NOT_FOUND: the job has no result to download, or its file is gone. Metadata: queue, job."""
+"""NOT_FOUND: the job has no result to download, or its file is gone; or no result about the subject is kept. Metadata: queue, job; or
+kind, subject.
+"""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 20
 """INTERNAL: a fault of the service. The message holds an id by which its log tells more."""
 ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 21

@@ -6,6 +6,7 @@ isort:skip_file
 from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from qcollector.jobs.v1 import analytics_pb2 as _analytics_pb2
 from qcollector.jobs.v1 import email_pb2 as _email_pb2
 from qcollector.jobs.v1 import export_pb2 as _export_pb2
 from qcollector.jobs.v1 import file_pb2 as _file_pb2
@@ -41,6 +42,9 @@ class JobPayload(_message.Message):
     EXPORT_JSON_FIELD_NUMBER: _builtins.int
     EXPORT_EXCEL_FIELD_NUMBER: _builtins.int
     EXPORT_FORM_SUBMISSIONS_FIELD_NUMBER: _builtins.int
+    ANALYTICS_FORM_STATS_FIELD_NUMBER: _builtins.int
+    ANALYTICS_SYSTEM_ANALYTICS_FIELD_NUMBER: _builtins.int
+    ANALYTICS_USER_ACTIVITY_FIELD_NUMBER: _builtins.int
     SYSTEM_CLEANUP_FIELD_NUMBER: _builtins.int
     SYSTEM_HEALTH_CHECK_FIELD_NUMBER: _builtins.int
     SYSTEM_BACKUP_FIELD_NUMBER: _builtins.int
@@ -102,6 +106,18 @@ class JobPayload(_message.Message):
         """export:data / form-submissions."""
 
     @_builtins.property
+    def analytics_form_stats(self) -> _analytics_pb2.AnalyticsFormStats:
+        """analytics:calculate / form-stats."""
+
+    @_builtins.property
+    def analytics_system_analytics(self) -> _analytics_pb2.AnalyticsSystemAnalytics:
+        """analytics:calculate / system-analytics."""
+
+    @_builtins.property
+    def analytics_user_activity(self) -> _analytics_pb2.AnalyticsUserActivity:
+        """analytics:calculate / user-activity."""
+
+    @_builtins.property
     def system_cleanup(self) -> _system_pb2.SystemCleanup:
         """system:cleanup / cleanup."""
 
@@ -134,16 +150,19 @@ class JobPayload(_message.Message):
         export_json: _export_pb2.ExportJson | None = ...,
         export_excel: _export_pb2.ExportExcel | None = ...,
         export_form_submissions: _export_pb2.ExportFormSubmissions | None = ...,
+        analytics_form_stats: _analytics_pb2.AnalyticsFormStats | None = ...,
+        analytics_system_analytics: _analytics_pb2.AnalyticsSystemAnalytics | None = ...,
+        analytics_user_activity: _analytics_pb2.AnalyticsUserActivity | None = ...,
         system_cleanup: _system_pb2.SystemCleanup | None = ...,
         system_health_check: _system_pb2.SystemHealthCheck | None = ...,
         system_backup: _system_pb2.SystemBackup | None = ...,
         custom: _any_pb2.Any | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "payload", b"payload", "system_backup", b"system_backup", "system_cleanup", b"system_cleanup", "system_health_check", b"system_health_check"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["analytics_form_stats", b"analytics_form_stats", "analytics_system_analytics", b"analytics_system_analytics", "analytics_user_activity", b"analytics_user_activity", "custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "payload", b"payload", "system_backup", b"system_backup", "system_cleanup", b"system_cleanup", "system_health_check", b"system_health_check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "payload", b"payload", "system_backup", b"system_backup", "system_cleanup", b"system_cleanup", "system_health_check", b"system_health_check"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analytics_form_stats", b"analytics_form_stats", "analytics_system_analytics", b"analytics_system_analytics", "analytics_user_activity", b"analytics_user_activity", "custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "payload", b"payload", "system_backup", b"system_backup", "system_cleanup", b"system_cleanup", "system_health_check", b"system_health_check"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "file_image_process", "file_compress", "file_virus_scan", "file_cleanup", "export_csv", "export_json", "export_excel", "export_form_submissions", "system_cleanup", "system_health_check", "system_backup", "custom"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "file_image_process", "file_compress", "file_virus_scan", "file_cleanup", "export_csv", "export_json", "export_excel", "export_form_submissions", "analytics_form_stats", "analytics_system_analytics", "analytics_user_activity", "system_cleanup", "system_health_check", "system_backup", "custom"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -169,6 +188,9 @@ class JobResult(_message.Message):
     EXPORT_JSON_FIELD_NUMBER: _builtins.int
     EXPORT_EXCEL_FIELD_NUMBER: _builtins.int
     EXPORT_FORM_SUBMISSIONS_FIELD_NUMBER: _builtins.int
+    ANALYTICS_FORM_STATS_FIELD_NUMBER: _builtins.int
+    ANALYTICS_SYSTEM_ANALYTICS_FIELD_NUMBER: _builtins.int
+    ANALYTICS_USER_ACTIVITY_FIELD_NUMBER: _builtins.int
     SYSTEM_CLEANUP_FIELD_NUMBER: _builtins.int
     SYSTEM_HEALTH_CHECK_FIELD_NUMBER: _builtins.int
     SYSTEM_BACKUP_FIELD_NUMBER: _builtins.int
@@ -230,6 +252,18 @@ class JobResult(_message.Message):
         """export:data / form-submissions."""
 
     @_builtins.property
+    def analytics_form_stats(self) -> _analytics_pb2.AnalyticsFormStatsResult:
+        """analytics:calculate / form-stats."""
+
+    @_builtins.property
+    def analytics_system_analytics(self) -> _analytics_pb2.AnalyticsSystemAnalyticsResult:
+        """analytics:calculate / system-analytics."""
+
+    @_builtins.property
+    def analytics_user_activity(self) -> _analytics_pb2.AnalyticsUserActivityResult:
+        """analytics:calculate / user-activity."""
+
+    @_builtins.property
     def system_cleanup(self) -> _system_pb2.SystemCleanupResult:
         """system:cleanup / cleanup."""
 
@@ -262,16 +296,19 @@ class JobResult(_message.Message):
         export_json: _export_pb2.ExportJsonResult | None = ...,
         export_excel: _export_pb2.ExportExcelResult | None = ...,
         export_form_submissions: _export_pb2.ExportFormSubmissionsResult | None = ...,
+        analytics_form_stats: _analytics_pb2.AnalyticsFormStatsResult | None = ...,
+        analytics_system_analytics: _analytics_pb2.AnalyticsSystemAnalyticsResult | None = ...,
+        analytics_user_activity: _analytics_pb2.AnalyticsUserActivityResult | None = ...,
         system_cleanup: _system_pb2.SystemCleanupResult | None = ...,
         system_health_check: _system_pb2.SystemHealthCheckResult | None = ...,
         system_backup: _system_pb2.SystemBackupResult | None = ...,
         custom: _any_pb2.Any | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "result", b"result", "system_backup", b"system_backup", "system_cleanup", b"system_cleanup", "system_health_check", b"system_health_check"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["analytics_form_stats", b"analytics_form_stats", "analytics_system_analytics", b"analytics_system_analytics", "analytics_user_activity", b"analytics_user_activity", "custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "result", b"result", "system_backup", b"system_backup", "system_cleanup", b"system_cleanup", "system_health_check", b"system_health_check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "result", b"result", "system_backup", b"system_backup", "system_cleanup", b"system_cleanup", "system_health_check", b"system_health_check"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analytics_form_stats", b"analytics_form_stats", "analytics_system_analytics", b"analytics_system_analytics", "analytics_user_activity", b"analytics_user_activity", "custom", b"custom", "email_batch", b"email_batch", "email_export_notification", b"email_export_notification", "email_password_reset", b"email_password_reset", "email_send", b"email_send", "email_submission_notification", b"email_submission_notification", "email_welcome", b"email_welcome", "export_csv", b"export_csv", "export_excel", b"export_excel", "export_form_submissions", b"export_form_submissions", "export_json", b"export_json", "file_cleanup", b"file_cleanup", "file_compress", b"file_compress", "file_image_process", b"file_image_process", "file_virus_scan", b"file_virus_scan", "result", b"result", "system_backup", b"system_backup", "system_cleanup", b"system_cleanup", "system_health_check", b"system_health_check"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "file_image_process", "file_compress", "file_virus_scan", "file_cleanup", "export_csv", "export_json", "export_excel", "export_form_submissions", "system_cleanup", "system_health_check", "system_backup", "custom"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["email_send", "email_batch", "email_welcome", "email_submission_notification", "email_password_reset", "email_export_notification", "file_image_process", "file_compress", "file_virus_scan", "file_cleanup", "export_csv", "export_json", "export_excel", "export_form_submissions", "analytics_form_stats", "analytics_system_analytics", "analytics_user_activity", "system_cleanup", "system_health_check", "system_backup", "custom"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
