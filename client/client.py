@@ -1,13 +1,14 @@
 """The client: the application's tasks as typed calls, each of which enqueues a job and answers its handle."""
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, Unpack
 
 import grpc
 from google.protobuf.message import Message
+from qcollector.jobs.v1.analytics_pb2 import AnalyticsFormStats
 from qcollector.jobs.v1.email_pb2 import (
     EmailForm,
     EmailPasswordReset,
@@ -17,11 +18,14 @@ from qcollector.jobs.v1.email_pb2 import (
     EmailUser,
     EmailWelcome,
 )
+from qcollector.jobs.v1.export_pb2 import ExportFormat, ExportFormOptions, ExportFormSubmissions
+from qcollector.jobs.v1.file_pb2 import FileImageOptions, FileImageProcess
 from qcollector.jobs.v1.job_pb2 import JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 from qcollector.jobs.v1.options_pb2 import job_type
 from qcollector.jobs.v1.payload_pb2 import JobPayload
+from qcollector.jobs.v1.system_pb2 import SystemCleanup, SystemCleanupTask, SystemCleanupTaskType
 
 from client.connection import Connection
 from client.errors import UnavailableError
@@ -33,6 +37,10 @@ OnUnavailable = Literal["raise", "ignore"] | Callable[[UnavailableError], None]
 WELCOME_PRIORITY = 5
 NOTIFICATION_PRIORITY = 7
 PASSWORD_RESET_PRIORITY = 8
+IMAGE_PRIORITY = 4
+EXPORT_PRIORITY = 3
+CLEANUP_PRIORITY = 6
+STATS_PRIORITY = 2
 
 
 class Options(TypedDict, total=False):
@@ -130,6 +138,45 @@ class JobClient:
         options.setdefault("expire_at", expiry.ToDatetime())
         return await self._task(payload, PASSWORD_RESET_PRIORITY, options)
 
+    async def process_image_upload(
+        self, file_path: str, output_dir: str = "", image: FileImageOptions | None = None, **options: Unpack[Options]
+    ) -> JobHandle:
+        """Makes thumbnails, an optimised copy and a WebP of an image within the service's storage roots."""
+        payload = FileImageProcess(file_path=file_path, output_dir=output_dir, options=image)
+        return await self._task(payload, IMAGE_PRIORITY, options)
+
+    async def export_form_submissions(
+        self,
+        form_id: str,
+        file_format: Literal["csv", "json", "xlsx"],
+        date_range: tuple[str, str] | None = None,
+        export: ExportFormOptions | None = None,
+        **options: Unpack[Options],
+    ) -> JobHandle:
+        """Exports a form's submissions; `date_range` is its first and last day, such as ("2025-01-01", "2025-12-31")."""
+        payload = ExportFormSubmissions(
+            form_id=str(form_id), format=ExportFormat.Value(f"EXPORT_FORMAT_{file_format.upper()}"), options=export
+        )
+        if date_range is not None:
+            payload.date_range.start, payload.date_range.end = date_range
+        return await self._task(payload, EXPORT_PRIORITY, options)
+
+    async def calculate_form_stats(
+        self, form_id: str, date_range: tuple[str, str] | None = None, **options: Unpack[Options]
+    ) -> JobHandle:
+        """Calculates a form's statistics; `date_range` is its first and last day."""
+        payload = AnalyticsFormStats(form_id=str(form_id))
+        if date_range is not None:
+            payload.date_range.start, payload.date_range.end = date_range
+        return await self._task(payload, STATS_PRIORITY, options)
+
+    async def trigger_system_cleanup(
+        self, tasks: Iterable[SystemCleanupTask | Mapping[str, Any]], **options: Unpack[Options]
+    ) -> JobHandle:
+        """Cleans up: tasks as messages, or as mappings such as {"type": "temp_files", "max_age": 86400000}."""
+        payload = SystemCleanup(tasks=[_cleanup_task(task) for task in tasks])
+        return await self._task(payload, CLEANUP_PRIORITY, options)
+
     async def _task(self, payload: Message, priority: int, options: Options) -> JobHandle:
         chosen: Options = {"priority": priority, **options}
         return await self.enqueue(payload, **chosen)
@@ -145,6 +192,14 @@ def _wrapped(payload: Message) -> JobPayload:
     custom = JobPayload()
     custom.custom.Pack(payload)
     return custom
+
+
+def _cleanup_task(task: SystemCleanupTask | Mapping[str, Any]) -> SystemCleanupTask:
+    if isinstance(task, SystemCleanupTask):
+        return task
+    word = f"SYSTEM_CLEANUP_TASK_TYPE_{str(task['type']).upper()}"
+    rest = {name: value for name, value in task.items() if name != "type"}
+    return SystemCleanupTask(type=SystemCleanupTaskType.Value(word), **rest)
 
 
 def _options(given: Options) -> JobOptions:

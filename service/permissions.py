@@ -78,6 +78,10 @@ _PROCESSOR_SERVICE: Final = {
     "SendWelcomeEmail": _ENQUEUE,
     "SendSubmissionNotification": _ENQUEUE,
     "SendPasswordResetEmail": _ENQUEUE,
+    "ProcessImageUpload": _ENQUEUE,
+    "ExportFormSubmissions": _ENQUEUE,
+    "CalculateFormStats": _ENQUEUE,
+    "TriggerSystemCleanup": _ENQUEUE,
 }
 _SCHEDULE_SERVICE: Final = {
     "ListSchedules": _LOOK,

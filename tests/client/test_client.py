@@ -9,7 +9,9 @@ from pathlib import Path
 import grpc
 import pytest
 from qcollector.jobs.v1.email_pb2 import EmailPasswordReset, EmailSubmissionNotification, EmailWelcome
+from qcollector.jobs.v1.file_pb2 import FileImageOptions, FileImageProcess, FileThumbnailSize
 from qcollector.jobs.v1.job_pb2 import JobState
+from qcollector.jobs.v1.system_pb2 import SystemCleanup
 from testjobs.v1.testjobs_pb2 import Noop, NoopResult, Script, ScriptResult, Step
 
 from base.settings import Settings
@@ -20,6 +22,8 @@ from engine.jobs import Outcome, Settlement, State
 from engine.store import Store
 from tests.conftest import ValkeyServer, eventually, free_port
 from tests.service.conftest import Running, Worker, service, serving, token, worker  # noqa: F401  (fixtures)
+
+FORM = "f0000000-0000-4000-8000-000000000001"
 
 
 @dataclass
@@ -168,3 +172,36 @@ async def test_a_watch_goes_on_after_a_restart_of_the_service(settings: Settings
             await worker.run(NoopResult())
             await asyncio.wait_for(following, 20)
         assert seen[-1] == JobState.JOB_STATE_COMPLETED
+
+
+async def test_images_and_cleanups_take_the_seeds_arguments(service: Running, store: Store, settings: Settings) -> None:  # noqa: F811
+    image = settings.root("upload") / "a.jpg"
+    image.write_bytes(b"")
+    async with JobClient(f"127.0.0.1:{service.service.port}", token(role="admin")) as client:
+        options = FileImageOptions(
+            thumbnail_sizes=[FileThumbnailSize(name="small", width=150, height=150)], quality=85, generate_webp=True
+        )
+        processed = await client.process_image_upload("uploads/a.jpg", "uploads/processed", options)
+        cleaned = await client.trigger_system_cleanup([{"type": "temp_files", "max_age": 24 * 60 * 60 * 1000}])
+    look = Inspection(store, {})
+    stored = await look.get(processed.queue, processed.job_id)
+    assert stored
+    payload = FileImageProcess.FromString(stored.envelope.payload)
+    assert (stored.priority, payload.output_dir, payload.options) == (4, "uploads/processed", options)
+    stored = await look.get(cleaned.queue, cleaned.job_id)
+    assert stored
+    (task,) = SystemCleanup.FromString(stored.envelope.payload).tasks
+    assert (stored.priority, task.type, task.max_age) == (6, 2, 86_400_000)
+
+
+async def test_an_export_of_a_form_that_is_not_there_says_so(sample_database: Settings) -> None:
+    async with (
+        serving(sample_database) as running,
+        JobClient(f"127.0.0.1:{running.service.port}", token(role="admin")) as client,
+    ):
+        job = await client.export_form_submissions(str(FORM), "xlsx", ("2025-01-01", "2025-12-31"))
+        assert (await job.get()).payload.export_form_submissions.date_range.end == "2025-12-31"
+        stats = await client.calculate_form_stats(str(FORM), ("2025-01-01", "2025-12-31"))
+        assert (await stats.get()).priority == 2
+        with pytest.raises(JobsError, match="no form"):
+            await client.export_form_submissions("00000000-0000-4000-8000-000000000000", "csv")

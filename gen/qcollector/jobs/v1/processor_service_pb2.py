@@ -25,10 +25,13 @@ _sym_db = _symbol_database.Default()
 from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qcollector.jobs.v1 import email_pb2 as qcollector_dot_jobs_dot_v1_dot_email__pb2
+from qcollector.jobs.v1 import export_pb2 as qcollector_dot_jobs_dot_v1_dot_export__pb2
+from qcollector.jobs.v1 import file_pb2 as qcollector_dot_jobs_dot_v1_dot_file__pb2
 from qcollector.jobs.v1 import job_pb2 as qcollector_dot_jobs_dot_v1_dot_job__pb2
+from qcollector.jobs.v1 import system_pb2 as qcollector_dot_jobs_dot_v1_dot_system__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*qcollector/jobs/v1/processor_service.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eqcollector/jobs/v1/email.proto\x1a\x1cqcollector/jobs/v1/job.proto\"\xb0\x01\n\x0b\x45nqueuedJob\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nqueue_name\x18\x02 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x03 \x01(\tR\x07jobType\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x1c.qcollector.jobs.v1.JobStateR\x05state\x12\x1c\n\tduplicate\x18\x05 \x01(\x08R\tduplicate\"\x8e\x01\n\x17SendWelcomeEmailRequest\x12\x39\n\x04user\x18\x01 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailUserB\x06\xbaH\x03\xc8\x01\x01R\x04user\x12\x38\n\x07options\x18\x02 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"M\n\x18SendWelcomeEmailResponse\x12\x31\n\x03job\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.EnqueuedJobR\x03job\"\xb4\x02\n!SendSubmissionNotificationRequest\x12K\n\nsubmission\x18\x01 \x01(\x0b\x32#.qcollector.jobs.v1.EmailSubmissionB\x06\xbaH\x03\xc8\x01\x01R\nsubmission\x12\x39\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailFormB\x06\xbaH\x03\xc8\x01\x01R\x04\x66orm\x12M\n\nrecipients\x18\x03 \x03(\x0b\x32\".qcollector.jobs.v1.EmailRecipientB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\nrecipients\x12\x38\n\x07options\x18\x04 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"W\n\"SendSubmissionNotificationResponse\x12\x31\n\x03job\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.EnqueuedJobR\x03job\"\x84\x02\n\x1dSendPasswordResetEmailRequest\x12\x39\n\x04user\x18\x01 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailUserB\x06\xbaH\x03\xc8\x01\x01R\x04user\x12+\n\x0breset_token\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x10R\nresetToken\x12\x41\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\texpiresAt\x12\x38\n\x07options\x18\x04 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"S\n\x1eSendPasswordResetEmailResponse\x12\x31\n\x03job\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.EnqueuedJobR\x03job2\x90\x03\n\x10ProcessorService\x12m\n\x10SendWelcomeEmail\x12+.qcollector.jobs.v1.SendWelcomeEmailRequest\x1a,.qcollector.jobs.v1.SendWelcomeEmailResponse\x12\x8b\x01\n\x1aSendSubmissionNotification\x12\x35.qcollector.jobs.v1.SendSubmissionNotificationRequest\x1a\x36.qcollector.jobs.v1.SendSubmissionNotificationResponse\x12\x7f\n\x16SendPasswordResetEmail\x12\x31.qcollector.jobs.v1.SendPasswordResetEmailRequest\x1a\x32.qcollector.jobs.v1.SendPasswordResetEmailResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*qcollector/jobs/v1/processor_service.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eqcollector/jobs/v1/email.proto\x1a\x1fqcollector/jobs/v1/export.proto\x1a\x1dqcollector/jobs/v1/file.proto\x1a\x1cqcollector/jobs/v1/job.proto\x1a\x1fqcollector/jobs/v1/system.proto\"\xb0\x01\n\x0b\x45nqueuedJob\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nqueue_name\x18\x02 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x03 \x01(\tR\x07jobType\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x1c.qcollector.jobs.v1.JobStateR\x05state\x12\x1c\n\tduplicate\x18\x05 \x01(\x08R\tduplicate\"\x8e\x01\n\x17SendWelcomeEmailRequest\x12\x39\n\x04user\x18\x01 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailUserB\x06\xbaH\x03\xc8\x01\x01R\x04user\x12\x38\n\x07options\x18\x02 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"M\n\x18SendWelcomeEmailResponse\x12\x31\n\x03job\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.EnqueuedJobR\x03job\"\xb4\x02\n!SendSubmissionNotificationRequest\x12K\n\nsubmission\x18\x01 \x01(\x0b\x32#.qcollector.jobs.v1.EmailSubmissionB\x06\xbaH\x03\xc8\x01\x01R\nsubmission\x12\x39\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailFormB\x06\xbaH\x03\xc8\x01\x01R\x04\x66orm\x12M\n\nrecipients\x18\x03 \x03(\x0b\x32\".qcollector.jobs.v1.EmailRecipientB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\nrecipients\x12\x38\n\x07options\x18\x04 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"W\n\"SendSubmissionNotificationResponse\x12\x31\n\x03job\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.EnqueuedJobR\x03job\"\x84\x02\n\x1dSendPasswordResetEmailRequest\x12\x39\n\x04user\x18\x01 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailUserB\x06\xbaH\x03\xc8\x01\x01R\x04user\x12+\n\x0breset_token\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x10R\nresetToken\x12\x41\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\texpiresAt\x12\x38\n\x07options\x18\x04 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"S\n\x1eSendPasswordResetEmailResponse\x12\x31\n\x03job\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.EnqueuedJobR\x03job\"\xe3\x01\n\x19ProcessImageUploadRequest\x12\'\n\tfile_path\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 R\x08\x66ilePath\x12\'\n\noutput_dir\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\toutputDir\x12:\n\x05image\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.FileImageOptionsR\x05image\x12\x38\n\x07options\x18\x04 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"O\n\x1aProcessImageUploadResponse\x12\x31\n\x03job\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.EnqueuedJobR\x03job\"\xbf\x02\n\x1c\x45xportFormSubmissionsRequest\x12\"\n\x07\x66orm_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06\x66ormId\x12\x44\n\x06\x66ormat\x18\x02 \x01(\x0e\x32 .qcollector.jobs.v1.ExportFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06\x66ormat\x12<\n\ndate_range\x18\x03 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12=\n\x06\x65xport\x18\x04 \x01(\x0b\x32%.qcollector.jobs.v1.ExportFormOptionsR\x06\x65xport\x12\x38\n\x07options\x18\x05 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"R\n\x1d\x45xportFormSubmissionsResponse\x12\x31\n\x03job\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.EnqueuedJobR\x03job\"\xb7\x01\n\x19\x43\x61lculateFormStatsRequest\x12\"\n\x07\x66orm_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06\x66ormId\x12<\n\ndate_range\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12\x38\n\x07options\x18\x03 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"O\n\x1a\x43\x61lculateFormStatsResponse\x12\x31\n\x03job\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.EnqueuedJobR\x03job\"\xa0\x01\n\x1bTriggerSystemCleanupRequest\x12G\n\x05tasks\x18\x01 \x03(\x0b\x32%.qcollector.jobs.v1.SystemCleanupTaskB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x32R\x05tasks\x12\x38\n\x07options\x18\x02 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"Q\n\x1cTriggerSystemCleanupResponse\x12\x31\n\x03job\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.EnqueuedJobR\x03job2\xf3\x06\n\x10ProcessorService\x12m\n\x10SendWelcomeEmail\x12+.qcollector.jobs.v1.SendWelcomeEmailRequest\x1a,.qcollector.jobs.v1.SendWelcomeEmailResponse\x12\x8b\x01\n\x1aSendSubmissionNotification\x12\x35.qcollector.jobs.v1.SendSubmissionNotificationRequest\x1a\x36.qcollector.jobs.v1.SendSubmissionNotificationResponse\x12\x7f\n\x16SendPasswordResetEmail\x12\x31.qcollector.jobs.v1.SendPasswordResetEmailRequest\x1a\x32.qcollector.jobs.v1.SendPasswordResetEmailResponse\x12s\n\x12ProcessImageUpload\x12-.qcollector.jobs.v1.ProcessImageUploadRequest\x1a..qcollector.jobs.v1.ProcessImageUploadResponse\x12|\n\x15\x45xportFormSubmissions\x12\x30.qcollector.jobs.v1.ExportFormSubmissionsRequest\x1a\x31.qcollector.jobs.v1.ExportFormSubmissionsResponse\x12s\n\x12\x43\x61lculateFormStats\x12-.qcollector.jobs.v1.CalculateFormStatsRequest\x1a..qcollector.jobs.v1.CalculateFormStatsResponse\x12y\n\x14TriggerSystemCleanup\x12/.qcollector.jobs.v1.TriggerSystemCleanupRequest\x1a\x30.qcollector.jobs.v1.TriggerSystemCleanupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,20 +52,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENDPASSWORDRESETEMAILREQUEST'].fields_by_name['reset_token']._serialized_options = b'\272H\007r\005\020\001\030\200\020'
   _globals['_SENDPASSWORDRESETEMAILREQUEST'].fields_by_name['expires_at']._loaded_options = None
   _globals['_SENDPASSWORDRESETEMAILREQUEST'].fields_by_name['expires_at']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_ENQUEUEDJOB']._serialized_start=191
-  _globals['_ENQUEUEDJOB']._serialized_end=367
-  _globals['_SENDWELCOMEEMAILREQUEST']._serialized_start=370
-  _globals['_SENDWELCOMEEMAILREQUEST']._serialized_end=512
-  _globals['_SENDWELCOMEEMAILRESPONSE']._serialized_start=514
-  _globals['_SENDWELCOMEEMAILRESPONSE']._serialized_end=591
-  _globals['_SENDSUBMISSIONNOTIFICATIONREQUEST']._serialized_start=594
-  _globals['_SENDSUBMISSIONNOTIFICATIONREQUEST']._serialized_end=902
-  _globals['_SENDSUBMISSIONNOTIFICATIONRESPONSE']._serialized_start=904
-  _globals['_SENDSUBMISSIONNOTIFICATIONRESPONSE']._serialized_end=991
-  _globals['_SENDPASSWORDRESETEMAILREQUEST']._serialized_start=994
-  _globals['_SENDPASSWORDRESETEMAILREQUEST']._serialized_end=1254
-  _globals['_SENDPASSWORDRESETEMAILRESPONSE']._serialized_start=1256
-  _globals['_SENDPASSWORDRESETEMAILRESPONSE']._serialized_end=1339
-  _globals['_PROCESSORSERVICE']._serialized_start=1342
-  _globals['_PROCESSORSERVICE']._serialized_end=1742
+  _globals['_PROCESSIMAGEUPLOADREQUEST'].fields_by_name['file_path']._loaded_options = None
+  _globals['_PROCESSIMAGEUPLOADREQUEST'].fields_by_name['file_path']._serialized_options = b'\272H\007r\005\020\001\030\200 '
+  _globals['_PROCESSIMAGEUPLOADREQUEST'].fields_by_name['output_dir']._loaded_options = None
+  _globals['_PROCESSIMAGEUPLOADREQUEST'].fields_by_name['output_dir']._serialized_options = b'\272H\005r\003\030\200 '
+  _globals['_EXPORTFORMSUBMISSIONSREQUEST'].fields_by_name['form_id']._loaded_options = None
+  _globals['_EXPORTFORMSUBMISSIONSREQUEST'].fields_by_name['form_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_EXPORTFORMSUBMISSIONSREQUEST'].fields_by_name['format']._loaded_options = None
+  _globals['_EXPORTFORMSUBMISSIONSREQUEST'].fields_by_name['format']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_CALCULATEFORMSTATSREQUEST'].fields_by_name['form_id']._loaded_options = None
+  _globals['_CALCULATEFORMSTATSREQUEST'].fields_by_name['form_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_TRIGGERSYSTEMCLEANUPREQUEST'].fields_by_name['tasks']._loaded_options = None
+  _globals['_TRIGGERSYSTEMCLEANUPREQUEST'].fields_by_name['tasks']._serialized_options = b'\272H\007\222\001\004\010\001\0202'
+  _globals['_ENQUEUEDJOB']._serialized_start=288
+  _globals['_ENQUEUEDJOB']._serialized_end=464
+  _globals['_SENDWELCOMEEMAILREQUEST']._serialized_start=467
+  _globals['_SENDWELCOMEEMAILREQUEST']._serialized_end=609
+  _globals['_SENDWELCOMEEMAILRESPONSE']._serialized_start=611
+  _globals['_SENDWELCOMEEMAILRESPONSE']._serialized_end=688
+  _globals['_SENDSUBMISSIONNOTIFICATIONREQUEST']._serialized_start=691
+  _globals['_SENDSUBMISSIONNOTIFICATIONREQUEST']._serialized_end=999
+  _globals['_SENDSUBMISSIONNOTIFICATIONRESPONSE']._serialized_start=1001
+  _globals['_SENDSUBMISSIONNOTIFICATIONRESPONSE']._serialized_end=1088
+  _globals['_SENDPASSWORDRESETEMAILREQUEST']._serialized_start=1091
+  _globals['_SENDPASSWORDRESETEMAILREQUEST']._serialized_end=1351
+  _globals['_SENDPASSWORDRESETEMAILRESPONSE']._serialized_start=1353
+  _globals['_SENDPASSWORDRESETEMAILRESPONSE']._serialized_end=1436
+  _globals['_PROCESSIMAGEUPLOADREQUEST']._serialized_start=1439
+  _globals['_PROCESSIMAGEUPLOADREQUEST']._serialized_end=1666
+  _globals['_PROCESSIMAGEUPLOADRESPONSE']._serialized_start=1668
+  _globals['_PROCESSIMAGEUPLOADRESPONSE']._serialized_end=1747
+  _globals['_EXPORTFORMSUBMISSIONSREQUEST']._serialized_start=1750
+  _globals['_EXPORTFORMSUBMISSIONSREQUEST']._serialized_end=2069
+  _globals['_EXPORTFORMSUBMISSIONSRESPONSE']._serialized_start=2071
+  _globals['_EXPORTFORMSUBMISSIONSRESPONSE']._serialized_end=2153
+  _globals['_CALCULATEFORMSTATSREQUEST']._serialized_start=2156
+  _globals['_CALCULATEFORMSTATSREQUEST']._serialized_end=2339
+  _globals['_CALCULATEFORMSTATSRESPONSE']._serialized_start=2341
+  _globals['_CALCULATEFORMSTATSRESPONSE']._serialized_end=2420
+  _globals['_TRIGGERSYSTEMCLEANUPREQUEST']._serialized_start=2423
+  _globals['_TRIGGERSYSTEMCLEANUPREQUEST']._serialized_end=2583
+  _globals['_TRIGGERSYSTEMCLEANUPRESPONSE']._serialized_start=2585
+  _globals['_TRIGGERSYSTEMCLEANUPRESPONSE']._serialized_end=2666
+  _globals['_PROCESSORSERVICE']._serialized_start=2669
+  _globals['_PROCESSORSERVICE']._serialized_end=3552
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,10 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from qcollector.jobs.v1 import email_pb2 as _email_pb2
+from qcollector.jobs.v1 import export_pb2 as _export_pb2
+from qcollector.jobs.v1 import file_pb2 as _file_pb2
 from qcollector.jobs.v1 import job_pb2 as _job_pb2
+from qcollector.jobs.v1 import system_pb2 as _system_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -242,3 +245,245 @@ class SendPasswordResetEmailResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SendPasswordResetEmailResponse: _TypeAlias = SendPasswordResetEmailResponse  # noqa: Y015
+
+@_typing.final
+class ProcessImageUploadRequest(_message.Message):
+    """Which image."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_PATH_FIELD_NUMBER: _builtins.int
+    OUTPUT_DIR_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    file_path: _builtins.str
+    """The image, within the storage roots."""
+    output_dir: _builtins.str
+    """Where the outputs go. Empty: beside the image, in a folder "processed"."""
+    @_builtins.property
+    def image(self) -> _file_pb2.FileImageOptions:
+        """What is made."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """Options. A priority of 0 takes the task's."""
+
+    def __init__(
+        self,
+        *,
+        file_path: _builtins.str = ...,
+        output_dir: _builtins.str = ...,
+        image: _file_pb2.FileImageOptions | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_path", b"file_path", "image", b"image", "options", b"options", "output_dir", b"output_dir"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessImageUploadRequest: _TypeAlias = ProcessImageUploadRequest  # noqa: Y015
+
+@_typing.final
+class ProcessImageUploadResponse(_message.Message):
+    """The job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___EnqueuedJob:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___EnqueuedJob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessImageUploadResponse: _TypeAlias = ProcessImageUploadResponse  # noqa: Y015
+
+@_typing.final
+class ExportFormSubmissionsRequest(_message.Message):
+    """Which submissions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORM_ID_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    DATE_RANGE_FIELD_NUMBER: _builtins.int
+    EXPORT_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    form_id: _builtins.str
+    """The form, which the caller must be allowed to see."""
+    format: _export_pb2.ExportFormat.ValueType
+    """The file's format."""
+    @_builtins.property
+    def date_range(self) -> _export_pb2.DateRange:
+        """Submitted within. Unset means all."""
+
+    @_builtins.property
+    def export(self) -> _export_pb2.ExportFormOptions:
+        """How it is written, and whom to tell."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """Options. A priority of 0 takes the task's."""
+
+    def __init__(
+        self,
+        *,
+        form_id: _builtins.str = ...,
+        format: _export_pb2.ExportFormat.ValueType = ...,
+        date_range: _export_pb2.DateRange | None = ...,
+        export: _export_pb2.ExportFormOptions | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "export", b"export", "options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "export", b"export", "form_id", b"form_id", "format", b"format", "options", b"options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportFormSubmissionsRequest: _TypeAlias = ExportFormSubmissionsRequest  # noqa: Y015
+
+@_typing.final
+class ExportFormSubmissionsResponse(_message.Message):
+    """The job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___EnqueuedJob:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___EnqueuedJob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportFormSubmissionsResponse: _TypeAlias = ExportFormSubmissionsResponse  # noqa: Y015
+
+@_typing.final
+class CalculateFormStatsRequest(_message.Message):
+    """Which form."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORM_ID_FIELD_NUMBER: _builtins.int
+    DATE_RANGE_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    form_id: _builtins.str
+    """The form, which the caller must be allowed to see."""
+    @_builtins.property
+    def date_range(self) -> _export_pb2.DateRange:
+        """Submitted within. Unset means all."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """Options. A priority of 0 takes the task's."""
+
+    def __init__(
+        self,
+        *,
+        form_id: _builtins.str = ...,
+        date_range: _export_pb2.DateRange | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "form_id", b"form_id", "options", b"options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CalculateFormStatsRequest: _TypeAlias = CalculateFormStatsRequest  # noqa: Y015
+
+@_typing.final
+class CalculateFormStatsResponse(_message.Message):
+    """The job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___EnqueuedJob:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___EnqueuedJob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CalculateFormStatsResponse: _TypeAlias = CalculateFormStatsResponse  # noqa: Y015
+
+@_typing.final
+class TriggerSystemCleanupRequest(_message.Message):
+    """What to clean."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASKS_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_system_pb2.SystemCleanupTask]:
+        """The tasks, in order."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """Options. A priority of 0 takes the task's."""
+
+    def __init__(
+        self,
+        *,
+        tasks: _abc.Iterable[_system_pb2.SystemCleanupTask] | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TriggerSystemCleanupRequest: _TypeAlias = TriggerSystemCleanupRequest  # noqa: Y015
+
+@_typing.final
+class TriggerSystemCleanupResponse(_message.Message):
+    """The job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___EnqueuedJob:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___EnqueuedJob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TriggerSystemCleanupResponse: _TypeAlias = TriggerSystemCleanupResponse  # noqa: Y015

@@ -51,6 +51,26 @@ class ProcessorServiceStub:
                 request_serializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.SendPasswordResetEmailRequest.SerializeToString,
                 response_deserializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.SendPasswordResetEmailResponse.FromString,
                 _registered_method=True)
+        self.ProcessImageUpload = channel.unary_unary(
+                '/qcollector.jobs.v1.ProcessorService/ProcessImageUpload',
+                request_serializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ProcessImageUploadRequest.SerializeToString,
+                response_deserializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ProcessImageUploadResponse.FromString,
+                _registered_method=True)
+        self.ExportFormSubmissions = channel.unary_unary(
+                '/qcollector.jobs.v1.ProcessorService/ExportFormSubmissions',
+                request_serializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ExportFormSubmissionsRequest.SerializeToString,
+                response_deserializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ExportFormSubmissionsResponse.FromString,
+                _registered_method=True)
+        self.CalculateFormStats = channel.unary_unary(
+                '/qcollector.jobs.v1.ProcessorService/CalculateFormStats',
+                request_serializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.CalculateFormStatsRequest.SerializeToString,
+                response_deserializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.CalculateFormStatsResponse.FromString,
+                _registered_method=True)
+        self.TriggerSystemCleanup = channel.unary_unary(
+                '/qcollector.jobs.v1.ProcessorService/TriggerSystemCleanup',
+                request_serializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.TriggerSystemCleanupRequest.SerializeToString,
+                response_deserializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.TriggerSystemCleanupResponse.FromString,
+                _registered_method=True)
 
 
 class ProcessorServiceServicer:
@@ -79,6 +99,34 @@ class ProcessorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProcessImageUpload(self, request, context):
+        """Enqueues the processing of an uploaded image, priority 4.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportFormSubmissions(self, request, context):
+        """Enqueues an export of a form's submissions, priority 3.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CalculateFormStats(self, request, context):
+        """Enqueues the calculation of a form's statistics, priority 2.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TriggerSystemCleanup(self, request, context):
+        """Enqueues a system cleanup, priority 6. For administrators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProcessorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +144,26 @@ def add_ProcessorServiceServicer_to_server(servicer, server):
                     servicer.SendPasswordResetEmail,
                     request_deserializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.SendPasswordResetEmailRequest.FromString,
                     response_serializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.SendPasswordResetEmailResponse.SerializeToString,
+            ),
+            'ProcessImageUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProcessImageUpload,
+                    request_deserializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ProcessImageUploadRequest.FromString,
+                    response_serializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ProcessImageUploadResponse.SerializeToString,
+            ),
+            'ExportFormSubmissions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportFormSubmissions,
+                    request_deserializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ExportFormSubmissionsRequest.FromString,
+                    response_serializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ExportFormSubmissionsResponse.SerializeToString,
+            ),
+            'CalculateFormStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.CalculateFormStats,
+                    request_deserializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.CalculateFormStatsRequest.FromString,
+                    response_serializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.CalculateFormStatsResponse.SerializeToString,
+            ),
+            'TriggerSystemCleanup': grpc.unary_unary_rpc_method_handler(
+                    servicer.TriggerSystemCleanup,
+                    request_deserializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.TriggerSystemCleanupRequest.FromString,
+                    response_serializer=qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.TriggerSystemCleanupResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +249,114 @@ class ProcessorService:
             '/qcollector.jobs.v1.ProcessorService/SendPasswordResetEmail',
             qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.SendPasswordResetEmailRequest.SerializeToString,
             qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.SendPasswordResetEmailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProcessImageUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qcollector.jobs.v1.ProcessorService/ProcessImageUpload',
+            qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ProcessImageUploadRequest.SerializeToString,
+            qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ProcessImageUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportFormSubmissions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qcollector.jobs.v1.ProcessorService/ExportFormSubmissions',
+            qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ExportFormSubmissionsRequest.SerializeToString,
+            qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.ExportFormSubmissionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CalculateFormStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qcollector.jobs.v1.ProcessorService/CalculateFormStats',
+            qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.CalculateFormStatsRequest.SerializeToString,
+            qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.CalculateFormStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TriggerSystemCleanup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qcollector.jobs.v1.ProcessorService/TriggerSystemCleanup',
+            qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.TriggerSystemCleanupRequest.SerializeToString,
+            qcollector_dot_jobs_dot_v1_dot_processor__service__pb2.TriggerSystemCleanupResponse.FromString,
             options,
             channel_credentials,
             insecure,

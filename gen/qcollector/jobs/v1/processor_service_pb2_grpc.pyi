@@ -41,6 +41,14 @@ class ProcessorServiceStub:
     """Enqueues the mails that tell of a submission, priority 7."""
     SendPasswordResetEmail: _grpc.UnaryUnaryMultiCallable[_processor_service_pb2.SendPasswordResetEmailRequest, _processor_service_pb2.SendPasswordResetEmailResponse]
     """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expires_at`."""
+    ProcessImageUpload: _grpc.UnaryUnaryMultiCallable[_processor_service_pb2.ProcessImageUploadRequest, _processor_service_pb2.ProcessImageUploadResponse]
+    """Enqueues the processing of an uploaded image, priority 4."""
+    ExportFormSubmissions: _grpc.UnaryUnaryMultiCallable[_processor_service_pb2.ExportFormSubmissionsRequest, _processor_service_pb2.ExportFormSubmissionsResponse]
+    """Enqueues an export of a form's submissions, priority 3."""
+    CalculateFormStats: _grpc.UnaryUnaryMultiCallable[_processor_service_pb2.CalculateFormStatsRequest, _processor_service_pb2.CalculateFormStatsResponse]
+    """Enqueues the calculation of a form's statistics, priority 2."""
+    TriggerSystemCleanup: _grpc.UnaryUnaryMultiCallable[_processor_service_pb2.TriggerSystemCleanupRequest, _processor_service_pb2.TriggerSystemCleanupResponse]
+    """Enqueues a system cleanup, priority 6. For administrators."""
 
 @_typing.type_check_only
 class ProcessorServiceAsyncStub(ProcessorServiceStub):
@@ -55,6 +63,14 @@ class ProcessorServiceAsyncStub(ProcessorServiceStub):
     """Enqueues the mails that tell of a submission, priority 7."""
     SendPasswordResetEmail: _aio.UnaryUnaryMultiCallable[_processor_service_pb2.SendPasswordResetEmailRequest, _processor_service_pb2.SendPasswordResetEmailResponse]  # type: ignore[assignment]
     """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expires_at`."""
+    ProcessImageUpload: _aio.UnaryUnaryMultiCallable[_processor_service_pb2.ProcessImageUploadRequest, _processor_service_pb2.ProcessImageUploadResponse]  # type: ignore[assignment]
+    """Enqueues the processing of an uploaded image, priority 4."""
+    ExportFormSubmissions: _aio.UnaryUnaryMultiCallable[_processor_service_pb2.ExportFormSubmissionsRequest, _processor_service_pb2.ExportFormSubmissionsResponse]  # type: ignore[assignment]
+    """Enqueues an export of a form's submissions, priority 3."""
+    CalculateFormStats: _aio.UnaryUnaryMultiCallable[_processor_service_pb2.CalculateFormStatsRequest, _processor_service_pb2.CalculateFormStatsResponse]  # type: ignore[assignment]
+    """Enqueues the calculation of a form's statistics, priority 2."""
+    TriggerSystemCleanup: _aio.UnaryUnaryMultiCallable[_processor_service_pb2.TriggerSystemCleanupRequest, _processor_service_pb2.TriggerSystemCleanupResponse]  # type: ignore[assignment]
+    """Enqueues a system cleanup, priority 6. For administrators."""
 
 class ProcessorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The common tasks as typed calls. Each enqueues one job as EnqueueJob does, with the priority that the task deserves, and
@@ -84,5 +100,37 @@ class ProcessorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_processor_service_pb2.SendPasswordResetEmailResponse, _abc.Awaitable[_processor_service_pb2.SendPasswordResetEmailResponse]]:
         """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expires_at`."""
+
+    @_abc_1.abstractmethod
+    def ProcessImageUpload(
+        self,
+        request: _processor_service_pb2.ProcessImageUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_processor_service_pb2.ProcessImageUploadResponse, _abc.Awaitable[_processor_service_pb2.ProcessImageUploadResponse]]:
+        """Enqueues the processing of an uploaded image, priority 4."""
+
+    @_abc_1.abstractmethod
+    def ExportFormSubmissions(
+        self,
+        request: _processor_service_pb2.ExportFormSubmissionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_processor_service_pb2.ExportFormSubmissionsResponse, _abc.Awaitable[_processor_service_pb2.ExportFormSubmissionsResponse]]:
+        """Enqueues an export of a form's submissions, priority 3."""
+
+    @_abc_1.abstractmethod
+    def CalculateFormStats(
+        self,
+        request: _processor_service_pb2.CalculateFormStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_processor_service_pb2.CalculateFormStatsResponse, _abc.Awaitable[_processor_service_pb2.CalculateFormStatsResponse]]:
+        """Enqueues the calculation of a form's statistics, priority 2."""
+
+    @_abc_1.abstractmethod
+    def TriggerSystemCleanup(
+        self,
+        request: _processor_service_pb2.TriggerSystemCleanupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_processor_service_pb2.TriggerSystemCleanupResponse, _abc.Awaitable[_processor_service_pb2.TriggerSystemCleanupResponse]]:
+        """Enqueues a system cleanup, priority 6. For administrators."""
 
 def add_ProcessorServiceServicer_to_server(servicer: ProcessorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
