@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 
 from base.settings import Settings
@@ -16,8 +17,10 @@ from engine.intake import Intake
 from engine.jobs import Enqueued, NewJob, Outcome, QueueSnapshot, Settlement, State
 from engine.steering import Steering
 from engine.store import Store
+from tests.cluster import cluster_url, nodes
 
 QUEUE = "test:work"
+__all__ = ["nodes"]
 _numbers = itertools.count()
 
 
@@ -75,6 +78,15 @@ def engine_on(store: Store, settings: Settings, catalog: Catalog) -> Engine:
         Steering(store, inspection),
         EventHub(store, inspection),
     )
+
+
+@pytest.fixture(params=["one server", "cluster"])
+def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    """Every test of the engine runs on one server and on a cluster."""
+    if request.param == "one server":
+        return settings
+    url = cluster_url(request.getfixturevalue("nodes"))
+    return settings.model_copy(update={"redis_url": SecretStr(url)})
 
 
 @pytest.fixture

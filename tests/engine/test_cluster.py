@@ -2,11 +2,7 @@
 
 import asyncio
 import contextlib
-import random
-import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from qcollector.jobs.v1.queue_pb2 import Worker
@@ -21,74 +17,15 @@ from engine.jobs import JobQuery, State
 from engine.presence import Presence
 from engine.scripts import load_scripts
 from engine.steering import DELETE
-from engine.store import Store
+from tests.cluster import NODES, SLOTS
 from tests.conftest import ValkeyServer, eventually
 
-from .conftest import Engine, complete, engine_on, fail, job
+from .conftest import Engine, complete, fail, job
 
-SLOTS = 16384
-NODES = 3
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ValkeyServer]]:
-    """Three masters that share the slots."""
-    servers = []
-    for _ in range(NODES):
-        folder: Path = tmp_path_factory.mktemp("node")
-        port = _port_with_free_bus()
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
-        servers.append(ValkeyServer(folder, port, options).start())
-    try:
-        _join(servers)
-        yield servers
-    finally:
-        for server in servers:
-            server.kill()
+pytestmark = pytest.mark.parametrize("settings", ["cluster"], indirect=True)
 
 
-def _port_with_free_bus() -> int:
-    """A cluster node also listens 10,000 ports higher."""
-    for _ in range(200):
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe, socket.socket() as bus, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            bus.bind(("127.0.0.1", port + 10_000))
-            return port
-    raise AssertionError("no free pair of ports")
-
-
-def _join(servers: list[ValkeyServer]) -> None:
-    import redis  # noqa: PLC0415
-
-    clients = [redis.Redis(port=server.port) for server in servers]
-    for place, client in enumerate(clients):
-        first, last = place * SLOTS // NODES, (place + 1) * SLOTS // NODES - 1
-        client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
-    for server in servers[1:]:
-        clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port)
-
-    def agreed() -> bool:
-        infos = [client.execute_command("CLUSTER INFO") for client in clients]
-        return all(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3" for info in infos)
-
-    asyncio.run(eventually(agreed, what="the nodes to agree"))
-    for client in clients:
-        client.close()
-
-
-@pytest.fixture
-async def engine(nodes: list[ValkeyServer], settings: Settings, catalog: Catalog) -> AsyncIterator[Engine]:
-    url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
-    from pydantic import SecretStr  # noqa: PLC0415
-
-    settings = settings.model_copy(update={"redis_url": SecretStr(url)})
-    store = await Store.open(settings)
-    yield engine_on(store, settings, catalog)
-    await store.close()
-
-
-def test_every_key_of_a_queue_has_the_queues_slot_and_the_queues_spread(catalog: Catalog) -> None:
+def test_every_key_of_a_queue_has_the_queues_slot_and_the_queues_spread(catalog: Catalog, settings: Settings) -> None:
     from engine.keys import Keys  # noqa: PLC0415
 
     names = {key for script in load_scripts().values() for key in script.keys}
