@@ -19,7 +19,7 @@ from bench import node, report
 from bench.machine import ForeignLoad, description
 from bench.run import Figures, Run
 
-DEFAULT: Final = ("enqueue", "drain", "latency", "watchers", "bystander")
+DEFAULT: Final = ("enqueue", "drain", "latency", "watchers", "bystander", "images")
 ALL: Final = (*DEFAULT, "memory")
 RESULTS: Final = PROJECT / "build" / "bench" / "results.json"
 

@@ -1,4 +1,4 @@
-"""Bull and BullMQ, where Node is present: installed into build/, each on a Valkey of its own."""
+"""Bull, BullMQ and libraries of Node, where it is present: installed into build/, each queue on a Valkey of its own."""
 
 import contextlib
 import shutil
@@ -13,6 +13,8 @@ from bench.processes import ENVIRONMENT, Processes
 from bench.servers import Valkey, valkey
 
 NAMES: Final = ("bull", "bullmq")
+TOOLS: Final = ("sharp",)
+"""Libraries that do a piece of the work, measured beside ours."""
 SOURCES: Final = Path(__file__).with_name("peers")
 INSTALLED: Final = PROJECT / "build" / "bench" / "peers"
 
@@ -30,7 +32,7 @@ class Peer:
         """Starts worker processes; their ids once all of them are connected."""
         for _ in range(count):
             name = f"worker-{len(self._workers)}"
-            process = await self._processes.start(name, *_program(self.name), "worker", ready="ready")
+            process = await self._processes.start(name, *program(self.name), "worker", ready="ready")
             self._workers.append(process.pid)
         return self._workers
 
@@ -61,7 +63,7 @@ class Peer:
         return list((await self._run("latency", jobs, marks))["ms"])
 
     async def _run(self, *arguments: object) -> dict[str, Any]:
-        return await self._processes.run(*_program(self.name), *map(str, arguments))
+        return await self._processes.run(*program(self.name), *map(str, arguments))
 
 
 @contextlib.asynccontextmanager
@@ -85,7 +87,7 @@ def install() -> str:
     INSTALLED.mkdir(parents=True, exist_ok=True)
     for source in SOURCES.iterdir():
         shutil.copy(source, INSTALLED)
-    if all((INSTALLED / "node_modules" / name / "package.json").exists() for name in NAMES):
+    if all((INSTALLED / "node_modules" / name / "package.json").exists() for name in (*NAMES, *TOOLS)):
         return ""
     command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"]
     done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, timeout=180, check=False)
@@ -94,7 +96,12 @@ def install() -> str:
     return ""
 
 
-def _program(name: str) -> tuple[str | Path, ...]:
+def has(tool: str) -> bool:
+    """Whether the library can be measured: Node is there, and it was installed."""
+    return shutil.which("node") is not None and (INSTALLED / "node_modules" / tool).exists()
+
+
+def program(name: str) -> tuple[str | Path, ...]:
     node = shutil.which("node")
     assert node is not None, "install() has found it"
     return node, INSTALLED / f"{name}.js"

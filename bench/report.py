@@ -8,7 +8,7 @@ from typing import Final
 Samples = Mapping[str, Sequence[float]]
 """By system and name, such as `own.drain_1`: one value for each round."""
 
-SYSTEMS: Final = {"own": "this project", "bull": "Bull", "bullmq": "BullMQ", "echo": "bare gRPC"}
+SYSTEMS: Final = {"own": "this project", "bull": "Bull", "bullmq": "BullMQ", "echo": "bare gRPC", "sharp": "sharp"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ ROWS: Final = (
     Row("— CPU of the service", "own.watch_cores", unit="cores", digits=2),
     Row("one watcher, another type drains: CPU of the service", "own.bystander_cores", unit="cores", digits=2),
     Row("— that drain", "own.bystander_drain", "drain_1"),
+    Row("12-megapixel JPEG to all outputs", "own.image_seconds", unit="s", aim="1.0 x sharp", digits=2),
+    Row("— CPU", "own.image_cpu", unit="s", digits=2),
+    Row("— peak memory", "own.image_megabytes", unit="MB", aim="a third of sharp's"),
     Row("a million jobs, in over gRPC and drained", "own.million_rate"),
     Row("— service, at the end", "own.million_service_mb", unit="MB"),
     Row("— worker, at the end", "own.million_worker_mb", unit="MB"),
