@@ -13,7 +13,7 @@ from qcollector.jobs.v1.file_pb2 import FileImageProcess, FileImageProcessResult
 
 from base.settings import Settings
 from base.storage import StorageRoots
-from tests.files.conftest import drawing, encoded
+from tests.files.conftest import drawing, encoded, png
 from tests.mail.recording import RecordingJob
 from workers.files.scanning import Scanner
 from workers.files.sources import FileChangedError, FileRefusedError
@@ -34,13 +34,7 @@ def process(job: RecordingJob, roots: StorageRoots, no_scanner: Scanner) -> Proc
 
 def png_of(width: int, height: int) -> bytes:
     """A PNG whose header promises that size, and whose pixels are zeros."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    rows = zlib.compress(bytes(1_000_000), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return png(width, height, depth=8, rows=bytes(1_000_000))
 
 
 def jpeg_of(width: int, height: int) -> bytes:

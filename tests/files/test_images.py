@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 from qcollector.jobs.v1.file_pb2 import FileImageProcess, FileImageProcessResult
 
 from base.storage import StorageRoots
-from tests.files.conftest import drafts_in, drawing, metadata_in, near, swapped_profile
+from tests.files.conftest import drafts_in, drawing, metadata_in, near, png, swapped_profile
 from tests.mail.recording import RecordingJob
 from workers.files.scanning import Scanner
 from workers.processors import file
@@ -240,6 +240,20 @@ async def test_a_webp_never_takes_the_place_of_the_original(process: Process, pi
     result = await process(path, str(path.parent))
     assert path.read_bytes() == before
     assert "original's place" in result.skipped["webp"]
+
+
+async def test_what_an_optimised_copy_would_lose_is_said(process: Process, uploads: Path) -> None:
+    pages = uploads / "pages.tiff"
+    drawing().save(pages, save_all=True, append_images=[drawing().rotate(180)])
+    result = await process(pages)
+    assert result.metadata.frames == 1
+    assert "has 2 pages" in result.skipped["optimized"]
+    assert near(opened(result.results["webp"]), (0.2, 0.2), RED)
+    deep = uploads / "deep.png"
+    deep.write_bytes(png(64, 64, depth=16, rows=(b"\0" + b"\xdc\x01\x14\x01\x14\x01" * 64) * 64))
+    result = await process(deep)
+    assert "has 16 bits a channel" in result.skipped["optimized"]
+    assert near(opened(result.results["thumbnail_small"]), (0.5, 0.5), RED)
 
 
 async def test_sixteen_bits_of_grey_keep_their_shades(process: Process, uploads: Path) -> None:

@@ -84,8 +84,7 @@ class Drafts:
 
     @contextmanager
     def cleared(self, folder: Path) -> Iterator[None]:
-        """Nothing unfinished of this job is in `folder` before the block, nor after it, whatever ends it."""
-        self._clear(folder)
+        """Whatever ends the block: nothing unfinished is left in `folder`, of this start or of an earlier one."""
         try:
             yield
         finally:

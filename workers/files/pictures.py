@@ -119,21 +119,27 @@ def _decode(image: ImageFile.ImageFile, kind: str, size: tuple[int, int], pages:
     width, height = reversed(size) if orientation in _UPRIGHT_SWAPS else size
     if kind == "TIFF" and image.size != size:  # its decoder turns by itself
         width, height = image.size
-    durations: list[int] = []
     if frames > 1:
-        read_frames = []
-        for number in range(frames):
-            image.seek(number)
-            image.load()
-            durations.append(round(image.info.get("duration", 0)) or _DEFAULT_DURATION)
-            read_frames.append(_upright(image.convert("RGBA"), orientation))
-        if not any(_is_translucent(frame) for frame in read_frames):
-            read_frames = [frame.convert("RGB") for frame in read_frames]
+        moments, durations = _frames(image, frames)
     else:
-        read_frames = [_upright(image, orientation)]
-    read_frames = [_without_metadata(frame) for frame in read_frames]
-    has_alpha = any(_is_translucent(frame) for frame in read_frames)
-    return Picture(kind, width, height, read_frames, durations, loop, profile, has_alpha, pages, deep)
+        moments, durations = [image], []
+    upright = [_without_metadata(_upright(frame, orientation)) for frame in moments]
+    has_alpha = any(_is_translucent(frame) for frame in upright)
+    return Picture(kind, width, height, upright, durations, loop, profile, has_alpha, pages, deep)
+
+
+def _frames(image: ImageFile.ImageFile, count: int) -> tuple[list[Image.Image], list[int]]:
+    """An animation's frames, each whole, and the milliseconds that each is shown."""
+    frames: list[Image.Image] = []
+    durations = []
+    for number in range(count):
+        image.seek(number)
+        image.load()
+        durations.append(round(image.info.get("duration", 0)) or _DEFAULT_DURATION)
+        frames.append(image.convert("RGBA"))
+    if not any(_is_translucent(frame) for frame in frames):
+        frames = [frame.convert("RGB") for frame in frames]
+    return frames, durations
 
 
 def _orientation(image: Image.Image) -> int:
