@@ -47,7 +47,7 @@ chaos: $(STAMP) ## Kill processes for minutes and count what is left.
 	@pytest -q -m chaos $(TESTS)
 
 bench: $(STAMP) ## Measure, beside Bull and BullMQ where Node is present.
-	@python -m bench
+	@PYTHONPATH=tests/plugin python -m bench
 
 gen: $(STAMP) ## Generate the code for the contract.
 	@python tools/generate.py
