@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     export_max_per_user: int = Field(3, ge=1)
     """Exports of one user that run at once."""
     backup_retention_days: float = Field(30, gt=0)
-    backup_recipient: str | None = None
+    backup_recipient: str | None = Field(None, pattern="^age1[02-9ac-hj-np-z]{58}$")
     """An age public key ("age1…"): backups are encrypted to it."""
     cleanup_delete: bool = False
     """On a DATABASE_URL of the user's own: orphaned_files and old_sessions delete instead of only reporting."""

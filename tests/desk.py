@@ -82,10 +82,15 @@ async def working(
     settings: Settings, store: Store, catalog: Catalog, queues: Sequence[str], **changes: Any
 ) -> AsyncIterator[Desk]:
     """A desk, and a worker that serves these queues."""
-    settings = settings.model_copy(update=changes)
-    StorageRoots(settings).prepare()
+    desk = desk_of(settings.model_copy(update=changes), store, catalog)
     stopping = asyncio.Event()
-    worker = asyncio.create_task(work(settings, stopping, queues))
-    yield Desk(settings, catalog, Admission(catalog, settings), Intake(store, settings), Inspection(store, {}))
+    worker = asyncio.create_task(work(desk.settings, stopping, queues))
+    yield desk
     stopping.set()
     await worker
+
+
+def desk_of(settings: Settings, store: Store, catalog: Catalog) -> Desk:
+    """A desk that nobody serves yet."""
+    StorageRoots(settings).prepare()
+    return Desk(settings, catalog, Admission(catalog, settings), Intake(store, settings), Inspection(store, {}))

@@ -45,11 +45,11 @@ async def bring_up_to_date(desk: Desk) -> None:
     ],
 )
 async def test_the_figures_are_those_of_counting_by_hand(
-    desk: Desk, store: Store, period: AnalyticsPeriod.ValueType, word: str
+    own_desk: Desk, store: Store, period: AnalyticsPeriod.ValueType, word: str
 ) -> None:
-    await bring_up_to_date(desk)
-    everything = await Everything.of(desk.settings)
-    result = await desk.run(AnalyticsSystemAnalytics(period=period, timezone="Asia/Bangkok"))
+    await bring_up_to_date(own_desk)
+    everything = await Everything.of(own_desk.settings)
+    result = await own_desk.run(AnalyticsSystemAnalytics(period=period, timezone="Asia/Bangkok"))
     found: SystemAnalytics = result.analytics
     now = found.calculated_at.ToDatetime(tzinfo=UTC)
     within = period_range(word, now, ZoneInfo("Asia/Bangkok"))

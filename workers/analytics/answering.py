@@ -1,50 +1,31 @@
 """How a form was answered: which fields, and in what time. All of it is calculated by the database."""
 
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from qcollector.jobs.v1.analytics_pb2 import FieldStats, ResponseTimes
-from sqlalchemy import ColumnElement, Text, distinct, func, literal_column, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Subquery, case, cast, distinct, func, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from base.database.columns import WHEN
 from base.database.tables import fields, submission_data, submissions
 from base.date_ranges import DateRange
 from workers.analytics.counting import Conditions, within
 
 _NOTHING: Final = ("", "[]", "{}", "null")
 """Texts of answers that say nothing."""
-_ISO_8601: Final = (
-    r"^(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)"
-    r"(?:Z|([+-]\d\d):?(\d\d))?$"
+_DATE: Final = (
+    r"([1-9]\d{3}-((0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"
+    r"|([1-9]\d([2468][048]|0[48]|[13579][26])|([2468][048]|[13579][26])00)-02-29)"
 )
-_STARTED: Final[ColumnElement[datetime]] = literal_column("""
-    (timestamp '0001-01-01' + make_interval(
-        years => part[1]::int - 1, months => part[2]::int - 1, days => part[3]::int - 1,
-        hours => part[4]::int - coalesce(part[7], '0')::int,
-        mins => part[5]::int - coalesce(left(part[7], 1) || part[8], '0')::int,
-        secs => part[6]::float8))
-""")
-"""The start in UTC, out of the parts of its text. A cast would fail the whole query for one text that is no time."""
+_ZONE: Final = r"(Z|[+-](0\d|1[0-4]):?[0-5]\d)"
+_ISO_8601: Final = rf"^{_DATE}[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{{1,9}})?{_ZONE}?$"
+"""Every text that it matches is a time: a cast of one that is none would fail the whole query."""
 
 
 async def field_stats(connection: AsyncConnection, form: UUID, asked: DateRange, total: int) -> list[FieldStats]:
     """How many of the `total` submissions in the range answer each field; those that are answered most come first."""
-    whole = submissions.alias("whole")
-    answers = (
-        select(submission_data.c.field_id, func.count(distinct(whole.c.id)).label("count"))
-        .join(submissions, submissions.c.id == submission_data.c.submission_id)
-        .join(whole, whole.c.id == func.coalesce(submissions.c.parent_id, submissions.c.id))
-        .where(
-            whole.c.form_id == form,
-            whole.c.parent_id.is_(None),
-            *within(whole.c.submitted_at, asked),
-            or_(submission_data.c.value_encrypted.is_not(None), submission_data.c.value_text.not_in(_NOTHING)),
-        )
-        .group_by(submission_data.c.field_id)
-        .subquery()
-    )
+    answers = _answers(form, asked)
     count = func.coalesce(answers.c.count, 0)
     rows = await connection.execute(
         select(fields.c.id, fields.c.title, fields.c.type, count)
@@ -64,12 +45,30 @@ async def field_stats(connection: AsyncConnection, form: UUID, asked: DateRange,
     ]
 
 
+def _answers(form: UUID, asked: DateRange) -> Subquery:
+    """How many submissions answer each field, by the field's id.
+
+    Answers of the submissions and of their rows apart: each way goes along an index, whatever the planner knows.
+    """
+    whole = submissions.alias("whole")
+    chosen = (whole.c.form_id == form, whole.c.parent_id.is_(None), *within(whole.c.submitted_at, asked))
+    says_something = or_(submission_data.c.value_encrypted.is_not(None), submission_data.c.value_text.not_in(_NOTHING))
+    field_and_whole = select(submission_data.c.field_id, whole.c.id).where(*chosen, says_something)
+    of_rows = submissions.join(whole, submissions.c.parent_id == whole.c.id)
+    both = union_all(
+        field_and_whole.join_from(submission_data, whole, submission_data.c.submission_id == whole.c.id),
+        field_and_whole.join_from(submission_data, of_rows, submission_data.c.submission_id == submissions.c.id),
+    ).subquery()
+    return select(both.c.field_id, func.count(distinct(both.c.id)).label("count")).group_by(both.c.field_id).subquery()
+
+
 async def response_times(connection: AsyncConnection, chosen: Conditions) -> ResponseTimes:
     """From the start to the end of the submissions that meet the conditions and tell both."""
-    told = func.regexp_match(submissions.c.metadata["startedAt"].astext, _ISO_8601, type_=ARRAY(Text)).label("part")
-    parts = select(submissions.c.submitted_at, told).where(*chosen).subquery("parts")
-    minutes = (func.extract("epoch", func.timezone("UTC", parts.c.submitted_at) - _STARTED) / 60).label("minutes")
-    took = select(minutes).select_from(parts).where(parts.c.part.is_not(None)).subquery("took")
+    told = submissions.c.metadata["startedAt"].astext
+    in_utc = case((told.regexp_match(f"{_ZONE}$"), told), else_=told + "Z")
+    started = case((told.regexp_match(_ISO_8601), cast(in_utc, WHEN)))
+    minutes = func.extract("epoch", submissions.c.submitted_at - started) / 60
+    took = select(minutes.label("minutes")).where(*chosen).subquery("took")
     value = took.c.minutes
     average, median, least, most, count = (
         await connection.execute(

@@ -16,6 +16,7 @@ from base.database.errors import DatabaseError
 from base.settings import Settings
 from base.storage import StorageRoots
 from engine.errors import JobServiceError
+from engine.jobs import QueueSnapshot, State
 from engine.presence import unserved
 from workers.job_engine import JobEngine
 
@@ -24,6 +25,7 @@ SERVICES: Final = ("database", "redis", "email", "queue", "storage")
 CRITICAL: Final = frozenset({"database", "redis"})
 """Without them nothing works; any other fault is a degradation."""
 DATABASE_SECONDS: Final = 10.0
+STALLED_SECONDS: Final = 600.0
 
 
 class Finding(NamedTuple):
@@ -88,6 +90,8 @@ class HealthCheck:
             return Finding(UNHEALTHY, error.message)
         if waiting := unserved(queues, workers):
             return Finding(DEGRADED, f"no worker serves {', '.join(waiting)}, where jobs wait")
+        if stalled := [queue.name for queue in queues if _is_stalled(queue)]:
+            return Finding(DEGRADED, f"jobs wait in {', '.join(stalled)}, and none of them has been started for long")
         return Finding(HEALTHY)
 
     async def _check_storage(self) -> Finding:
@@ -99,6 +103,12 @@ async def _timed(look: Callable[[], Awaitable[Finding]]) -> SystemServiceHealth:
     began = time.perf_counter()
     status, reason = await look()
     return SystemServiceHealth(status=status, reason=reason, latency_ms=(time.perf_counter() - began) * 1000)
+
+
+def _is_stalled(queue: QueueSnapshot) -> bool:
+    """Whether its jobs wait for so long although there is a worker, and no limit that keeps them from being started."""
+    held_up = queue.paused or queue.limits.rate_max > 0 or queue.counts[State.ACTIVE] > 0
+    return queue.oldest_waiting_age > STALLED_SECONDS * 1000 and not held_up
 
 
 def _overall(found: Mapping[str, SystemServiceHealth]) -> str:

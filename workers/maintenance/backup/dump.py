@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from base.postgres_programs import embedded_programs
 
@@ -45,7 +45,7 @@ def address_of(url: str) -> Address:
     query = parse_qsl(parts.query, keep_blank_values=True)
     password = unquote(password) or dict(query).get("password", "")
     rest = urlencode([(name, value) for name, value in query if name != "password"])
-    return Address(urlunsplit(parts._replace(netloc=f"{user}{separator}{host}", query=rest)), password)
+    return Address(f"{parts.scheme}://{user}{separator}{host}{parts.path}{'?' if rest else ''}{rest}", password)
 
 
 async def program(name: Program, server: int) -> Path:

@@ -1,8 +1,6 @@
 """Makes a backup: target by target into a folder that nobody looks into, which then appears under its name."""
 
-import hashlib
 import os
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +16,7 @@ from base.storage import StoragePathError, StorageRoots
 from workers.apart import ProcessEndedError, apart
 from workers.context import JobContext
 from workers.maintenance.backup.archive import ArchiveError
+from workers.maintenance.backup.drafts import Drafts
 from workers.maintenance.backup.dump import DumpError
 from workers.maintenance.backup.manifest import BackedUp, Manifest, write_manifest
 from workers.maintenance.backup.packing import MEMORY, pack
@@ -52,28 +51,27 @@ class BackupMaker:
         self._roots = roots
         self._sources = sources
         self._job = job
-        self._tag = hashlib.sha256(job.job_id.encode()).hexdigest()[:8]  # any id makes a folder's name
         self._now = datetime.now(UTC).replace(microsecond=0)
 
     async def make(self, payload: SystemBackup) -> Made:
-        """Backs up all targets that can be. While attempts are left, a target that fails leaves nothing behind.
+        """Backs up all targets that can be. While attempts are left, one that fails makes it all be given up.
 
         Raises:
           StoragePathError: the folder for it is outside BACKUP_DIR.
           OSError: that folder cannot be written to.
         """
         parent = self._folder(payload.options.backup_dir)
-        draft = parent / f".{self._tag}.unfinished"
-        await anyio.to_thread.run_sync(_begin, draft)
+        drafts = Drafts(parent, self._job)
+        draft = await anyio.to_thread.run_sync(drafts.new)
         try:
             manifest = await self._fill(draft, payload)
-            place = parent / f"{manifest.type}_{self._stamp}_{self._tag}"
-            if manifest.failed and self._job.attempt < self._job.max_attempts:
+            place = parent / f"{manifest.type}_{self._stamp}_{drafts.tag}"
+            if manifest.failed and (self._job.attempt < self._job.max_attempts or not manifest.files):
                 return Made(place, manifest, ())
             await anyio.to_thread.run_sync(_publish, draft, place, manifest)
         finally:
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(lambda: shutil.rmtree(draft, ignore_errors=True))
+                await anyio.to_thread.run_sync(drafts.clear)
         pruned: list[str] = []
         if not manifest.failed:
             pruned = await anyio.to_thread.run_sync(prune, parent, self._now, self._settings.backup_retention_days)
@@ -137,12 +135,6 @@ class BackupMaker:
     @property
     def _stamp(self) -> str:
         return f"{self._now:%Y-%m-%dT%H-%M-%SZ}"
-
-
-def _begin(draft: Path) -> None:
-    """Nothing of an earlier start of the job is left, which may have been killed."""
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o700, parents=True)
 
 
 def _publish(draft: Path, place: Path, manifest: Manifest) -> None:

@@ -13,6 +13,7 @@ FORMAT: Final = "qjobs-backup/1"
 _MAX_BYTES: Final = 1_000_000
 
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+TargetName = Annotated[str, msgspec.Meta(pattern="^[a-z]+(-[0-9]+)?$")]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,200}$")]
 
 
@@ -23,8 +24,8 @@ class ManifestError(Exception):
 class BackedUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a backup: zstd over a tar archive or a dump of pg_dump's custom format, and age over all if encrypted."""
 
-    target: str
-    """database, uploads, logs or files."""
+    target: TargetName
+    """database, uploads, logs or files; with a number if there are several."""
     name: FileName
     content: Literal["dump", "tar"]
     source: str

@@ -6,11 +6,16 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from workers.maintenance.backup.drafts import remove_drafts
 from workers.maintenance.backup.manifest import NAME, Manifest, ManifestError, read_manifest
 
 
 def prune(folder: Path, now: datetime, days: float) -> list[str]:
-    """Removes old backups from a folder; answers their names. The newest whole one stays, whatever its age."""
+    """Removes old backups from a folder; answers their names. The newest whole one stays, whatever its age.
+
+    What jobs that never came back have left unfinished goes too.
+    """
+    remove_drafts(folder, now)
     found = sorted(_backups(folder), key=lambda backup: backup[1].created)
     whole = [place for place, manifest in found if not manifest.failed]
     before = now - timedelta(days=days)
