@@ -18,7 +18,7 @@ from base.settings import Settings
 Row = Mapping[str, Any]
 
 
-COLUMNS = {
+COLUMNS: dict[str, tuple[Any, ...]] = {
     "users": (users,),
     "sessions": (sessions.c.user_id, sessions.c.createdAt),
     "forms": (forms,),
