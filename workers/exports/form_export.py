@@ -26,7 +26,7 @@ from workers.exports.form_layout import FormLayout, form_layout
 from workers.exports.json_writer import JsonWriter
 from workers.exports.making import CSV, EXCEL, JSON, Making, making, off_loop
 from workers.exports.query_export import document_metadata
-from workers.exports.submissions import FormSubmissions, Reader
+from workers.exports.submissions import Chunk, FormSubmissions, Reader
 from workers.outcomes import FailForGood
 
 FORMATS: Final = {
@@ -62,10 +62,14 @@ class FormExports:
                 await off_loop(file.begin)
                 reader = Reader(layout, cipher)
                 done = 0
-                async for chunk in rows.chunks():
-                    await off_loop(lambda chunk=chunk: file.write(reader.read(chunk)))
+
+                async def work(chunk: Chunk) -> None:
+                    nonlocal done
+                    await off_loop(lambda: file.write(reader.read(chunk)))
                     done += len(chunk.submissions)
                     await made.progress(done, total)
+
+                await rows.work_through(work)
                 await off_loop(file.end)
                 if cipher.unreadable:
                     await job.say(f"{cipher.unreadable} answers could not be decrypted with ENCRYPTION_KEY")

@@ -7,7 +7,7 @@ import msgspec
 from qcollector.jobs.v1.export_pb2 import ExportJsonOptions
 
 from workers.exports.drafts import Draft
-from workers.exports.values import encode_json
+from workers.exports.values import encode_json, encode_lines
 
 DEFAULT_INDENT: Final = 2
 
@@ -19,7 +19,7 @@ class JsonWriter:
         self._draft = draft
         self._lines = options.lines
         self._indent = 0 if options.lines else options.indent if options.HasField("indent") else DEFAULT_INDENT
-        self._records = 0
+        self._empty = True
         self._members = -1
         """Members so far of the list that is open within a record; -1 while none is."""
 
@@ -30,10 +30,12 @@ class JsonWriter:
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Adds records that are whole."""
-        pieces: list[bytes] = []
-        for record in records:
-            pieces += (self._next_record(), self._text(record, 2))
-        self._draft.write(b"".join(pieces))
+        if records and self._lines:
+            self._draft.write(self._next_record() + encode_lines(records)[:-1])
+        elif records:
+            # All at once: as a list at its place in the document, without its brackets.
+            listed = self._text(records, 1)
+            self._draft.write(self._next_record() + listed[1 + len(self._break(2)) : -1 - len(self._break(1))])
 
     def open(self, record: Mapping[str, Any], member: str) -> None:
         """Begins a record whose last member is a list that comes in pieces, until the next record begins."""
@@ -60,15 +62,16 @@ class JsonWriter:
         """Ends the file."""
         self._close()
         if self._lines:
-            self._draft.write(b"\n" if self._records else b"")
+            self._draft.write(b"" if self._empty else b"\n")
         else:
-            self._draft.write((self._break(1) if self._records else b"") + b"]" + self._break(0) + b"}\n")
+            self._draft.write((b"" if self._empty else self._break(1)) + b"]" + self._break(0) + b"}\n")
 
     def _next_record(self) -> bytes:
-        self._records += 1
+        """What stands before a record."""
+        first, self._empty = self._empty, False
         if self._lines:
-            return b"\n" if self._records > 1 else b""
-        return (b"," if self._records > 1 else b"") + self._break(2)
+            return b"" if first else b"\n"
+        return (b"" if first else b",") + self._break(2)
 
     def _text(self, value: Any, level: int) -> bytes:
         text = encode_json(value)

@@ -18,7 +18,7 @@ from workers.exports.csv_writer import CsvWriter
 from workers.exports.excel_writer import ExcelWriter
 from workers.exports.json_writer import JsonWriter
 from workers.exports.making import CSV, EXCEL, JSON, JSON_LINES, Making, making, off_loop
-from workers.exports.query_rows import Rows, Shape, count_rows, stream_rows
+from workers.exports.query_rows import Rows, Shape, count_rows, work_through_rows
 from workers.outcomes import FailForGood
 
 VERSION = "1.0"
@@ -63,9 +63,12 @@ class QueryExports:
                 total = await count_rows(connection, query)
                 await off_loop(writer.begin, document_metadata(total))
                 write = _records(query, shape, writer)
-                async for rows in stream_rows(connection, query):
+
+                async def work(rows: Rows) -> None:
                     await off_loop(write, rows)
                     await made.progress(shape.seen, total)
+
+                await work_through_rows(connection, query, work)
             await off_loop(writer.end)
             return await made.publish(shape.seen, shape.header)
 
@@ -107,10 +110,13 @@ async def _flat(
     def write_chunk(rows: Rows) -> None:
         write(shape.flat(rows))
 
-    async for rows in stream_rows(connection, query):
+    async def work(rows: Rows) -> None:
+        nonlocal written
         await off_loop(write_chunk, rows)
         written += len(rows)
         await made.progress(shape.seen, total)
+
+    await work_through_rows(connection, query, work)
     return written
 
 

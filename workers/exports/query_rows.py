@@ -1,6 +1,6 @@
 """The rows of a custom query, and what each kind of file makes of them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from base.database.encryption import AnswerCipher
 from base.database.queries import Query, QueryColumn
-from workers.exports.chunks import stream_chunks
+from workers.exports.chunks import open_chunks, work_through
 
 CHUNK: Final = 2000
 """Rows that are fetched, and written, at a time, at most."""
@@ -23,9 +23,10 @@ async def count_rows(connection: AsyncConnection, query: Query) -> int:
     return min(total, query.limit) if query.limit else total
 
 
-def stream_rows(connection: AsyncConnection, query: Query) -> AsyncIterator[Rows]:
-    """Its rows in chunks, as the statement has them."""
-    return stream_chunks(connection, query.statement, CHUNK)
+async def work_through_rows(connection: AsyncConnection, query: Query, work: Callable[[Rows], Awaitable[None]]) -> None:
+    """Works on its rows in chunks, as the statement has them."""
+    async with open_chunks(connection, query.statement, CHUNK) as chunks:
+        await work_through(chunks.next, work)
 
 
 class Shape:
@@ -56,7 +57,11 @@ class Shape:
     def records(self, rows: Rows) -> Sequence[Mapping[str, Any]]:
         """An object for each row of a query that includes nothing of which there may be several."""
         self._count(rows)
-        return [_record(self._own, self._opened(row)) for row in rows]
+        opened = map(self._opened, rows) if self._query.sealed else rows
+        if not any(column.model for column in self._query.columns):
+            keys = [column.key for column in self._query.columns]
+            return [dict(zip(keys, row, strict=False)) for row in opened]
+        return [_record(self._own, row) for row in opened]
 
     def families(self, rows: Rows) -> Sequence[tuple[Mapping[str, Any] | None, Sequence[Mapping[str, Any]]]]:
         """Objects, each with those that it has several of; None for one that began in the chunk before."""

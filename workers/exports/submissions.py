@@ -1,7 +1,7 @@
 """The submissions of a form, newest first, with their answers and the rows of their sub-forms, chunk by chunk."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -14,7 +14,7 @@ from base.database.encryption import AnswerCipher
 from base.database.tables import files, submission_data, submissions, users
 from base.date_ranges import DateRange
 from workers.exports.answers import UploadedFile, answer_value
-from workers.exports.chunks import stream_chunks
+from workers.exports.chunks import open_chunks, work_through
 from workers.exports.form_layout import FormLayout
 
 CHUNK: Final = 500
@@ -59,11 +59,15 @@ class FormSubmissions:
         counted = select(func.count()).select_from(submissions).where(*self._conditions)
         return int(await self._connection.scalar(counted) or 0)
 
-    async def chunks(self) -> AsyncIterator[Chunk]:
-        async for rows in stream_chunks(self._connection, self._statement(), CHUNK):
-            chunk = Chunk(rows)
-            await self._complete(chunk)
-            yield chunk
+    async def work_through(self, work: Callable[[Chunk], Awaitable[None]]) -> None:
+        """Works on all of them, chunk by chunk."""
+        async with open_chunks(self._connection, self._statement(), CHUNK) as chunks:
+
+            async def fetch() -> Chunk | None:
+                rows = await chunks.next()
+                return await self._complete(Chunk(rows)) if rows else None
+
+            await work_through(fetch, work)
 
     def _statement(self) -> Select[Any]:
         return (
@@ -73,7 +77,7 @@ class FormSubmissions:
             .order_by(submissions.c.submitted_at.desc(), submissions.c.id.desc())
         )
 
-    async def _complete(self, chunk: Chunk) -> None:
+    async def _complete(self, chunk: Chunk) -> Chunk:
         """Fetches what belongs to the submissions."""
         ids = [row.id for row in chunk.submissions]
         if self._layout.sub_forms:
@@ -98,6 +102,7 @@ class FormSubmissions:
                 str(row.id): UploadedFile(row.original_name, row.mime_type, row.size)
                 for row in await self._fetch(uploaded.where(_among(files.c.submission_id, ids)))
             }
+        return chunk
 
     async def _fetch(self, statement: Select[Any]) -> Sequence[Row[Any]]:
         rows: Sequence[Row[Any]] = (await self._connection.execute(statement)).all()
