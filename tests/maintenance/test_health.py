@@ -1,14 +1,18 @@
 """The health check says of each service how it is, and why."""
 
+import pytest
 from pydantic import SecretStr
-from qcollector.jobs.v1.system_pb2 import SystemHealthCheck
+from qcollector.jobs.v1.system_pb2 import SystemHealthCheck, SystemServiceHealth
+from testjobs.v1.testjobs_pb2 import Noop
 
 from base.settings import Settings
+from engine import presence
 from engine.catalog import Catalog
 from engine.store import Store
-from tests.conftest import free_port
+from tests.conftest import eventually, free_port
 from tests.desk import Desk
 from tests.maintenance.conftest import working
+from workers.maintenance import health
 
 
 async def test_all_services_are_looked_at_and_what_works_is_healthy(sample_desk: Desk) -> None:
@@ -52,3 +56,31 @@ async def test_a_root_that_lost_its_marker_is_a_fault(desk: Desk) -> None:
     result = await desk.run(SystemHealthCheck(services=["storage"]))
     assert result.results.overall == "degraded"
     assert "UPLOAD_DIR has lost its marker" in result.results.services["storage"].reason
+
+
+async def queues_once_a_job_waits(desk: Desk) -> SystemServiceHealth:
+    """What is said of the queues while a job waits in one that nobody serves."""
+    await desk.enqueue(Noop())
+
+    async def has_waited() -> bool:
+        (queue,) = await desk.inspection.stats(["test:work"])
+        return queue.oldest_waiting_age > 50
+
+    await eventually(has_waited)
+    found: SystemServiceHealth = (await desk.run(SystemHealthCheck(services=["queue"]))).results.services["queue"]
+    return found
+
+
+async def test_jobs_that_no_worker_will_take_are_a_fault(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "UNSERVED_SECONDS", 0.05)
+    found = await queues_once_a_job_waits(desk)
+    assert (found.status, found.reason) == ("degraded", "no worker serves test:work, where jobs wait")
+
+
+async def test_jobs_that_are_not_started_are_a_fault_also_where_there_is_a_worker(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "STALLED_SECONDS", 0.05)
+    found = await queues_once_a_job_waits(desk)
+    assert found.status == "degraded"
+    assert found.reason == "jobs wait in test:work, and none of them has been started for long"
