@@ -14,7 +14,7 @@ from qcollector.jobs.v1.job_pb2 import Job
 from rich.console import Console
 
 from base.settings import Settings, load
-from stack.demo import analytics, emails, files, system
+from stack.demo import analytics, emails, exports, files, system
 from stack.demo.gateway import Gateway
 from stack.demo.progress import Bars, Display, Lines, bars
 from stack.demo.report import mails_in, show_mails, show_stats
@@ -26,7 +26,13 @@ from stack.ports import free_port
 from stack.tokens import sign
 from stack.up import TOKEN_ROLE, say, supervisor
 
-SAMPLES: Final[Sequence[Sample]] = (*emails.SAMPLES, *files.SAMPLES, *analytics.SAMPLES, *system.SAMPLES)
+SAMPLES: Final[Sequence[Sample]] = (
+    *emails.SAMPLES,
+    *files.SAMPLES,
+    *exports.SAMPLES,
+    *analytics.SAMPLES,
+    *system.SAMPLES,
+)
 """One after the other, so that each can be seen; every family adds its own."""
 TOKEN_SECONDS: Final = 3600
 
