@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -13,6 +13,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Concurrency = Annotated[int, Field(ge=1, le=1000)]
+SECRETS_DIR: Final = "SECRETS_DIR"
+"""A folder of files, each named after a setting and holding its value."""
+
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -51,6 +54,10 @@ class Settings(BaseSettings):
     rest_rate_limit: int = Field(0, ge=0)
     """REST requests a second that Envoy lets through; 0 means no limit."""
     rest_max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+    board_enabled: bool = True
+    """Whether Envoy serves the board under /, and `qjobs up` builds it."""
+    board_dir: Path = PROJECT / "build" / "board"
+    """The built board."""
 
     # Who may call
     jwt_secret: SecretStr | None = None
@@ -215,14 +222,46 @@ class Settings(BaseSettings):
         return int(text)
 
 
+def _from_files() -> dict[str, str]:
+    """Settings that orchestrators hand over as files: SECRETS_DIR/jwt_secret (or JWT_SECRET) is JWT_SECRET.
+
+    An empty file counts as none, as an empty variable does.
+
+    Raises:
+      SettingsError: the folder is none, or a file in it cannot be read.
+    """
+    told = os.environ.get(SECRETS_DIR)
+    if not told:
+        return {}
+    if not Path(told).is_dir():
+        raise SettingsError(f"{SECRETS_DIR}={told}: no folder. Mount the secrets there, or unset the variable.")
+    found = {}
+    for name in Settings.model_fields:
+        for path in (Path(told, name), Path(told, name.upper())):
+            if not os.environ.get(name.upper()) and (text := _secret(path)):
+                found[name] = text
+    return found
+
+
+def _secret(path: Path) -> str:
+    """What the file holds; nothing where there is none."""
+    try:
+        return path.read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is no text"
+        raise SettingsError(f"{path} of {SECRETS_DIR}: {reason}. Make it a file that this user can read.") from None
+
+
 def load(**overrides: Any) -> Settings:
-    """Reads the environment.
+    """Reads the environment, and the files in SECRETS_DIR for what it does not say.
 
     Raises:
       SettingsError: names every variable that cannot be used, why, and what to do.
     """
     try:
-        return Settings(**overrides)
+        return Settings(**(_from_files() | overrides))
     except ValidationError as error:
         lines = []
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
