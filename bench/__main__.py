@@ -45,11 +45,11 @@ def peers(*, wanted: bool) -> tuple[str, ...]:
     return node.NAMES
 
 
-async def measure(asked: argparse.Namespace, folder: Path) -> tuple[report.Samples, list[float]]:
-    """All rounds: each figure's values, and how busy others kept the machine in each round."""
+async def measure(
+    asked: argparse.Namespace, folder: Path, samples: dict[str, list[float]], foreign: list[float]
+) -> None:
+    """All rounds: adds each figure's values, and how busy others kept the machine in each round."""
     run = Run(folder, asked.jobs, peers(wanted=not asked.no_peers))
-    samples: dict[str, list[float]] = collections.defaultdict(list)
-    foreign = []
     for number in range(asked.rounds):
         load = ForeignLoad()
         for name in asked.names or DEFAULT:
@@ -60,7 +60,6 @@ async def measure(asked: argparse.Namespace, folder: Path) -> tuple[report.Sampl
                 samples[figure].append(value)
             print(f"round {number + 1}: {name}, {time.monotonic() - began:.0f} s", flush=True)
         foreign.append(load.cores())
-    return samples, foreign
 
 
 def save(asked: argparse.Namespace, samples: report.Samples, foreign: list[float]) -> None:
@@ -75,10 +74,17 @@ def main() -> None:
     for name in Settings.model_fields:  # the benchmark says what is set
         os.environ.pop(name.upper(), None)
     folder = Path(tempfile.mkdtemp(prefix="qjobs-bench-"))
+    samples: dict[str, list[float]] = collections.defaultdict(list)
+    foreign: list[float] = []
     try:
-        samples, foreign = asyncio.run(measure(asked, folder))
+        asyncio.run(measure(asked, folder, samples, foreign))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        # What was measured before something went wrong took minutes, and stands.
+        show(asked, samples, foreign)
+
+
+def show(asked: argparse.Namespace, samples: report.Samples, foreign: list[float]) -> None:
     save(asked, samples, foreign)
     print(f"\n{description()}")
     print(f"{asked.jobs:,} jobs of 200 bytes, AOF everysec, medians of {asked.rounds} rounds; ", end="")
