@@ -28,6 +28,7 @@ from engine.catalog import load_catalog
 from stack.errors import StackError
 from stack.part import Command, Part, Stage, ask
 from stack.ports import LOOPBACK, reachable
+from stack.served_files import lay_out
 
 TEMPLATES: Final = PROJECT / "envoy"
 UNARY_SECONDS: Final = 110
@@ -89,6 +90,7 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
             services=[service.full_name for service in _services()],
             streams=_streams(),
             unwrapped=_unwrapped(),
+            served=lay_out(settings, folder / "served"),
             unary_timeout=UNARY_SECONDS,
             upstream_host=upstream.host,
             upstream_port=upstream.port,

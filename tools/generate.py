@@ -1,4 +1,7 @@
-"""proto/ -> gen/, and the test plugin's contract beside it.  With --check, writes nothing and fails on drift."""
+"""proto/ -> gen/ (code, and the description of the REST API), and the test plugin's contract beside it.
+
+With --check, writes nothing and fails on drift.
+"""
 
 import re
 import subprocess
@@ -15,7 +18,7 @@ def generated() -> dict[Path, str]:
     subprocess.run([sys.executable, "tools/proto_deps.py"], check=True)
     subprocess.run(["buf", "generate"], check=True)
     want: dict[Path, str] = {}
-    for path in BUILT.rglob("*_pb2*.py*"):
+    for path in _generated_in(BUILT):
         text = path.read_text("utf-8")
         if "_pb2_grpc" in path.name and "class " not in text:
             continue  # a file without a service
@@ -31,9 +34,13 @@ def generated() -> dict[Path, str]:
     return want
 
 
+def _generated_in(folder: Path) -> list[Path]:
+    return [*folder.rglob("*_pb2*.py*"), *folder.rglob("openapi.json")]
+
+
 def main() -> int:
     want = generated()
-    have = {p for root in ROOTS.values() for p in root.rglob("*_pb2*.py*")}
+    have = {p for root in ROOTS.values() for p in _generated_in(root)}
     have = {p for p in have if p.parent.name != "_proto" and "__pycache__" not in p.parts}
     stale = sorted(have - want.keys())
     changed = sorted(p for p, text in want.items() if not p.exists() or p.read_text("utf-8") != text)
