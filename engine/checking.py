@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 import protovalidate
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
@@ -18,7 +18,7 @@ from base.storage import StoragePathError, StorageRoots
 from base.templates import OWN_FOLDER, template_exists, template_names
 from engine.declarations import JobType
 from engine.errors import FieldProblem, RequestInvalidError
-from engine.fields import Mark, descriptor_of, is_map, map_fields, parts, steps_to, subscript
+from engine.fields import Mark, descriptor_of, is_map, is_reserved, map_fields, parts, steps_to, subscript
 from engine.masking import MASK
 from engine.rule_words import in_words
 
@@ -74,6 +74,7 @@ def _looks(descriptor: Descriptor) -> tuple[Look, ...]:
         ("sensitive", _mask_problems),
         ("storage_path", _storage_problems),
         ("email_template", _template_problems),
+        ("reserved_keys", _key_problems),
     )
     return tuple(look for mark, look in looks if any(steps_to(mark, descriptor, checked=True)))
 
@@ -111,6 +112,16 @@ def _template_problems(message: Message, root: str, settings: Settings) -> Itera
             yield FieldProblem(where, "email_template", f"there is no such template; those available are {available}")
 
 
+def _key_problems(message: Message, root: str, _settings: Settings) -> Iterator[FieldProblem]:
+    for where, field, names in _marked("reserved_keys", message, root):
+        for name in names:
+            if is_reserved(name, field):
+                words = (
+                    "is the service's own to set; leave it out, and use the payload's field for it where there is one"
+                )
+                yield FieldProblem(where + subscript(name), "reserved_keys", f"the name {words}")
+
+
 def _mask_problems(message: Message, root: str, _settings: Settings) -> Iterator[FieldProblem]:
     for where, secret in _marked_texts("sensitive", message, root):
         if secret == MASK:
@@ -142,19 +153,23 @@ def _nul_places(message: Message, path: str) -> Iterator[str]:
 
 
 def _marked_texts(mark: Mark, message: Message, path: str) -> Iterator[tuple[str, str]]:
-    """The texts in fields that carry `mark`, with their paths, where the contract does not leave them unchecked."""
-    steps = steps_to(mark, descriptor_of(message), checked=True)
-    for field in steps.marked:
-        where = _member(path, field.json_name)
-        value = getattr(message, field.name)
+    """The texts in fields that carry `mark`, with their paths."""
+    for where, field, value in _marked(mark, message, path):
         if isinstance(value, str):
             yield from [(where, value)] if value else []
         elif field.is_repeated and not is_map(field):
             yield from ((where + subscript(index), item) for index, item in enumerate(value))
+
+
+def _marked(mark: Mark, message: Message, path: str) -> Iterator[tuple[str, FieldDescriptor, Any]]:
+    """The fields that carry `mark`, with their paths and values, where the contract does not leave them unchecked."""
+    steps = steps_to(mark, descriptor_of(message), checked=True)
+    for field in steps.marked:
+        yield _member(path, field.json_name), field, getattr(message, field.name)
     for field in steps.onward:
         if field.is_repeated or message.HasField(field.name):
             for place, part in parts(message, field):
-                yield from _marked_texts(mark, part, _member(path, field.json_name) + place)
+                yield from _marked(mark, part, _member(path, field.json_name) + place)
 
 
 @lru_cache(maxsize=8)

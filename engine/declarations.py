@@ -13,7 +13,7 @@ from qcollector.jobs.v1 import options_pb2
 from qcollector.jobs.v1.options_pb2 import JobTypeOptions, QueueOptions, Role
 from qcollector.jobs.v1.payload_pb2 import JobPayload, JobResult
 
-from engine.fields import TEXT_MARKS, fields_within, has_mark
+from engine.fields import TEXT_MARKS, fields_within, has_mark, is_map, map_fields
 from engine.masking import has_sensitive
 
 CUSTOM: Final = "custom"
@@ -208,7 +208,13 @@ def _wrong_with_fields(payload: Descriptor) -> str:
     for field in fields_within(payload):
         if field.type != FieldDescriptor.TYPE_STRING and any(has_mark(mark, field) for mark in TEXT_MARKS):
             return f"{field.full_name} carries a mark that is for strings alone; make it a string or remove the mark"
+        if has_mark("reserved_keys", field) and not _is_keyed_by_text(field):
+            return f"{field.full_name} has reserved_keys, which are for maps with strings as keys; remove them"
     return ""
+
+
+def _is_keyed_by_text(field: FieldDescriptor) -> bool:
+    return is_map(field) and map_fields(field)[0].type == FieldDescriptor.TYPE_STRING
 
 
 def _result_of(payload: Descriptor, name: str) -> Descriptor | None:

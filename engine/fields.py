@@ -1,7 +1,7 @@
 """What the contract says of the fields of a message type, and where those lie that carry one of its marks."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple, cast
 
@@ -11,14 +11,15 @@ from google.protobuf.message import Message
 from qcollector._proto import validate_pb2
 from qcollector.jobs.v1 import options_pb2
 
-Mark = Literal["sensitive", "storage_path", "email_template"]
+Mark = Literal["sensitive", "storage_path", "email_template", "reserved_keys"]
 
 TEXT_MARKS: Final[tuple[Mark, ...]] = ("storage_path", "email_template")
 """Those that only a string can carry."""
-_MARKS: Final = {
+_MARKS: Final[Mapping[Mark, Any]] = {
     "sensitive": options_pb2.sensitive,
     "storage_path": options_pb2.storage_path,
     "email_template": options_pb2.email_template,
+    "reserved_keys": options_pb2.reserved_keys,
 }
 _VALIDATE: Final[Any] = validate_pb2
 """Its names are made when it is imported, so no type checker knows them."""
@@ -64,6 +65,13 @@ def fields_within(descriptor: Descriptor, *, checked: bool = False) -> Iterator[
 
 def has_mark(mark: Mark, field: FieldDescriptor) -> bool:
     return bool(field.GetOptions().Extensions[_MARKS[mark]])
+
+
+def is_reserved(key: str, field: FieldDescriptor) -> bool:
+    """Whether the contract keeps that key from being in the map."""
+    keys, beginnings = _reserved(field)
+    lower = key.lower()
+    return lower in keys or lower.startswith(beginnings)
 
 
 def rules_of(field: FieldDescriptor) -> Any:
@@ -114,6 +122,13 @@ def subscript(key: object) -> str:
     if isinstance(key, str):
         return f"[{json.dumps(key if len(key) <= _LONGEST_KEY else key[:_LONGEST_KEY] + '...')}]"
     return f"[{str(key).lower()}]"
+
+
+@cache
+def _reserved(field: FieldDescriptor) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The keys, and what others begin with."""
+    keys = field.GetOptions().Extensions[options_pb2.reserved_keys]
+    return frozenset(keys), tuple(key.removesuffix("*") for key in keys if key.endswith("*"))
 
 
 def _leads_on(mark: Mark, field: FieldDescriptor, checked: bool) -> bool:

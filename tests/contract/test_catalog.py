@@ -174,6 +174,12 @@ def test_a_path_mark_on_a_field_that_is_no_string_is_refused_rather_than_without
     assert "for strings alone" in refused(queue() + DONE + part + work(fields=fields))
 
 
+def test_reserved_keys_on_a_field_that_is_no_map_are_refused_as_well() -> None:
+    fields = 'field { name: "n" number: 1 type: TYPE_STRING options { [qcollector.jobs.v1.reserved_keys]: "a" } }'
+
+    assert "for maps with strings as keys" in refused(queue() + DONE + work(fields=fields))
+
+
 def test_a_type_of_the_contracts_own_package_needs_its_members() -> None:
     text = queue("lonely:work") + message(
         "Lonely", "", 'queue: "lonely:work" type: "alone-now" result: "EmailWelcomeResult"'

@@ -89,6 +89,15 @@ def test_fields_are_named_in_json_below_the_root_and_rules_in_words(catalog: Cat
     }
 
 
+def test_a_header_that_is_not_the_callers_is_named_with_the_remedy(catalog: Catalog, ready: Settings) -> None:
+    headers = {"X-A": "a", "bCC": "evil@example.com", "Content-Type": "text/html", "Resent-To": "x", "Receiver": "me"}
+
+    words = "the name is the service's own to set; leave it out, and use the payload's field for it where there is one"
+    assert told(catalog, ready, mail(headers=headers)) == {
+        f'data.headers["{name}"]': words for name in ("bCC", "Content-Type", "Resent-To")
+    }
+
+
 def test_missing_and_oversized_values_are_told_with_the_limit(catalog: Catalog, ready: Settings) -> None:
     assert told(catalog, ready, EmailPasswordReset(user=EmailUser(username="x" * 256))) == {
         "data.user.email": "is required; set it",

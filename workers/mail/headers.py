@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
 
+from qcollector.jobs.v1.email_pb2 import EmailSend
+
+from engine.fields import is_reserved
 from workers.mail.addresses import Address
 
 _FOLD: Final = 76
@@ -24,16 +27,7 @@ _PLAIN: Final = re.compile(r"[\t\x20-\x7e]*")
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _CHUNK: Final = re.compile(rf"(?:%[0-9A-F]{{2}}|[^%]){{1,{_PARAMETER // 3}}}")
 
-PROTECTED: Final = frozenset(
-    {
-        *("from", "sender", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id", "mime-version"),
-        *("return-path", "received", "dkim-signature", "authentication-results"),
-        *("list-unsubscribe", "list-unsubscribe-post"),
-        *("apparently-to", "errors-to", "delivered-to", "x-original-to"),
-    }
-)
-"""Headers that the service writes itself from fields of their own, or that belong to mail servers."""
-_PROTECTED_STEMS: Final = ("content-", "resent-", "arc-", "received-")
+_HEADERS: Final = EmailSend.DESCRIPTOR.fields_by_name["headers"]
 
 
 class HeaderError(ValueError):
@@ -48,7 +42,7 @@ def check_custom(name: str, value: str) -> None:
     """
     if not _NAME.fullmatch(name) or len(name) > _FOLD:
         raise HeaderError(f"the header {name[:80]!r} is not a header's name: letters, digits and hyphens")
-    if name.lower() in PROTECTED or name.lower().startswith(_PROTECTED_STEMS):
+    if is_reserved(name, _HEADERS):
         raise HeaderError(f"the header {name} cannot be set: the service writes it, or a mail server does")
     _check_value(name, value)
 

@@ -87,7 +87,7 @@ class EmailSend(_message.Message):
 
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Further headers. Those that the service writes itself (addresses, subject, MIME) cannot be set."""
+        """Further headers. Those that the service writes itself from fields of their own, or that belong to mail servers, cannot be set."""
 
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:

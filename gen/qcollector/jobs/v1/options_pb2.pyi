@@ -193,6 +193,7 @@ JOB_TYPE_FIELD_NUMBER: _builtins.int
 SENSITIVE_FIELD_NUMBER: _builtins.int
 STORAGE_PATH_FIELD_NUMBER: _builtins.int
 EMAIL_TEMPLATE_FIELD_NUMBER: _builtins.int
+RESERVED_KEYS_FIELD_NUMBER: _builtins.int
 queue: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, _containers.RepeatedCompositeFieldContainer[Global___QueueOptions]]
 """The queues that this file declares."""
 job_type: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___JobTypeOptions]
@@ -203,3 +204,5 @@ storage_path: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOpt
 """A path on the service's hosts: it must lie, symbolic links resolved, within the storage roots."""
 email_template: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
 """The name of an e-mail template that must exist."""
+reserved_keys: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _containers.RepeatedScalarFieldContainer[_builtins.str]]
+"""Keys that a map may not have, whatever their case. One that ends in "*" stands for all that begin like it."""
