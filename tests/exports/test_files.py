@@ -27,10 +27,12 @@ from tests.exports.conftest import INSPECTION, QUEUE, Desk, desk_of, working
 from tests.workers.conftest import WorkerProcess, environment
 from workers.exports.drafts import Draft, drafts_below, notes_below
 from workers.exports.retention import ABANDONED_SECONDS, Removed, remove_expired
+from workers.files.archive import ARCHIVES, archive_name
 
 LEASE = 1.0
 DAY = 86_400.0
 NOW = 1_800_000_000.0
+NOTHING = Removed(files=0, archives=0, drafts=0)
 
 
 def draft(root: Path, job_id: str = "job", start: int = 1, content: bytes = b"content") -> Draft:
@@ -90,10 +92,10 @@ def test_files_are_removed_once_their_time_is_over(home: Settings) -> None:
     root = home.root("export")
     for name, expires in (("old", NOW - 1), ("new", NOW + 1)):
         draft(root, name).publish(root / f"{name}.csv", expires)
-    assert remove_expired(home, NOW) == Removed(files=1, drafts=0)
+    assert remove_expired(home, NOW) == Removed(files=1, archives=0, drafts=0)
     assert sorted(path.name for path in root.glob("*.csv")) == ["new.csv"]
     assert [note.name for note in notes_below(root).iterdir()] == ["new"]
-    assert remove_expired(home, NOW) == Removed(files=0, drafts=0)
+    assert remove_expired(home, NOW) == NOTHING
 
 
 def test_what_is_not_an_export_is_never_removed(home: Settings, tmp_path: Path) -> None:
@@ -114,11 +116,27 @@ def test_what_is_not_an_export_is_never_removed(home: Settings, tmp_path: Path) 
     note = notes_below(root) / "above"
     note.write_bytes(note.read_bytes().replace(b"above.csv", b"../../outside.csv"))
     (notes_below(root) / "torn").write_bytes(b'{"path"')
-    assert remove_expired(home, NOW) == Removed(files=0, drafts=0)
+    assert remove_expired(home, NOW) == NOTHING
     assert outside.read_text() == "content"
     assert foreign.exists()
     assert (root / "replaced.csv").read_text() == "a newer one"
     assert not list(notes_below(root).iterdir())
+
+
+def test_archives_whose_place_nobody_named_go_as_exports_do(home: Settings, tmp_path: Path) -> None:
+    folder = home.root("export") / ARCHIVES
+    folder.mkdir()
+    outside = tmp_path / "outside.zip"
+    old, young, linked = (folder / archive_name(tag) for tag in ("0123abcd", "1123abcd", "2123abcd"))
+    foreign = [folder / "archive.zip", folder / "archive_mine_0123abcd.zip"]
+    for path, age in ((outside, 8), (old, 8), (young, 6), *((path, 800) for path in foreign)):
+        path.write_text("content")
+        os.utime(path, (NOW - age * DAY, NOW - age * DAY))
+    linked.symlink_to(outside)
+    os.utime(linked, (1, 1), follow_symlinks=False)
+    assert remove_expired(home, NOW) == Removed(files=0, archives=1, drafts=0)
+    assert set(folder.iterdir()) == {young, linked, *foreign}
+    assert outside.exists()
 
 
 def test_drafts_that_nobody_writes_any_more_are_removed(home: Settings) -> None:
@@ -129,14 +147,14 @@ def test_drafts_that_nobody_writes_any_more_are_removed(home: Settings) -> None:
         os.utime(each.folder / "file", (long_ago, long_ago))
         os.utime(each.folder, (long_ago, long_ago))
     (alive.folder / "sheet1").write_bytes(b"x")
-    assert remove_expired(home, time.time()) == Removed(files=0, drafts=1)
+    assert remove_expired(home, time.time()) == Removed(files=0, archives=0, drafts=1)
     assert [path.name for path in drafts_below(root).iterdir()] == ["alive~1"]
     alive.discard()
     dead.discard()
 
 
 def test_an_empty_export_folder_has_nothing_to_remove(settings: Settings) -> None:
-    assert remove_expired(settings, NOW) == Removed(files=0, drafts=0)
+    assert remove_expired(settings, NOW) == NOTHING
 
 
 async def test_a_file_stays_for_the_days_that_the_setting_says(desk: Desk) -> None:

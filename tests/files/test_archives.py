@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import time
 import zipfile
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
@@ -49,6 +50,7 @@ async def test_files_come_out_as_they_went_in(
     content = archive.read_bytes()
     assert (result.archive_size, result.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     assert (result.success, result.files_compressed, result.total_files) == (True, 2, 2)
+    assert result.expire_time.ToSeconds() - time.time() == pytest.approx(7 * 24 * 3600, abs=60)
     assert result.archive_size < 3_000_000
     assert job.percents == sorted(job.percents)
     assert len(set(job.percents)) > 4
@@ -87,6 +89,7 @@ async def test_levels_run_from_stored_to_smallest(
     path.write_text(" ".join(str(number * number) for number in range(60_000)))
     result = await compress([path], compression_level=level, output_dir=str(uploads / "packed"))
     assert Path(result.archive_path).parent == uploads / "packed"
+    assert not result.HasField("expire_time")
     with zipfile.ZipFile(result.archive_path) as opened:
         (entry,) = opened.infolist()
         assert entry.compress_type == method

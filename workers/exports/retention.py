@@ -1,4 +1,4 @@
-"""Removes files of exports once their time is over, and what dead workers have left. Touches nothing else in EXPORT_DIR."""
+"""Removes exports and archives once their time is over, and what dead workers have left. Touches nothing else in EXPORT_DIR."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,12 @@ import structlog
 
 from base.settings import Settings
 from workers.exports.drafts import Made, drafts_below, notes_below
+from workers.files.archive import ARCHIVES, is_archive
 
 EVERY_SECONDS: Final = 3600.0
 ABANDONED_SECONDS: Final = 3600.0
 """A file in the making that nobody has written to for so long belongs to no running job."""
+_DAY: Final = 24 * 3600.0
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +29,7 @@ class Removed:
     """What was removed."""
 
     files: int
+    archives: int
     drafts: int
 
 
@@ -35,8 +38,8 @@ async def tidy_exports(settings: Settings, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         try:
             removed = await asyncio.to_thread(remove_expired, settings, time.time())
-            if removed.files or removed.drafts:
-                _log.info("exports_removed", files=removed.files, drafts=removed.drafts)
+            if removed.files or removed.archives or removed.drafts:
+                _log.info("exports_removed", files=removed.files, archives=removed.archives, drafts=removed.drafts)
         except OSError as error:
             _log.warning("exports_untidy", reason=str(error))
         with contextlib.suppress(TimeoutError):
@@ -46,8 +49,10 @@ async def tidy_exports(settings: Settings, stopping: asyncio.Event) -> None:
 def remove_expired(settings: Settings, now: float) -> Removed:
     """Removes what has expired by `now`, a Unix time. Blocks; any number of processes may do it at once."""
     root = settings.root("export")
+    before = now - settings.export_retention_days * _DAY
     return Removed(
         files=sum(_remove_made(root, note, now) for note in _entries(notes_below(root))),
+        archives=sum(_remove_archive(path, before) for path in _entries(root / ARCHIVES)),
         drafts=sum(_remove_draft(draft, now) for draft in _entries(drafts_below(root))),
     )
 
@@ -77,6 +82,18 @@ def _is_still(place: Path, made: Made) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(state.st_mode) and (state.st_size, state.st_mtime_ns) == (made.size, made.modified)
+
+
+def _remove_archive(path: Path, before: float) -> bool:
+    """By its name and age: in this folder, which callers need not name, nobody else makes files of such names."""
+    try:
+        state = path.lstat()
+        if not is_archive(path.name) or not stat.S_ISREG(state.st_mode) or state.st_mtime > before:
+            return False
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _remove_draft(draft: Path, now: float) -> bool:

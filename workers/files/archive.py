@@ -1,10 +1,12 @@
 """Packs files into a ZIP archive, in constant memory. Runs apart from the worker."""
 
 import os
+import re
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final
 
@@ -12,6 +14,10 @@ from workers.child import Report
 from workers.files.drafts import Drafts, Finished
 from workers.files.sources import FileRefusedError, open_source
 
+ARCHIVES: Final = "archives"
+"""The folder in EXPORT_DIR where archives go whose place is not said. There they stay for EXPORT_RETENTION_DAYS."""
+
+_NAME: Final = re.compile(r"archive_[0-9T-]+Z_[0-9a-f]{8}\.zip")
 _CHUNK: Final = 1024 * 1024
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 _LATEST: Final = (2107, 12, 31, 23, 59, 58)
@@ -51,6 +57,16 @@ def pack(report: Report, packing: Packing) -> Finished:
                     _add(archive, file, name, count)
         report(95, "writing to disk")
         return draft.publish(packing.archive)
+
+
+def archive_name(tag: str) -> str:
+    """By the moment, as ISO 8601 in letters that every file system takes, and the job's tag of eight digits."""
+    return f"archive_{datetime.now(UTC).strftime('%Y-%m-%dT%H-%M-%S-%f')[:-3]}Z_{tag}.zip"
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file of that name was packed here."""
+    return _NAME.fullmatch(name) is not None
 
 
 def distinct(paths: Iterable[PurePath]) -> list[str]:

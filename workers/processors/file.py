@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -30,7 +30,7 @@ from workers.apart import apart
 from workers.context import JobContext
 from workers.database import database
 from workers.files import images, places
-from workers.files.archive import Packing, pack
+from workers.files.archive import ARCHIVES, Packing, archive_name, pack
 from workers.files.cleaning import clean_named, clean_up
 from workers.files.drafts import Drafts
 from workers.files.scanning import Scanner, quarantine, quarantine_place, scanner
@@ -40,8 +40,6 @@ from workers.outcomes import FailForGood
 
 PROCESSED: Final = "processed"
 """The folder beside an image where outputs go whose place is not said."""
-ARCHIVES: Final = "archives"
-"""The folder in EXPORT_DIR where archives go whose place is not said."""
 LEVEL: Final = 6
 
 _ARCHIVE_MEMORY: Final = 256 * 1024 * 1024
@@ -92,13 +90,13 @@ async def compress(payload: FileCompress, job: JobContext, roots: Roots) -> File
     drafts = Drafts(job.job_id, job.starts)
     name = job.checkpoint_data.decode()
     if not name:  # a later start replaces what an earlier one may have finished
-        name = f"archive_{_stamp()}_{drafts.tag}.zip"
+        name = archive_name(drafts.tag)
         await job.checkpoint(name.encode())
     level = payload.compression_level if payload.HasField("compression_level") else LEVEL
     packing = Packing(files, folder / name, level, drafts)
     with drafts.cleared(folder):
         archive = await apart(job, pack, packing, memory=_ARCHIVE_MEMORY)
-    return FileCompressResult(
+    result = FileCompressResult(
         success=True,
         archive_path=str(archive.path),
         archive_size=archive.size,
@@ -107,6 +105,10 @@ async def compress(payload: FileCompress, job: JobContext, roots: Roots) -> File
         sha256=archive.sha256,
         processing_time=(time.monotonic() - began) * 1000,
     )
+    if not payload.output_dir:
+        kept = timedelta(days=job.settings.export_retention_days)
+        result.expire_time.FromDatetime(datetime.now(UTC) + kept)
+    return result
 
 
 @handles(FileVirusScan)
@@ -201,8 +203,3 @@ def _image_result(
         scan=scan,
         processing_time=milliseconds,
     )
-
-
-def _stamp() -> str:
-    """Now, as ISO 8601 in letters that every file system takes."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")[:-3] + "Z"

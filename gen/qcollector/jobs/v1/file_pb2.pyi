@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -355,7 +356,9 @@ class FileCompress(_message.Message):
     OUTPUT_DIR_FIELD_NUMBER: _builtins.int
     COMPRESSION_LEVEL_FIELD_NUMBER: _builtins.int
     output_dir: _builtins.str
-    """Where the archive goes, within the storage roots; made if absent. Empty means EXPORT_DIR/archives."""
+    """Where the archive goes, within the storage roots; made if absent. Empty means EXPORT_DIR/archives, where archives stay for
+    EXPORT_RETENTION_DAYS.
+    """
     compression_level: _builtins.int
     """0 (stored) to 9 (smallest). Unset means 6."""
     @_builtins.property
@@ -392,6 +395,7 @@ class FileCompressResult(_message.Message):
     TOTAL_FILES_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """True."""
     archive_path: _builtins.str
@@ -406,6 +410,10 @@ class FileCompressResult(_message.Message):
     """SHA-256 of the archive, in hexadecimal."""
     processing_time: _builtins.float
     """Milliseconds that the job took."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the archive will be removed. Unset if the caller said where it goes."""
+
     def __init__(
         self,
         *,
@@ -416,10 +424,11 @@ class FileCompressResult(_message.Message):
         total_files: _builtins.int = ...,
         sha256: _builtins.str = ...,
         processing_time: _builtins.float = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_path", b"archive_path", "archive_size", b"archive_size", "files_compressed", b"files_compressed", "processing_time", b"processing_time", "sha256", b"sha256", "success", b"success", "total_files", b"total_files"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_path", b"archive_path", "archive_size", b"archive_size", "expire_time", b"expire_time", "files_compressed", b"files_compressed", "processing_time", b"processing_time", "sha256", b"sha256", "success", b"success", "total_files", b"total_files"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
