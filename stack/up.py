@@ -10,13 +10,14 @@ from base.settings import Settings
 from stack.folder import DataFolder
 from stack.plan import Plan, plan
 from stack.ports import reachable
+from stack.processes import QjobsCommand
 from stack.rotation import keep_small
 from stack.sample_data.ids import form_id
+from stack.sample_data.people import ADMIN, ADMIN_ID
 from stack.supervisor import Supervisor
 from stack.tokens import sign
 
 TOKEN_SECONDS: Final = 7 * 24 * 3600
-TOKEN_ROLE: Final = "admin"  # noqa: S105  (a role)
 STATS_CALL: Final = "qcollector.jobs.v1.JobService/ListQueueStats"
 
 
@@ -50,6 +51,11 @@ def say(name: str, text: str) -> None:
     typer.echo(f"{time.strftime('%H:%M:%S')}  {name:<10} {text}")
 
 
+def development_token(secret: str, seconds: int) -> str:
+    """A token of the sample data's administrator, to whom some of the forms belong."""
+    return sign(secret, subject=str(ADMIN_ID), role=ADMIN.role, name=ADMIN.username, seconds=seconds)
+
+
 def welcome(stack: Plan, seconds: float) -> str:
     """Where everything is, and what to type first."""
     settings = stack.settings
@@ -60,13 +66,16 @@ def welcome(stack: Plan, seconds: float) -> str:
         f"  REST   {rest}/api/v1/queue",
         f"  gRPC   {host}:{settings.grpc_port}",
     ]
+    if settings.metrics_port:
+        ports = {part.name: part.metrics_port for part in stack.parts if isinstance(part, QjobsCommand)}
+        lines.append(f"  Metrics {', '.join(f'{host}:{port} ({name})' for name, port in ports.items())}: /metrics")
     if any(part.name == "mail" for part in stack.parts):
         lines.append(f"  Mail   is kept in {settings.data_dir}/outbox and goes nowhere else")
     if settings.sample_data and any(part.name == "postgres" for part in stack.parts):
         lines.append(f"  Data   sample forms with two years of submissions, such as {form_id(1)}")
     lines.append(f"  Logs   {settings.root('log')}\n")
     if stack.secret:
-        token = sign(stack.secret, subject="developer", role=TOKEN_ROLE, name="Developer", seconds=TOKEN_SECONDS)
+        token = development_token(stack.secret, TOKEN_SECONDS)
         lines += ["A token for development, good for a week (JWT_SECRET is not set):\n", f"  export TOKEN={token}\n"]
     lines += [
         "Try:\n",

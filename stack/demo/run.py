@@ -23,8 +23,7 @@ from stack.errors import StackError
 from stack.folder import DataFolder
 from stack.plan import Plan, plan
 from stack.ports import free_port
-from stack.tokens import sign
-from stack.up import TOKEN_ROLE, say, supervisor
+from stack.up import development_token, say, supervisor
 
 SAMPLES: Final[Sequence[Sample]] = (
     *emails.SAMPLES,
@@ -74,13 +73,13 @@ def _own_settings(home: Path) -> Settings:
     for name in ("REST_PORT", "GRPC_PORT", "ENVOY_ADMIN_PORT"):
         ports.append(free_port(avoid=ports))
         os.environ[name] = str(ports[-1])
-    os.environ |= {"DATA_DIR": str(home), "EMAIL_FROM": "no-reply@example.com"}
+    os.environ |= {"DATA_DIR": str(home), "EMAIL_FROM": "no-reply@example.com", "METRICS_PORT": "0"}
     return load()
 
 
 async def _run_samples(stack: Plan, folder: DataFolder, console: Console) -> list[str]:
     """What is not as it should be."""
-    token = sign(stack.secret, subject="demo", role=TOKEN_ROLE, name="Demo", seconds=TOKEN_SECONDS)
+    token = development_token(stack.secret, TOKEN_SECONDS)
     problems: list[str] = []
     console.print()
     async with Gateway.open(stack.settings, token) as gateway:

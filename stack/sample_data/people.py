@@ -41,6 +41,7 @@ PEOPLE: Final = (
 )
 """Their numbers, from 1, make their ids: a0000000-0000-4000-8000-000000000002 is the administrator of the demonstration."""
 
+ADMIN: Final = PEOPLE[1]
 ADMIN_ID: Final = user_id(2)
 
 

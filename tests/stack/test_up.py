@@ -16,6 +16,7 @@ from redis.exceptions import AuthenticationError
 
 from base.database.encryption import UNREADABLE, AnswerCipher
 from stack.sample_data.ids import form_id
+from stack.sample_data.people import ADMIN_ID
 from tests.conftest import eventually
 from tests.stack.running import PARTS, RunningStack, environment, qjobs
 
@@ -42,6 +43,14 @@ async def test_everything_runs_and_the_printed_token_works(stack: RunningStack) 
     assert set(stack.pids) == PARTS
     status, health = stack.call("GET", "health")
     assert (status, health["status"]) == (200, "healthy"), health
+
+
+async def test_the_printed_token_is_the_sample_administrators_and_exports_its_forms(stack: RunningStack) -> None:
+    job_id = stack.enqueue("export:data", "form-submissions", {"formId": str(form_id(1)), "format": "csv"})
+    await eventually(lambda: stack.state("export:data", job_id) == "COMPLETED", what="the export")
+    job = stack.job("export:data", job_id)
+    assert job["createdBy"] == {"id": str(ADMIN_ID), "name": "demo", "role": "admin"}
+    assert job["result"]["exportFormSubmissions"]["metadata"]["recordCount"] > 0
 
 
 async def test_a_mail_ends_as_a_file_and_goes_nowhere_else(stack: RunningStack) -> None:
