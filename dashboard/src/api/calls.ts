@@ -1,0 +1,126 @@
+/** The calls of the contract that the board makes: one function for each, typed by the contract's own messages. */
+
+import type { JobJson } from "../gen/qcollector/jobs/v1/job_pb";
+import type {
+  BatchRetryJobsResponseJson,
+  CancelJobResponseJson,
+  CheckEmailHealthResponseJson,
+  CheckHealthResponseJson,
+  CleanQueueResponseJson,
+  EnqueueJobRequestJson,
+  EnqueueJobResponseJson,
+  GetDashboardResponseJson,
+  GetJobResponseJson,
+  JobFilterJson,
+  ListJobLogsResponseJson,
+  ListJobsResponseJson,
+  ListJobTypesResponseJson,
+  ListWorkersResponseJson,
+  UpdateQueueRequestJson,
+  UpdateQueueResponseJson,
+} from "../gen/qcollector/jobs/v1/job_service_pb";
+import type {
+  CreateScheduleRequestJson,
+  CreateScheduleResponseJson,
+  GetScheduleResponseJson,
+  ListScheduleRunsResponseJson,
+  ListSchedulesResponseJson,
+  PreviewScheduleResponseJson,
+  ScheduleJson,
+  TriggerScheduleResponseJson,
+  UpdateScheduleRequestJson,
+} from "../gen/qcollector/jobs/v1/schedule_service_pb";
+import { segment } from "../route";
+import { type Parameters, request, send } from "./client";
+
+const QUEUES = "/api/v1/queue";
+const SCHEDULES = "/api/v1/schedules";
+
+const queuePath = (queue: string): string => `${QUEUES}/${segment(queue)}`;
+const jobPath = (queue: string, id: string): string => `${queuePath(queue)}/jobs/${segment(id)}`;
+const schedulePath = (name: string): string => `${SCHEDULES}/${segment(name)}`;
+
+export const queueEventsPath = (): string => `${QUEUES}/events`;
+export const jobEventsPath = (queue: string, id: string, after: string): string =>
+  `${jobPath(queue, id)}/events${after && `?afterSequence=${encodeURIComponent(after)}`}`;
+
+// What an operator looks at first.
+
+export const getDashboard = (signal: AbortSignal) =>
+  request<GetDashboardResponseJson>(`${QUEUES}/dashboard`, { signal });
+export const checkHealth = (signal: AbortSignal) =>
+  request<CheckHealthResponseJson>(`${QUEUES}/health`, { signal, alsoGood: 503 });
+export const checkEmailHealth = (signal: AbortSignal) =>
+  request<CheckEmailHealthResponseJson>(`${QUEUES}/email/health`, { signal, alsoGood: 503 });
+export const listWorkers = (signal: AbortSignal) => request<ListWorkersResponseJson>(`${QUEUES}/workers`, { signal });
+export const listJobTypes = () => request<ListJobTypesResponseJson>(`${QUEUES}/job-types`);
+
+// Queues.
+
+export const setPaused = (queue: string, paused: boolean) =>
+  request(`${queuePath(queue)}/${paused ? "pause" : "resume"}`, { method: "POST", body: {} });
+export const cleanQueue = (queue: string, grace: number) =>
+  request<CleanQueueResponseJson>(`${queuePath(queue)}/clean`, { method: "POST", body: { grace } });
+export const updateQueue = (queue: string, limits: Omit<UpdateQueueRequestJson, "queueName">) =>
+  request<UpdateQueueResponseJson>(queuePath(queue), { method: "PATCH", body: limits });
+
+// Jobs.
+
+export interface JobsQuery {
+  readonly filter: JobFilterJson;
+  readonly orderBy?: string;
+  readonly pageSize?: number;
+  readonly pageToken?: string;
+}
+
+export const listJobs = (queue: string, { filter, ...page }: JobsQuery, signal?: AbortSignal) =>
+  request<ListJobsResponseJson>(`${queuePath(queue)}/jobs`, {
+    query: { ...(filter as Parameters), ...page },
+    ...(signal && { signal }),
+  });
+
+export const getJob = async (queue: string, id: string, full = false): Promise<JobJson> => {
+  const query = full ? { view: "JOB_VIEW_FULL" } : {};
+  return (await request<GetJobResponseJson>(jobPath(queue, id), { query })).data ?? {};
+};
+export const listJobLogs = (queue: string, id: string, signal: AbortSignal) =>
+  request<ListJobLogsResponseJson>(`${jobPath(queue, id)}/logs`, { signal });
+export const downloadResult = (queue: string, id: string) => send(`${jobPath(queue, id)}/result`, {}, "*/*");
+export const enqueueJob = (job: EnqueueJobRequestJson) =>
+  request<EnqueueJobResponseJson>(`${QUEUES}/jobs`, { method: "POST", body: job });
+
+export type JobAction = "retry" | "cancel" | "promote" | "delete";
+
+/** Does it to one job. */
+export async function act(action: JobAction, queue: string, id: string, body: object = {}): Promise<void> {
+  if (action === "delete") await request(jobPath(queue, id), { method: "DELETE" });
+  else await request<CancelJobResponseJson>(`${jobPath(queue, id)}/${action}`, { method: "POST", body });
+}
+
+export type Chosen = { readonly filter: JobFilterJson } | { readonly jobIds: readonly string[] };
+
+/** What the four bulk calls answer, each under a name of its own. */
+export type BulkReport = BatchRetryJobsResponseJson;
+
+/** Does it to many jobs, or, with `validateOnly`, counts those it would change. */
+export const actOnMany = (action: JobAction, queue: string, chosen: Chosen, validateOnly: boolean) =>
+  request<BulkReport>(`${queuePath(queue)}/jobs:${action}`, { method: "POST", body: { ...chosen, validateOnly } });
+
+// Schedules.
+
+export const listSchedules = (signal: AbortSignal) => request<ListSchedulesResponseJson>(SCHEDULES, { signal });
+export const getSchedule = async (name: string, signal?: AbortSignal): Promise<ScheduleJson> =>
+  (await request<GetScheduleResponseJson>(schedulePath(name), signal && { signal })).schedule ?? {};
+export const createSchedule = (schedule: CreateScheduleRequestJson) =>
+  request<CreateScheduleResponseJson>(SCHEDULES, { method: "POST", body: schedule });
+export const updateSchedule = (name: string, changes: Omit<UpdateScheduleRequestJson, "name">) =>
+  request(schedulePath(name), { method: "PATCH", body: changes });
+export const deleteSchedule = (name: string) => request(schedulePath(name), { method: "DELETE" });
+export const setSchedulePaused = (name: string, paused: boolean) =>
+  request(`${schedulePath(name)}/${paused ? "pause" : "resume"}`, { method: "POST", body: {} });
+export const triggerSchedule = (name: string) =>
+  request<TriggerScheduleResponseJson>(`${schedulePath(name)}/trigger`, { method: "POST", body: {} });
+export const listScheduleRuns = (name: string, limit: number, signal: AbortSignal) =>
+  request<ListScheduleRunsResponseJson>(`${schedulePath(name)}/runs`, { query: { limit }, signal });
+export const previewSchedule = (cron: string, timezone: string, signal: AbortSignal) =>
+  request<PreviewScheduleResponseJson>(`${SCHEDULES}:preview`, { method: "POST", body: { cron, timezone }, signal });

@@ -1,0 +1,11 @@
+import { render } from "preact";
+import { Board } from "./board";
+import { watchQueues } from "./live/queues";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/parts.css";
+
+const place = document.getElementById("board");
+if (place === null) throw new Error("index.html has no place for the board");
+watchQueues();
+render(<Board />, place);
