@@ -48,6 +48,10 @@ class Cron:
         # It fires seldom, so that walking all the way is cheap.
         return self._last(after, until)
 
+    def between(self, after: datetime, before: datetime, at_most: int) -> int:
+        """How many slots lie between two moments; counts no further than `at_most`."""
+        return sum(1 for _ in islice(takewhile(lambda slot: slot < before, self.after(after)), at_most))
+
     def _last(self, after: datetime, until: datetime) -> datetime | None:
         found = deque(takewhile(lambda slot: slot <= until, self.after(after)), maxlen=1)
         return found[0] if found else None

@@ -1,7 +1,7 @@
 """Reads jobs and queues: single jobs, pages of them, statistics, logs. Changes nothing."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from engine.errors import FieldProblem, RequestInvalidError
 from engine.jobs import FINISHED, JobPage, JobQuery, JobRecord, LogLine, Quantiles, QueueSnapshot, State
@@ -135,15 +135,15 @@ class Inspection:
 
     async def stats(self, queues: Sequence[str]) -> list[QueueSnapshot]:
         """Each queue at one instant; counts are exact. Constant time, whatever the queues hold."""
-        return [await self._stats(queue) for queue in queues]
-
-    async def _stats(self, queue: str) -> QueueSnapshot:
-        answer: Sequence[Any] = await self._store.run("stats", queue)
-        return read_snapshot(queue, answer, self._default_limits.get(queue, 0))
+        answers = await self._store.run_on_each("stats", queues)
+        return [
+            read_snapshot(queue, answer, self._default_limits.get(queue, 0))
+            for queue, answer in zip(queues, answers, strict=True)
+        ]
 
     async def run_times(self, queues: Sequence[str]) -> Quantiles:
         """How long attempts ran in all of these queues together, over the last five minutes."""
-        return read_run_times([await self._store.run("stats", queue) for queue in queues])
+        return read_run_times(await self._store.run_on_each("stats", queues))
 
     async def logs(self, queue: str, job_id: str) -> tuple[list[LogLine], int] | None:
         """The latest log lines, oldest first, and how many were written in all; None if there is no such job."""

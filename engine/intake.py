@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from base.settings import Settings
+from base.telemetry.tallies import Counts
 from engine.errors import (
     BacklogFullError,
     JobIdConflictError,
@@ -63,10 +64,11 @@ class _QueueIntake:
     costs the service as much as everything else that it does for a job. A caller that is alone never waits.
     """
 
-    def __init__(self, store: Store, queue: str, max_backlog: int) -> None:
+    def __init__(self, store: Store, queue: str, max_backlog: int, stored: Counts) -> None:
         self._store = store
         self._queue = queue
         self._max_backlog = max_backlog
+        self._stored = stored
         self._gathered: list[tuple[NewJob, _Parcel]] = []
         self._sender: asyncio.Task[None] | None = None
         self._under_way = 0
@@ -162,6 +164,7 @@ class _QueueIntake:
     ) -> Enqueued | JobServiceError:
         if verdict in (_STORED, _KNOWN):
             duplicate = verdict == _KNOWN and not (retried and not job.digest)
+            self._stored.add((self._queue, job.type, "duplicate" if duplicate else "stored"))
             return Enqueued(job.id, _STATES[state], int(created), duplicate)
         if verdict == _TAKEN:
             return JobIdConflictError(
@@ -186,11 +189,16 @@ class Intake:
         self._store = store
         self._max_backlog = settings.queue_max_backlog
         self._queues: dict[str, _QueueIntake] = {}
+        self.stored = Counts(
+            "qjobs_jobs_enqueued",
+            "Jobs that this process enqueued; a duplicate was there already under its id.",
+            ("queue", "type", "result"),
+        )
 
     def _of(self, queue: str) -> _QueueIntake:
         found = self._queues.get(queue)
         if found is None:
-            found = self._queues[queue] = _QueueIntake(self._store, queue, self._max_backlog)
+            found = self._queues[queue] = _QueueIntake(self._store, queue, self._max_backlog, self.stored)
         return found
 
     async def enqueue(self, job: NewJob) -> Enqueued:

@@ -1,4 +1,4 @@
-"""Which worker processes live: each reports itself every few seconds."""
+"""Which worker and scheduler processes live: each reports itself every few seconds."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +9,8 @@ from qcollector.jobs.v1.queue_pb2 import Worker
 from engine.jobs import QueueSnapshot
 from engine.store import Store
 
-_SCOPE = "workers"
+WORKERS: Final = "workers"
+SCHEDULERS: Final = "schedulers"
 ALIVE_MS = 30_000
 """A worker that has been silent for longer no longer counts."""
 UNSERVED_SECONDS: Final = 15
@@ -17,20 +18,21 @@ UNSERVED_SECONDS: Final = 15
 
 
 class Presence:
-    """The roll of workers."""
+    """The roll of workers, or of schedulers."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, kind: str = WORKERS) -> None:
         self._store = store
+        self._scope = kind
 
     async def report(self, worker: Worker) -> None:
-        await self._store.run("report", _SCOPE, worker.id, worker.SerializeToString())
+        await self._store.run("report", self._scope, worker.id, worker.SerializeToString())
 
     async def leave(self, worker_id: str) -> None:
-        await self._store.run("leave", _SCOPE, worker_id)
+        await self._store.run("leave", self._scope, worker_id)
 
     async def workers(self) -> list[Worker]:
         """Those that reported within the last half minute, by start."""
-        rows = await self._store.run("roll", _SCOPE, ALIVE_MS)
+        rows = await self._store.run("roll", self._scope, ALIVE_MS)
         found = []
         for place in range(0, len(rows), 3):
             worker = Worker.FromString(rows[place + 2])

@@ -1,6 +1,6 @@
 """Recurring jobs: schedules in the store, and the firing of their slots, each once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,8 @@ from engine.packing import pack, unpack
 from engine.store import Store
 
 _SCOPE: Final = "schedules"
+_MOST_MISSED: Final = 1000
+"""Missed slots are counted up to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,19 @@ class Run:
     enqueued: datetime
     job_id: str
     triggered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A slot that was fired just now."""
+
+    queue: str
+    job_type: str
+    job_id: str
+    late: float
+    """Seconds from the slot to the store's time when it was seen to be due."""
+    missed: int
+    """Earlier slots that nobody had fired, which are not made up."""
 
 
 class Schedules:
@@ -104,10 +119,10 @@ class Schedules:
         history = unpack(packed) if packed else []
         return [Run(_moment(slot), _moment(at), job_id, triggered) for slot, at, job_id, triggered in reversed(history)]
 
-    async def fire_due(self) -> tuple[list[str], datetime | None]:
+    async def fire_due(self, tell: Callable[[Fired], None] | None = None) -> tuple[list[str], datetime | None]:
         """Enqueues a job for each schedule whose slot has come; their ids, and when the next slot comes.
 
-        Of several slots that were missed, the latest alone is made up.
+        Of several slots that were missed, the latest alone is made up. `tell` hears of each that was fired.
         """
         schedules, now = await self.all()
         fired, coming = [], []
@@ -117,8 +132,20 @@ class Schedules:
             slot = schedule.cron.latest(schedule.last_slot, now)
             if slot is not None and (job_id := await self._fire(schedule, slot)):
                 fired.append(job_id)
+                if tell is not None:
+                    tell(_told(schedule, job_id, slot, now))
             coming += schedule.cron.next_times(now, 1)
         return fired, min(coming, default=None)
+
+    async def overdue(self) -> dict[str, float]:
+        """The schedules with a slot that has come and that nobody has fired, and for how many seconds it is past."""
+        schedules, now = await self.all()
+        late = {}
+        for schedule in schedules:
+            coming = [] if schedule.record.paused else schedule.cron.next_times(schedule.last_slot, 1)
+            if coming and coming[0] <= now:
+                late[schedule.record.name] = (now - coming[0]).total_seconds()
+        return late
 
     async def _fire(self, schedule: StoredSchedule, slot: datetime) -> str:
         """Enqueues first and notes then: whoever dies in between is repeated, and the job's id makes that harmless."""
@@ -148,6 +175,12 @@ class Schedules:
             EnqueueJobRequest(options=options), asked, Origin(record.created_by), _ms(datetime.now(UTC)), recurring=True
         )
         await self._intake.enqueue(admitted.job)
+
+
+def _told(schedule: StoredSchedule, job_id: str, slot: datetime, now: datetime) -> Fired:
+    record = schedule.record
+    missed = schedule.cron.between(schedule.last_slot, slot, _MOST_MISSED)
+    return Fired(record.queue_name, record.job_type, job_id, (now - slot).total_seconds(), missed)
 
 
 def _not_found(name: str) -> ScheduleNotFoundError:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, Self, cast
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +15,7 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
 from base.settings import Settings, SettingsError
+from base.telemetry.pools import PoolState
 from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.keys import Keys
 from engine.scripts import Script, load_scripts
@@ -89,6 +90,30 @@ class Store:
         except redis_errors.NoScriptError:
             return await self.client.eval(script.source, len(keys), *keys, *arguments)
 
+    async def run_on_each(self, name: str, scopes: Sequence[str], *arguments: Any) -> list[Any]:
+        """Runs a script on the keys of several queues: in one round trip on a server, side by side on a cluster.
+
+        Raises:
+          StoreUnavailableError: as `run`.
+        """
+        if isinstance(self.client, RedisCluster):
+            return list(await asyncio.gather(*(self.run(name, scope, *arguments) for scope in scopes)))
+        script = self._scripts[name]
+        pipeline = self.client.pipeline(transaction=False)
+        for scope in scopes:
+            keys = self.keys(scope).of(script.keys)
+            pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
+        try:
+            async with self.turn:
+                answers = await pipeline.execute(raise_on_error=False)
+        except (redis_errors.RedisError, OSError) as error:
+            raise translated(error) from error
+        return [
+            # Once more alone: the server may not know the script yet, and what else is wrong is told as ever.
+            await self.run(name, scope, *arguments) if isinstance(answer, Exception) else answer
+            for scope, answer in zip(scopes, answers, strict=True)
+        ]
+
     async def ping(self) -> float:
         """Milliseconds that an answer took.
 
@@ -101,6 +126,18 @@ class Store:
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error
         return (time.perf_counter() - began) * 1000
+
+    def pool(self) -> PoolState:
+        """Its connections now; those to all nodes of a cluster together."""
+        if isinstance(self.client, RedisCluster):
+            nodes = self.client.get_nodes()
+            # The client has no other way to tell.
+            idle = sum(len(node._free) for node in nodes)  # noqa: SLF001
+            known = sum(len(node._connections) for node in nodes)  # noqa: SLF001
+            return PoolState(known - idle, idle, sum(node.max_connections for node in nodes))
+        pool = self.client.connection_pool
+        (idle, _), (busy, _) = pool.get_connection_count()
+        return PoolState(busy, idle, pool.max_connections)
 
     async def server_info(self) -> dict[str, str | float]:
         """`version`, such as "valkey 9.1.2", and `memory_bytes`; summed over the nodes of a cluster."""

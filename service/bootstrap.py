@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -18,10 +19,13 @@ from qcollector.jobs.v1.processor_service_pb2_grpc import add_ProcessorServiceSe
 from qcollector.jobs.v1.schedule_service_pb2_grpc import add_ScheduleServiceServicer_to_server
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database.connection import open_database
+from base.database.connection import open_database, pool_state
 from base.release import release
 from base.settings import Settings
 from base.storage import StorageRoots
+from base.telemetry.exposition import Probes, exposed
+from base.telemetry.instruments import Instruments
+from base.telemetry.pulse import Pulse
 from engine.admission import Admission
 from engine.catalog import load_catalog
 from engine.events import EventHub
@@ -45,6 +49,7 @@ from service.limits import StreamLimits
 from service.parts import Parts
 from service.payload_checks import PayloadChecks
 from service.processor_servicer import ProcessorServicer
+from service.queue_metrics import QueueMetrics
 from service.schedule_servicer import ScheduleServicer
 from service.server import listen, new_server
 
@@ -65,11 +70,14 @@ FLUSH_SECONDS: Final = 0.5
 class Service:
     """A service that listens."""
 
-    def __init__(self, server: aio.Server, gate: Gate, probes: grpc_health.aio.HealthServicer, port: int) -> None:
+    def __init__(
+        self, server: aio.Server, gate: Gate, probes: grpc_health.aio.HealthServicer, port: int, metrics_port: int
+    ) -> None:
         self._server = server
         self._gate = gate
         self._probes = probes
         self.port = port
+        self.metrics_port = metrics_port
 
     async def stop(self) -> None:
         """Takes no more calls, tells those that would last, and waits for the rest."""
@@ -88,7 +96,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     """A service process for as long as the block lasts. Starts without the store, which may come and go.
 
     Raises:
-      SettingsError: no key for tokens is set, the port is taken, a storage root cannot be written, or another setting
+      SettingsError: no key for tokens is set, a port is taken, a storage root cannot be written, or another setting
         cannot be used.
       CatalogError: the declared job types cannot be served.
     """
@@ -97,8 +105,12 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     gate = Gate(TokenVerifier.of(settings, signing_keys(settings)), limits)
     store = await Store.open(settings)
     database = open_database(settings)
+    instruments, pulse = Instruments("service"), Pulse()
+    gate.metrics.expose(instruments)
+    instruments.pools.add("store", store.pool)
+    instruments.pools.add("database", partial(pool_state, database))
     try:
-        parts = _parts(settings, store, limits, database)
+        parts = _parts(settings, store, limits, database, instruments)
         server = new_server(settings, Boundary(gate))
         add_JobServiceServicer_to_server(JobServicer(parts), server)
         add_ProcessorServiceServicer_to_server(ProcessorServicer(parts), server)
@@ -108,12 +120,16 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         if settings.grpc_reflection:
             reflection.enable_server_reflection((*SERVICES, grpc_health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         port = listen(server, settings)
-        await server.start()
-        service = Service(server, gate, probes, port)
-        try:
-            yield service
-        finally:
-            await service.stop()
+        async with (
+            pulse.beating(),
+            exposed(settings, instruments.registry, Probes(pulse.problem, gate.problem)) as metrics,
+        ):
+            await server.start()
+            service = Service(server, gate, probes, port, metrics)
+            try:
+                yield service
+            finally:
+                await service.stop()
     finally:
         await database.dispose()
         await store.close()
@@ -138,12 +154,18 @@ async def serve(settings: Settings, *, ready: Callable[[int], None] | None = Non
     log.info("service_stopped")
 
 
-def _parts(settings: Settings, store: Store, limits: StreamLimits, database: AsyncEngine) -> Parts:
+def _parts(
+    settings: Settings, store: Store, limits: StreamLimits, database: AsyncEngine, instruments: Instruments
+) -> Parts:
     catalog = load_catalog(settings.job_plugins)
     inspection = Inspection(store, {queue.name: queue.max_active for queue in catalog.queues.values()})
     presence = Presence(store)
     admission, intake = Admission(catalog, settings), Intake(store, settings)
     checks = PayloadChecks(settings, database, {**EXPORT_CHECKS, **ANALYTICS_CHECKS})
+    schedules = Schedules(store, catalog, admission, intake)
+    instruments.add(
+        intake.stored, QueueMetrics(tuple(catalog.queues), inspection, presence, schedules, settings.queue_max_backlog)
+    )
     return Parts(
         settings=settings,
         catalog=catalog,
@@ -154,7 +176,7 @@ def _parts(settings: Settings, store: Store, limits: StreamLimits, database: Asy
         presence=presence,
         checks=checks,
         enqueuer=Enqueuer(admission, intake, checks),
-        schedules=Schedules(store, catalog, admission, intake),
+        schedules=schedules,
         health=Health(settings, catalog, store, inspection, presence),
         limits=limits,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from service.access_log import AccessLog
 from service.auth import TokenVerifier
 from service.limits import StreamLimits
+from service.metrics import CallMetrics
 
 
 class Gate:
@@ -16,6 +17,7 @@ class Gate:
         self.verifier = verifier
         self.access = AccessLog()
         self.limits = limits
+        self.metrics = CallMetrics()
         self.closing = asyncio.Event()
         self.lasting: set[asyncio.Task[Any]] = set()
         """The calls that would keep the service from stopping."""
@@ -33,6 +35,10 @@ class Gate:
         self._inside -= 1
         if not self._inside:
             self._empty.set()
+
+    def problem(self) -> str:
+        """Why no calls should be sent here; empty while they are taken. Without its store the service still answers."""
+        return "the service is stopping" if self.closing.is_set() else ""
 
     async def wait_until_empty(self, seconds: float) -> None:
         """Returns once every call was answered, or after so many seconds."""

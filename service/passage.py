@@ -22,7 +22,7 @@ from service.auth import Principal
 from service.call import Call, enter, shutting_down
 from service.gate import Gate
 from service.permissions import Rule, require_role
-from service.status import code_of, status_of
+from service.status import code_of, reason_of, status_of
 
 log = structlog.get_logger()
 
@@ -41,6 +41,7 @@ class Passage:
         self.gate = gate
         self.method = method.rpartition("/")[2]
         self.rule = rule
+        self.metrics = gate.metrics.of(self.method)
         self._handler = handler
         self._decode = cast("Callable[[bytes], Message]", handler.request_deserializer)
 
@@ -111,6 +112,7 @@ class _Visit:
 
     async def __aenter__(self) -> Self:
         self._passage.gate.enter()
+        self._passage.metrics.open += 1
         for key, value in self._context.invocation_metadata() or ():
             if key == "authorization":
                 self._authorization = str(value)
@@ -148,6 +150,7 @@ class _Visit:
     ) -> None:
         gate = self._passage.gate
         gate.leave()
+        self._passage.metrics.open -= 1
         if self._passage.rule.lasting:
             gate.lasting.discard(_this_task())
         if error is None:
@@ -166,6 +169,7 @@ class _Visit:
 
     async def _refuse(self, error: JobServiceError) -> None:
         status = status_of(error)
+        self._passage.gate.metrics.refused(reason_of(error))
         self._note(code_of(error).name, status.message)
         await self._context.abort(
             code_of(error),
@@ -174,10 +178,12 @@ class _Visit:
         )
 
     def _note(self, code: str, problem: str = "") -> None:
+        seconds = time.perf_counter() - self._began
+        self._passage.metrics.ended(code, seconds)
         entry = Entry(
             method=self._passage.method,
             code=code,
-            ms=round((time.perf_counter() - self._began) * 1000, 2),
+            ms=round(seconds * 1000, 2),
             caller=self._caller,
             request_id=self._request_id,
             queue=self._subject("queue_name"),

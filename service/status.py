@@ -50,11 +50,15 @@ def code_of(error: JobServiceError) -> grpc.StatusCode:
     return CODES[error.reason]
 
 
+def reason_of(error: JobServiceError) -> str:
+    """The word of the contract's reason, such as JOB_NOT_FOUND."""
+    return ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_")
+
+
 def status_of(error: JobServiceError) -> Status:
     """The error as google.rpc.Status: ErrorInfo always, BadRequest for faulty input, RetryInfo where waiting helps."""
-    reason = ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_")
     metadata = {key: _cut(value, MAX_FIELD) for key, value in error.metadata.items()}
-    details: list[Message] = [ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)]
+    details: list[Message] = [ErrorInfo(reason=reason_of(error), domain=DOMAIN, metadata=metadata)]
     if error.retry_after is not None:
         details.append(RetryInfo(retry_delay=_duration(error.retry_after)))
     if isinstance(error, RequestInvalidError):

@@ -9,6 +9,7 @@ from typing import Final
 from base.settings import Settings, load
 from base.storage import StorageRoots
 from stack.envoy import Envoy
+from stack.errors import StackError
 from stack.folder import DataFolder
 from stack.part import Part
 from stack.ports import LOOPBACK, require_free
@@ -17,6 +18,7 @@ from stack.processes import MailSink, Scheduler, Service, Worker
 from stack.tokens import DEVELOPMENT
 from stack.valkey import Valkey
 
+LAST_PORT: Final = 65535
 STORE_SETTINGS: Final = ("redis_url", "redis_host", "redis_port")
 """Any of these says that there is a store already."""
 FOREIGN: Final = {
@@ -46,7 +48,15 @@ def plan(settings: Settings, folder: DataFolder, workers: int) -> Plan:
       StackError: a port is taken, or a program is not installed.
       SettingsError: a storage root cannot be used.
     """
-    require_free(settings.bind_host, {"REST_PORT": settings.rest_port, "GRPC_PORT": settings.grpc_port})
+    metrics = metrics_ports(settings, workers + 2)
+    require_free(
+        settings.bind_host,
+        {
+            "REST_PORT": settings.rest_port,
+            "GRPC_PORT": settings.grpc_port,
+            **{f"METRICS_PORT{f' (+{number})' if number else ''}": port for number, port in enumerate(metrics) if port},
+        },
+    )
     require_free(LOOPBACK, {"ENVOY_ADMIN_PORT": settings.envoy_admin_port})
     StorageRoots(settings).prepare()
     log = settings.root("log")
@@ -59,14 +69,31 @@ def plan(settings: Settings, folder: DataFolder, workers: int) -> Plan:
         told["JWT_SECRET"] = secret
     settings = _tell(told)
     own: list[Part] = [
-        Service(folder, settings),
-        *(Worker(number, folder, settings) for number in range(1, workers + 1)),
-        Scheduler(folder, settings),
+        Service(folder, settings, metrics[0]),
+        *(Worker(number, folder, settings, metrics[number]) for number in range(1, workers + 1)),
+        Scheduler(folder, settings, metrics[-1]),
         Envoy(settings, folder.run),
     ]
     logs = [log / f"{name}.log" for name in ("valkey", "postgres", "mail", "envoy")]
     logs += [folder.run / f"{part.name}.out" for part in own]
     return Plan(parts=(*servers, *own), settings=settings, secret=secret, logs=logs)
+
+
+def metrics_ports(settings: Settings, processes: int) -> list[int]:
+    """One for each process: METRICS_PORT and those after it; all 0 where there are to be none.
+
+    Raises:
+      StackError: there are not so many.
+    """
+    if not settings.metrics_port:
+        return [0] * processes
+    last = settings.metrics_port + processes - 1
+    if last > LAST_PORT:
+        raise StackError(
+            f"METRICS_PORT={settings.metrics_port}: {processes} processes need a port each, up to {last}, and the last one "
+            f"is {LAST_PORT}. Set a smaller one, or 0 to have no metrics."
+        )
+    return list(range(settings.metrics_port, last + 1))
 
 
 def _embedded(settings: Settings, folder: DataFolder, log: Path) -> list[Valkey | Postgres | MailSink]:

@@ -20,24 +20,26 @@ MAIL: Final = "mail"
 DATABASE: Final = "postgres"
 
 
-class _Command(Part):
+class QjobsCommand(Part):
     """A `qjobs` command. It writes its own log; all that it prints, such as what it dies of, goes to DATA_DIR/run."""
 
     command: ClassVar[str]
 
-    def __init__(self, folder: DataFolder, settings: Settings) -> None:
+    def __init__(self, folder: DataFolder, settings: Settings, metrics_port: int) -> None:
         self._folder = folder
         self._settings = settings
+        self.metrics_port = metrics_port
+        """Its own, since no two processes of a host can share one; 0 where there are no metrics."""
 
     async def prepare(self) -> Command:
         return Command(
             (sys.executable, "-m", "stack.cli", self.command),
             self._folder.run / f"{self.name}.out",
-            environment=os.environ,
+            environment={**os.environ, "METRICS_PORT": str(self.metrics_port)},
         )
 
 
-class Service(_Command):
+class Service(QjobsCommand):
     """`qjobs service`."""
 
     name = command = "service"
@@ -48,15 +50,15 @@ class Service(_Command):
         writer.close()
 
 
-class Worker(_Command):
+class Worker(QjobsCommand):
     """`qjobs worker`, for all queues."""
 
     command = "worker"
     needs: ClassVar[tuple[str, ...]] = (STORE, DATABASE, MAIL)
 
-    def __init__(self, number: int, folder: DataFolder, settings: Settings) -> None:
+    def __init__(self, number: int, folder: DataFolder, settings: Settings, metrics_port: int) -> None:
         self.name = f"worker-{number}"
-        super().__init__(folder, settings)
+        super().__init__(folder, settings, metrics_port)
 
     async def check(self, process: asyncio.subprocess.Process) -> None:
         """It is ready once it is on the roll of workers."""
@@ -69,7 +71,7 @@ class Worker(_Command):
             raise LookupError("it has not reported yet")
 
 
-class Scheduler(_Command):
+class Scheduler(QjobsCommand):
     """`qjobs scheduler`."""
 
     name = command = "scheduler"

@@ -22,12 +22,15 @@ from engine.claims import Claims
 from engine.errors import JobServiceError
 from engine.presence import Presence
 from engine.store import Store
+from workers.metrics import ReapMetrics
 from workers.pump import Pump
 from workers.running import RunningJob
 
 MAX_RENEWAL_SECONDS: Final = 1.0
 """Renewals are also how a running job hears that it was cancelled."""
 PRESENCE_SECONDS: Final = 5.0
+SILENT_SECONDS: Final = 15.0
+"""After so long without an answer of the store the worker says that it is not ready."""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,10 +39,17 @@ class Heartbeat:
     """Beats for the queues of one worker. `describe`, which the thread calls, is what the worker reports of itself."""
 
     def __init__(
-        self, pumps: Sequence[Pump], describe: Callable[[], Worker], catalog: Catalog, settings: Settings
+        self,
+        pumps: Sequence[Pump],
+        describe: Callable[[], Worker],
+        catalog: Catalog,
+        settings: Settings,
+        metrics: ReapMetrics,
     ) -> None:
         self._pumps = pumps
         self._describe = describe
+        self._metrics = metrics
+        self._heard = 0.0
         self._catalog = catalog
         self._settings = settings
         self._lease = settings.queue_lease_seconds
@@ -54,6 +64,13 @@ class Heartbeat:
                 await self._worker_loop.run_in_executor(executor, self._run_in_thread)
             finally:
                 self.stop()
+
+    def problem(self) -> str:
+        """Why the worker cannot get jobs now; empty if it can."""
+        if not self._heard:
+            return "the store has not answered yet"
+        silent = time.monotonic() - self._heard
+        return f"the store has not answered for {silent:.0f} s" if silent > SILENT_SECONDS else ""
 
     def stop(self) -> None:
         with contextlib.suppress(RuntimeError):  # it has ended by itself
@@ -92,6 +109,7 @@ class Heartbeat:
 
     async def _report(self, presence: Presence) -> None:
         await presence.report(self._describe())
+        self._heard = time.monotonic()
 
     async def _renew(self, pump: Pump, claims: Claims) -> None:
         # Copying the values is one step under the interpreter's lock, so the worker's thread may go on changing the dict.
@@ -101,6 +119,7 @@ class Heartbeat:
 
     async def _reap(self, pump: Pump, claims: Claims) -> None:
         reaped = await claims.reap()
+        self._metrics.reaped(pump.queue, reaped)
         if reaped.stalled:
             _log.warning("jobs_stalled", queue=pump.queue, jobs=reaped.stalled)
             self._worker_loop.call_soon_threadsafe(pump.look)

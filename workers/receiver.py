@@ -26,6 +26,7 @@ from workers import settlements
 from workers.broker import JobBroker, message_of
 from workers.handlers import Handler
 from workers.joblog import JobLog
+from workers.metrics import JobMetrics
 from workers.notes import Notes
 from workers.outcomes import HandlerOutcome
 from workers.pump import Pump
@@ -63,9 +64,10 @@ class JobReceiver(Receiver):
         self._after = [m for m in broker.middlewares if type(m).post_execute is not TaskiqMiddleware.post_execute]
         self._after.reverse()
         self._plain = self._plain_handlers()
-        joblog = JobLog("worker")
+        self.metrics = JobMetrics(broker.catalog, [each.queue for each in claims])
+        self._joblog = JobLog("worker")
         self._notes = {each.queue: Notes(each) for each in claims}
-        self.pumps = [Pump(each, concurrency[each.queue], self.start, joblog.ended) for each in claims]
+        self.pumps = [Pump(each, concurrency[each.queue], self.start, self._record) for each in claims]
 
     async def listen(self, finish_event: asyncio.Event) -> None:
         """Runs jobs until the event is set; then claims no more, and hands back those that do not end in time."""
@@ -94,6 +96,10 @@ class JobReceiver(Receiver):
         job = RunningJob(claimed, pump.queue, self._settings, self._notes[pump.queue])
         job.task = asyncio.create_task(self._attempt(pump, job))
         return job
+
+    def _record(self, job: RunningJob, settlement: Settlement | None) -> None:
+        self.metrics.ended(job, settlement)
+        self._joblog.ended(job, settlement)
 
     async def _attempt(self, pump: Pump, job: RunningJob) -> None:
         """One start of one job, top to bottom. Whatever happens, its slot comes free and the store hears of it."""

@@ -16,6 +16,7 @@ from engine.catalog import Catalog
 from engine.decoding import decode_data
 from engine.errors import JobServiceError
 from engine.schedules import Schedules
+from workers.schedule_metrics import ScheduleMetrics
 
 LOOK_SECONDS: Final = 5.0
 """How long a change of the schedules goes unnoticed at most."""
@@ -74,9 +75,16 @@ _log = structlog.get_logger(__name__)
 
 
 async def fire_schedules(
-    schedules: Schedules, catalog: Catalog, settings: Settings, stopping: asyncio.Event, *, look: float = LOOK_SECONDS
+    schedules: Schedules,
+    catalog: Catalog,
+    settings: Settings,
+    stopping: asyncio.Event,
+    metrics: ScheduleMetrics | None = None,
+    *,
+    look: float = LOOK_SECONDS,
 ) -> None:
     """Fires each slot as it comes, until the event is set. Any number of processes may do so."""
+    metrics = metrics or ScheduleMetrics()
     seeded = away = False
     while not stopping.is_set():
         pause = look
@@ -86,7 +94,8 @@ async def fire_schedules(
                 seeded = True
                 if written:
                     _log.info("schedules_seeded", schedules=written)
-            fired, coming = await schedules.fire_due()
+            fired, coming = await schedules.fire_due(metrics.fired)
+            metrics.looked()
             if fired:
                 _log.info("schedules_fired", jobs=fired)
             if coming is not None:

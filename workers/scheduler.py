@@ -10,18 +10,25 @@ import structlog
 
 from base import logs
 from base.settings import Settings
+from base.telemetry.exposition import Probes, exposed
+from base.telemetry.instruments import Instruments
+from base.telemetry.pulse import Pulse
 from engine.admission import Admission
 from engine.catalog import load_catalog
 from engine.claims import Claims
 from engine.errors import JobServiceError
 from engine.inspection import Inspection
 from engine.intake import Intake
+from engine.presence import SCHEDULERS, Presence
 from engine.schedules import Schedules
 from engine.store import Store
 from workers.alerts import Alerts, tell_alerts
 from workers.exports.retention import tidy_exports
-from workers.heartbeat import until_reap
+from workers.heartbeat import PRESENCE_SECONDS, until_reap
+from workers.identity import Identity
+from workers.metrics import ReapMetrics
 from workers.recurring import fire_schedules
+from workers.schedule_metrics import ScheduleMetrics
 from workers.signals import stop_event
 
 Duty = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
@@ -44,31 +51,57 @@ async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:
     try:
         catalog = load_catalog(settings.job_plugins)
         reapers = [Claims(store, policy, NAME, settings) for policy in catalog.queues.values()]
-        schedules = Schedules(store, catalog, Admission(catalog, settings), Intake(store, settings))
+        intake = Intake(store, settings)
+        schedules = Schedules(store, catalog, Admission(catalog, settings), intake)
+        metrics, reaps = ScheduleMetrics(), ReapMetrics(tuple(catalog.queues))
         duties: list[Duty] = [
-            partial(reap_queues, reapers),
-            partial(fire_schedules, schedules, catalog, settings),
+            partial(reap_queues, reapers, metrics=reaps),
+            partial(fire_schedules, schedules, catalog, settings, metrics=metrics),
+            partial(report_itself, Presence(store, SCHEDULERS), metrics),
             partial(tidy_exports, settings),
         ]
         if settings.alert_email:
             limits = {name: policy.max_active for name, policy in catalog.queues.items()}
             duties.append(partial(tell_alerts, Alerts(store, catalog, settings, Inspection(store, limits))))
-        _log.info("scheduler_started", queues=list(catalog.queues))
-        async with asyncio.TaskGroup() as group:
-            for duty in duties:
-                group.create_task(duty(stopping))
+        instruments, pulse = Instruments(NAME), Pulse()
+        instruments.add(reaps.stalled, reaps.forgotten, intake.stored)
+        instruments.pools.add("store", store.pool)
+        metrics.expose(instruments)
+
+        def unready() -> str:
+            return "it is stopping" if stopping.is_set() else metrics.problem()
+
+        async with pulse.beating(), exposed(settings, instruments.registry, Probes(pulse.problem, unready)):
+            _log.info("scheduler_started", queues=list(catalog.queues))
+            async with asyncio.TaskGroup() as group:
+                for duty in duties:
+                    group.create_task(duty(stopping))
     finally:
         await store.close()
     _log.info("scheduler_stopped")
 
 
-async def reap_queues(reapers: list[Claims], stopping: asyncio.Event) -> None:
+async def report_itself(presence: Presence, metrics: ScheduleMetrics, stopping: asyncio.Event) -> None:
+    """Stands on the roll of schedulers for as long as it fires what is due, so that health can tell when none does."""
+    identity = Identity()
+    while not stopping.is_set():
+        with contextlib.suppress(JobServiceError):  # whoever reaps says that the store is away
+            if not metrics.problem():
+                await presence.report(identity.report())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), PRESENCE_SECONDS)
+    with contextlib.suppress(JobServiceError):
+        await presence.leave(identity.id)
+
+
+async def reap_queues(reapers: list[Claims], stopping: asyncio.Event, *, metrics: ReapMetrics) -> None:
     """Starts stalled jobs again, makes due ones ready and applies retention, every third of a lease."""
     away = False
     while not stopping.is_set():
         try:
             for claims in reapers:
                 reaped = await claims.reap()
+                metrics.reaped(claims.queue, reaped)
                 if reaped.stalled or reaped.forgotten:
                     _log.info("queue_reaped", queue=claims.queue, stalled=reaped.stalled, forgotten=reaped.forgotten)
             if away:

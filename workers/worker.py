@@ -2,20 +2,21 @@
 
 import asyncio
 import os
-import secrets
-import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
-import psutil
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.queue_pb2 import Worker, WorkerQueue
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base import logs
-from base.release import release
+from base.database.connection import pool_state
 from base.settings import Settings
+from base.telemetry.exposition import Probes, exposed
+from base.telemetry.instruments import Instruments, Measured
+from base.telemetry.pulse import Pulse
 from engine.admission import Admission
 from engine.catalog import concurrency, load_catalog
 from engine.claims import Claims
@@ -24,6 +25,8 @@ from engine.store import Store
 from workers.broker import JobBroker
 from workers.handlers import load_handlers, providers, state_key
 from workers.heartbeat import Heartbeat
+from workers.identity import Identity
+from workers.metrics import ReapMetrics
 from workers.receiver import JobReceiver
 from workers.signals import stop_event
 
@@ -54,9 +57,8 @@ async def work(settings: Settings, stopping: asyncio.Event, queues: Sequence[str
     async with AsyncExitStack() as stack:
         store = await Store.open(settings)
         stack.push_async_callback(store.close)
-        broker = JobBroker(
-            catalog, load_handlers(settings.job_plugins), Admission(catalog, settings), Intake(store, settings)
-        )
+        intake = Intake(store, settings)
+        broker = JobBroker(catalog, load_handlers(settings.job_plugins), Admission(catalog, settings), intake)
         broker.is_worker_process = True
         for kind, source in providers().items():
             broker.state[state_key(kind)] = await stack.enter_async_context(source(settings, store))
@@ -66,7 +68,18 @@ async def work(settings: Settings, stopping: asyncio.Event, queues: Sequence[str
         identity = Identity()
         claims = [Claims(store, catalog.queue(name), identity.id, settings) for name in slots]
         receiver = JobReceiver(broker, claims, slots, settings)
-        heartbeat = Heartbeat(receiver.pumps, lambda: identity.describe(receiver), catalog, settings)
+        reaps = ReapMetrics(tuple(slots))
+        heartbeat = Heartbeat(receiver.pumps, partial(_report, identity, receiver), catalog, settings, reaps)
+        instruments, pulse = Instruments(NAME), Pulse()
+        instruments.add(reaps.stalled, reaps.forgotten, intake.stored)
+        receiver.metrics.expose(instruments, receiver.pumps)
+        _expose_resources(instruments, store, broker)
+
+        def unready() -> str:
+            return "it is stopping" if receiver.draining else heartbeat.problem()
+
+        await stack.enter_async_context(exposed(settings, instruments.registry, Probes(pulse.problem, unready)))
+        await stack.enter_async_context(pulse.beating())
         _log.info("worker_started", worker=identity.id, queues=slots)
         async with asyncio.TaskGroup() as group:
             group.create_task(heartbeat.run())
@@ -78,27 +91,22 @@ async def work(settings: Settings, stopping: asyncio.Event, queues: Sequence[str
         return receiver.abandoned
 
 
-class Identity:
-    """What a worker process says of itself."""
+def _report(identity: Identity, receiver: JobReceiver) -> Worker:
+    report = identity.report()
+    report.queues.extend(
+        WorkerQueue(queue_name=pump.queue, concurrency=pump.concurrency, active=len(pump.slots))
+        for pump in receiver.pumps
+    )
+    report.draining = receiver.draining
+    return report
 
-    def __init__(self) -> None:
-        self.host = socket.gethostname()
-        self.id = f"{self.host}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._process = psutil.Process()
-        self._started = Timestamp()
-        self._started.GetCurrentTime()
 
-    def describe(self, receiver: JobReceiver) -> Worker:
-        return Worker(
-            id=self.id,
-            host=self.host,
-            pid=self._process.pid,
-            version=release(),
-            start_time=self._started,
-            queues=[
-                WorkerQueue(queue_name=pump.queue, concurrency=pump.concurrency, active=len(pump.slots))
-                for pump in receiver.pumps
-            ],
-            memory_bytes=self._process.memory_info().rss,
-            draining=receiver.draining,
-        )
+def _expose_resources(instruments: Instruments, store: Store, broker: JobBroker) -> None:
+    """What jobs share tells of itself, where it measures anything."""
+    instruments.pools.add("store", store.pool)
+    for kind in providers():
+        match broker.state[state_key(kind)]:
+            case AsyncEngine() as database:
+                instruments.pools.add("database", partial(pool_state, database))
+            case Measured() as resource:
+                resource.expose(instruments)

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from base.database.errors import (
     DatabaseError,
@@ -17,6 +18,7 @@ from base.database.errors import (
     StatementTimeoutError,
 )
 from base.settings import Settings
+from base.telemetry.pools import PoolState
 
 CONNECT_SECONDS: Final = 10.0
 POOL_SECONDS: Final = 30.0
@@ -63,6 +65,12 @@ def open_database(settings: Settings) -> AsyncEngine:
         pool_recycle=RECYCLE_SECONDS,
         pool_pre_ping=True,
     )
+
+
+def pool_state(engine: AsyncEngine) -> PoolState:
+    """The engine's connections now."""
+    pool = cast("QueuePool", engine.pool)
+    return PoolState(pool.checkedout(), pool.checkedin(), pool.size())
 
 
 @asynccontextmanager

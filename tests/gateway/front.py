@@ -26,7 +26,8 @@ def environment(home: Path, **told: str | int) -> dict[str, str]:
     known = {name.upper() for name in Settings.model_fields}
     bare = {name: value for name, value in os.environ.items() if name not in known}
     paths = ":".join(str(PROJECT / folder) for folder in (".", "gen", "tests/plugin"))
-    told = {"DATA_DIR": str(home), "JWT_SECRET": SECRET, "JOB_PLUGINS": "testjobs", "PYTHONPATH": paths, **told}
+    set_up = {"DATA_DIR": str(home), "JWT_SECRET": SECRET, "JOB_PLUGINS": "testjobs", "PYTHONPATH": paths}
+    told = {**set_up, "METRICS_PORT": 0, **told}
     return bare | {name: str(value) for name, value in told.items()}
 
 

@@ -192,6 +192,7 @@ def environment(settings: Settings, port: int, **more: str) -> dict[str, str]:
         "DATA_DIR": str(settings.data_dir),
         "GRPC_PORT": str(port),
         "LOG_FORMAT": "json",
+        "METRICS_PORT": "0",
         **more,
     }
 

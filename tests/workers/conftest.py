@@ -94,6 +94,7 @@ def environment(settings: Settings, **told: str | float) -> dict[str, str]:
         "QUEUE_LEASE_SECONDS": LEASE,
         "SHUTDOWN_GRACE_SECONDS": 0.2,
         "LOG_FORMAT": "json",
+        "METRICS_PORT": 0,
         "PYTHONPATH": ":".join(str(PROJECT / folder) for folder in (".", "gen", "tests/plugin")),
         **told,
     }
@@ -176,6 +177,7 @@ def shared_settings(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFacto
         data_dir=folder,
         job_plugins=("testjobs",),
         queue_lease_seconds=LEASE,
+        metrics_port=0,
     )
 
 

@@ -10,6 +10,8 @@ import aiosmtplib
 
 from base.settings import Settings
 from base.smtp import SmtpError, open_connection
+from base.telemetry.pools import PoolState
+from base.telemetry.tallies import Counts
 from workers.mail.failures import MailDelayedError, MailRefusedError, MailServerAwayError
 
 IDLE_SECONDS: Final = 30.0
@@ -30,9 +32,11 @@ class Connection:
 class Connections:
     """At most SMTP_MAX_CONNECTIONS of them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, opened: Counts) -> None:
         self._settings = settings
+        self._opened = opened
         self._slots = asyncio.Semaphore(settings.smtp_max_connections)
+        self._busy = 0
         self._idle: list[Connection] = []
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -47,6 +51,7 @@ class Connections:
             connection = None if fresh else self._take_idle()
             if connection is None:
                 connection = await self._open()
+            self._busy += 1
             try:
                 yield connection
             except (MailDelayedError, MailRefusedError):
@@ -55,7 +60,12 @@ class Connections:
             except BaseException:
                 connection.client.close()
                 raise
+            finally:
+                self._busy -= 1
             self._put_back(connection)
+
+    def pool(self) -> PoolState:
+        return PoolState(self._busy, len(self._idle), self._settings.smtp_max_connections)
 
     async def aclose(self) -> None:
         """Takes leave of the server on every idle connection."""
@@ -75,9 +85,12 @@ class Connections:
 
     async def _open(self) -> Connection:
         try:
-            return Connection(await open_connection(self._settings))
+            client = await open_connection(self._settings)
         except SmtpError as error:
+            self._opened.add(("failed",))
             raise MailServerAwayError(str(error)) from None
+        self._opened.add(("opened",))
+        return Connection(client)
 
     def _put_back(self, connection: Connection) -> None:
         if not connection.client.is_connected:

@@ -9,11 +9,13 @@ import aiosmtplib
 
 from base.settings import Settings
 from base.smtp import answer, explain
+from base.telemetry.instruments import Instruments
 from engine.errors import RateLimitedError, StoreUnavailableError
 from engine.rates import RateLimit
 from workers.handlers import provides
 from workers.mail.connections import Connection, Connections
 from workers.mail.failures import MailDelayedError, MailRefusedError, MailServerAwayError
+from workers.mail.metrics import MailMetrics
 from workers.outcomes import Snooze
 
 RATE_PATIENCE: Final = 20.0
@@ -56,7 +58,8 @@ class MailSender:
     def __init__(self, settings: Settings, limit: RateLimit) -> None:
         self._settings = settings
         self._limit = limit
-        self._connections = Connections(settings)
+        self._metrics = MailMetrics()
+        self._connections = Connections(settings, self._metrics.opened)
 
     async def send(self, mail: Outgoing) -> Delivery:
         """Hands the mail over for all recipients that the server takes, which may be none.
@@ -66,14 +69,23 @@ class MailSender:
           MailRefusedError: it never will, whoever it is for.
           Snooze: SMTP_RATE_LIMIT is used up for longer than a job should wait.
         """
-        await self._take_turn()
-        try:
-            async with self._connections.one() as connection:
-                return await self._hand_over(connection, mail)
-        except _StaleConnectionError:
-            # The server had hung up on a connection that lay idle, or was worn out. Nothing was handed over yet.
-            async with self._connections.one(fresh=True) as connection:
-                return await self._hand_over(connection, mail)
+        with self._metrics.conversation() as conversation:
+            await self._take_turn()
+            try:
+                async with self._connections.one() as connection:
+                    delivery = await self._hand_over(connection, mail)
+            except _StaleConnectionError:
+                # The server had hung up on a connection that lay idle, or was worn out. Nothing was handed over yet.
+                async with self._connections.one(fresh=True) as connection:
+                    delivery = await self._hand_over(connection, mail)
+            conversation.ended(
+                accepted=len(delivery.accepted), refused=len(delivery.refused), deferred=len(delivery.deferred)
+            )
+        return delivery
+
+    def expose(self, instruments: Instruments) -> None:
+        self._metrics.expose(instruments)
+        instruments.pools.add("smtp", self._connections.pool)
 
     async def aclose(self) -> None:
         await self._connections.aclose()
