@@ -14,7 +14,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check test-system bench chaos gen setup absent
+.PHONY: help demo up board test check test-system bench chaos gen setup absent
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ demo: $(STAMP) ## Run sample jobs on a stack of their own, show what came out, a
 
 up: $(STAMP) ## Run the whole stack here until Ctrl-C.
 	@exec qjobs up --end-with-parent
+
+board: $(STAMP) ## Build the board's pages, where they have changed; `make up` does it too.
+	@exec qjobs board
 
 test: $(STAMP) ## Run the tests.
 	@pytest -q -n auto --dist loadfile -m "not chaos and not system" $(TESTS)

@@ -94,6 +94,15 @@ def envoy(
 
 
 @app.command()
+def board() -> None:
+    """Build the board's pages out of dashboard/, where they have changed."""
+    from base.settings import load
+    from stack import board
+
+    board.build(load().board_dir, typer.echo)
+
+
+@app.command()
 def token(
     role: Annotated[
         str, typer.Option(help="The role's word: user, service, admin, super_admin, or your own.")

@@ -7,6 +7,7 @@ from typing import Final
 import typer
 
 from base.settings import Settings
+from stack import board
 from stack.folder import DataFolder
 from stack.plan import Plan, plan
 from stack.ports import reachable
@@ -14,6 +15,7 @@ from stack.processes import QjobsCommand
 from stack.rotation import keep_small
 from stack.sample_data.ids import form_id
 from stack.sample_data.people import ADMIN, ADMIN_ID
+from stack.served_files import has_board
 from stack.supervisor import Supervisor
 from stack.tokens import sign
 
@@ -31,6 +33,7 @@ def up(settings: Settings, workers: int) -> None:
     folder = DataFolder(settings.data_dir)
     with folder.held(say=lambda text: say("stack", text)):
         stack = plan(settings, folder, workers)
+        board.build_for_stack(settings, say=lambda text: say("board", text))
 
         async def body() -> None:
             typer.echo(welcome(stack, time.monotonic() - began))
@@ -63,6 +66,7 @@ def welcome(stack: Plan, seconds: float) -> str:
     rest = f"http://{host}:{settings.rest_port}"
     lines = [
         f"\nReady after {seconds:.1f} s. Ctrl-C stops it.\n",
+        *([f"  Board  {rest}/"] if has_board(settings) else []),
         f"  REST   {rest}/api/v1/queue",
         f"  gRPC   {host}:{settings.grpc_port}",
     ]

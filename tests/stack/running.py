@@ -31,7 +31,7 @@ def environment(home: Path, **told: str | int) -> dict[str, str]:
         ports[name] = free_port(avoid=ports.values())
     set_up = {"DATA_DIR": str(home), "JOB_PLUGINS": "testjobs", "PYTHONPATH": paths, "SHUTDOWN_GRACE_SECONDS": 1}
     set_up["METRICS_PORT"] = 0
-    set_up["SAMPLE_DATA"] = "false"  # seconds of work, for tests that do not look at it
+    set_up |= {"SAMPLE_DATA": "false", "BOARD_ENABLED": "false"}  # seconds of work, for tests that do not look at it
     return bare | {name: str(value) for name, value in {**set_up, **ports, **told}.items()}
 
 

@@ -18,7 +18,7 @@ def test_help_names_every_command_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     answer = qjobs("--help", told=environment(tmp_path))
     assert time.monotonic() - began < 2
-    for command in ("up", "demo", "service", "worker", "scheduler", "envoy", "token"):
+    for command in ("up", "demo", "service", "worker", "scheduler", "envoy", "board", "token"):
         assert f"  {command} " in answer.stdout
 
 
