@@ -8,6 +8,7 @@ import { FindJob } from "./find-job";
 import { queueList } from "./live/queues";
 import { REFRESH_CHOICES, refreshSeconds } from "./live/refresh";
 import { Overview } from "./pages/overview";
+import { Queue } from "./pages/queue";
 import { SignIn } from "./pages/sign-in";
 import { links, route } from "./route";
 import { session, signOut } from "./session";
@@ -163,7 +164,8 @@ function LostBanner() {
 
 function Page() {
   const { path } = route.value;
-  const [first] = path;
+  const [first, second, third] = path;
   if (first === undefined) return <Overview />;
+  if (first === "queues" && second !== undefined && third === undefined) return <Queue key={second} name={second} />;
   return <PageHead title="There is no such page" note={<a href={links.overview}>To the queues</a>} />;
 }

@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { Board } from "./board";
+import { loadJobTypes } from "./live/job-types";
 import { watchQueues } from "./live/queues";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -8,4 +9,5 @@ import "./styles/parts.css";
 const place = document.getElementById("board");
 if (place === null) throw new Error("index.html has no place for the board");
 watchQueues();
+loadJobTypes();
 render(<Board />, place);

@@ -37,9 +37,23 @@ export function Overview() {
           <Chart title="Slowest queue, 95 of 100 jobs" samples={samples} lines={LATENCY} format={duration} />
         </section>
       </div>
+      <UnservedWarning />
       <QueueTable />
       <Health />
     </>
+  );
+}
+
+/** What health says of queues that nobody works on; of one queue, or of any. */
+export function UnservedWarning({ queue }: { queue?: string }) {
+  const dashboard = useLoaded("dashboard", getDashboard);
+  const check = dashboard.data?.health?.checks?.find((one) => one.name === "workers");
+  const reason = check?.reason ?? "";
+  if (reason === "" || (queue !== undefined && !reason.includes(queue))) return null;
+  return (
+    <p class="warning" role="status">
+      {queue === undefined ? <>Health says: {reason}.</> : <>Nobody works on this queue: {reason}.</>}
+    </p>
   );
 }
 
