@@ -5,6 +5,7 @@ one step, instead of passing through structlog's processors. Those with a reason
 """
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -53,9 +54,14 @@ class JobLog:
         self._process = process
         self._write = logs.line_writer()
 
-    def ended(self, job: RunningJob, settlement: Settlement | None) -> None:
-        """Logs how a job ended. Without a settlement it was no longer this worker's."""
-        line = self._line(job, settlement)
+    def ended(self, jobs: Sequence[tuple[RunningJob, Settlement | None]]) -> None:
+        """Logs how jobs ended. Those without a settlement were no longer this worker's."""
+        now = time.time()
+        moment, since_start = datetime.fromtimestamp(now, UTC), now - time.monotonic()
+        for job, settlement in jobs:
+            self._log(self._line(job, settlement, moment, job.started + since_start))
+
+    def _log(self, line: Line) -> None:
         if self._write is not None and not line.reason:
             self._write(_encode(line) + b"\n")
             return
@@ -67,14 +73,12 @@ class JobLog:
         else:
             _log.info(EVENT, **fields)
 
-    def _line(self, job: RunningJob, settlement: Settlement | None) -> Line:
+    def _line(self, job: RunningJob, settlement: Settlement | None, now: datetime, started: float) -> Line:
         claimed, envelope = job.claimed, job.envelope
         seconds = job.ended - job.started
-        now = time.time()
-        started = now - (time.monotonic() - job.started)
         outcome = settlement.outcome if settlement is not None else None
         return Line(
-            timestamp=datetime.fromtimestamp(now, UTC),
+            timestamp=now,
             process=self._process,
             level="warning" if outcome in (None, Outcome.FAIL, Outcome.FAIL_FOR_GOOD) else "info",
             event=EVENT,

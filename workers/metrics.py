@@ -1,25 +1,28 @@
 """What a worker process measures of its jobs."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
 from base.telemetry.instruments import Instruments
-from base.telemetry.tallies import LONG, Counts, Distribution, Durations, Labels, Reading, Readings
+from base.telemetry.tallies import LONG, Counts, Distribution, Durations, Reading, Readings
 from engine.catalog import Catalog
 from engine.claims import Reaped
-from engine.jobs import Outcome, Settlement
-from workers.pump import Pump
-from workers.running import RunningJob
+from engine.jobs import Outcome
+from workers.pump import Ended, Pump
 
 OTHER: Final = "other"
 """Stands for every type that this worker does not know: labels are bounded by the contract."""
-LOST: Final = "lost"
+COMPLETED, RETRIED, FAILED, LOST = "completed", "retried", "failed", "lost"
 
 _WORDS: Final = {
-    Outcome.COMPLETE: "completed",
-    Outcome.FAIL: "retried",
-    Outcome.FAIL_FOR_GOOD: "failed",
+    Outcome.COMPLETE: COMPLETED,
+    Outcome.FAIL: RETRIED,
+    Outcome.FAIL_FOR_GOOD: FAILED,
     Outcome.SNOOZE: "snoozed",
     Outcome.RELEASE: "released",
     Outcome.UNKNOWN: "unknown_type",
@@ -29,56 +32,62 @@ _WORDS: Final = {
 class _TypeMetrics:
     """The jobs of one type. They pass tens of thousands of times a second: nothing is looked up twice."""
 
-    __slots__ = ("labels", "run", "wait")
+    __slots__ = ("numbers", "run", "wait")
 
-    def __init__(self, queue: str, word: str, wait: Distribution, run: Distribution) -> None:
+    def __init__(self, wait: Distribution, run: Distribution) -> None:
+        self.numbers = dict.fromkeys((*_WORDS.values(), LOST), 0)
         self.wait = wait
         self.run = run
-        self.labels: dict[str, Labels] = {outcome: (queue, word, outcome) for outcome in (*_WORDS.values(), LOST)}
 
 
-class JobMetrics:
+class JobMetrics(Collector):
     """All jobs of one worker process."""
 
     def __init__(self, catalog: Catalog, queues: Sequence[str]) -> None:
-        self._attempts = Counts(
-            "qjobs_attempts",
-            "Starts of jobs that have ended, by outcome; those that end a job are completed and failed.",
-            ("queue", "type", "outcome"),
-        )
         self._wait = Durations(
             "qjobs_job_wait_seconds", "From ready to started, of each start.", ("queue", "type"), LONG
         )
         self._run = Durations("qjobs_job_run_seconds", "From started to ended, of each start.", ("queue", "type"), LONG)
-        self._leases = Counts(
+        self._kinds = {
+            queue: {
+                word: _TypeMetrics(self._wait.of(queue, word), self._run.of(queue, word))
+                for word in (*(job_type.type for job_type in catalog.types.values() if job_type.queue == queue), OTHER)
+            }
+            for queue in queues
+        }
+
+    def ended(self, jobs: Sequence[Ended]) -> None:
+        """Counts how starts of jobs ended."""
+        since_start = time.time() - time.monotonic()
+        for job, settlement in jobs:
+            kinds, claimed, started = self._kinds[job.queue], job.claimed, job.started
+            kind = kinds.get(job.envelope.job_type) or kinds[OTHER]
+            outcome = _WORDS[settlement.outcome] if settlement is not None else LOST
+            if outcome is RETRIED and claimed.fails + 1 >= claimed.max_attempts:
+                outcome = FAILED
+            kind.numbers[outcome] += 1
+            kind.run.observe(job.ended - started)
+            waited = started + since_start - claimed.ready / 1000
+            kind.wait.observe(waited if waited > 0 else 0.0)  # this clock and the store's may differ a little
+
+    def collect(self) -> Iterable[Metric]:
+        attempts = CounterMetricFamily(
+            "qjobs_attempts",
+            "Starts of jobs that have ended, by outcome; those that end a job are completed and failed.",
+            labels=("queue", "type", "outcome"),
+        )
+        leases = CounterMetricFamily(
             "qjobs_leases_lost",
             "Jobs that ceased to be this worker's while they ran, cancelled ones included.",
-            ("queue",),
+            labels=("queue",),
         )
-        self._types = {
-            (job_type.queue, job_type.type): self._of(job_type.queue, job_type.type)
-            for job_type in catalog.types.values()
-            if job_type.queue in queues
-        }
-        self._others = {queue: self._of(queue, OTHER) for queue in queues}
-
-    def _of(self, queue: str, word: str) -> _TypeMetrics:
-        return _TypeMetrics(queue, word, self._wait.of(queue, word), self._run.of(queue, word))
-
-    def ended(self, job: RunningJob, settlement: Settlement | None) -> None:
-        """Counts how a start of a job ended. Without a settlement it was no longer this worker's."""
-        kind = self._types.get((job.queue, job.envelope.job_type)) or self._others[job.queue]
-        if settlement is None:
-            outcome = LOST
-            self._leases.add((job.queue,))
-        else:
-            outcome = _WORDS[settlement.outcome]
-            if settlement.outcome is Outcome.FAIL and job.claimed.fails + 1 >= job.claimed.max_attempts:
-                outcome = "failed"
-        self._attempts.add(kind.labels[outcome])
-        started = time.time() - (time.monotonic() - job.started)
-        kind.wait.observe(max(started - job.claimed.ready / 1000, 0.0))
-        kind.run.observe(job.ended - job.started)
+        for queue, kinds in self._kinds.items():
+            for word, kind in kinds.items():
+                for outcome, number in kind.numbers.items():
+                    if number or outcome in {COMPLETED, FAILED}:
+                        attempts.add_metric((queue, word, outcome), number)
+            leases.add_metric((queue,), sum(kind.numbers[LOST] for kind in kinds.values()))
+        yield from (attempts, leases)
 
     def expose(self, instruments: Instruments, pumps: Sequence[Pump]) -> None:
         def running() -> Iterator[Reading]:
@@ -90,7 +99,7 @@ class JobMetrics:
                 yield (pump.queue,), pump.concurrency
 
         instruments.add(
-            *(self._attempts, self._wait, self._run, self._leases),
+            *(self, self._wait, self._run),
             Readings("qjobs_worker_jobs_running", "Jobs that this worker runs now.", ("queue",), running),
             Readings("qjobs_worker_slots", "Jobs that this worker runs at once at most.", ("queue",), slots),
         )

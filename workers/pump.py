@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -24,8 +24,10 @@ SLICE: Final = 8
 """So many claimed jobs or more are started in two parts."""
 
 Start = Callable[["Pump", ClaimedJob], RunningJob]
-Record = Callable[[RunningJob, Settlement | None], None]
-"""Told of each job that ended, with the settlement that the store took; None if it was no longer this worker's."""
+Ended = tuple[RunningJob, Settlement | None]
+"""A job whose task has ended, and the settlement that the store took; None if it was no longer this worker's."""
+Record = Callable[[Sequence[Ended]], None]
+"""Told of all jobs that ended, as many at once as one call settled."""
 
 _log = structlog.get_logger(__name__)
 
@@ -109,7 +111,7 @@ class Pump:
         job.ended = time.monotonic()
         if settlement is None or job.broken_off is BreakOff.LOST:
             self._forget(job)
-            self._record(job, None)
+            self._record([(job, None)])
         else:
             self._ended.append((job, settlement))
         self._wake.set()
@@ -148,9 +150,9 @@ class Pump:
         if len(claim.jobs) >= free:
             self._looking = True
         self._note_due(claim.due_in)
-        for job, settlement in ended:
+        for job, _ in ended:
             self._forget(job)
-            self._record(job, None if job.claimed.id in claim.lost else settlement)
+        self._record([(job, None if job.claimed.id in claim.lost else settlement) for job, settlement in ended])
         return claim.jobs
 
     def _take(self) -> list[tuple[RunningJob, Settlement]]:

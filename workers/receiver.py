@@ -29,7 +29,7 @@ from workers.joblog import JobLog
 from workers.metrics import JobMetrics
 from workers.notes import Notes
 from workers.outcomes import HandlerOutcome
-from workers.pump import Pump
+from workers.pump import Ended, Pump
 from workers.running import BreakOff, RunningJob
 
 HAND_BACK_SECONDS: Final = 2.0
@@ -97,9 +97,9 @@ class JobReceiver(Receiver):
         job.task = asyncio.create_task(self._attempt(pump, job))
         return job
 
-    def _record(self, job: RunningJob, settlement: Settlement | None) -> None:
-        self.metrics.ended(job, settlement)
-        self._joblog.ended(job, settlement)
+    def _record(self, jobs: Sequence[Ended]) -> None:
+        self.metrics.ended(jobs)
+        self._joblog.ended(jobs)
 
     async def _attempt(self, pump: Pump, job: RunningJob) -> None:
         """One start of one job, top to bottom. Whatever happens, its slot comes free and the store hears of it."""
