@@ -28,6 +28,11 @@ def inert(text: str) -> str:
     return "'" + text
 
 
+def inert_all(texts: Sequence[str]) -> Sequence[str]:
+    """All of them inert; mostly they are, which is seen at once."""
+    return texts if _BEGINNINGS.isdisjoint({text[:1] for text in texts}) else list(map(inert, texts))
+
+
 def cell_text(value: Any) -> str:
     """A value as CSV has it; nothing is the empty text."""
     if isinstance(value, date | time):
@@ -50,9 +55,7 @@ def _text_column(values: Sequence[Any]) -> Sequence[str]:
         kinds.discard(NoneType)
         values = ["" if value is None else value for value in values]
     if kinds <= _TEXT:
-        if _BEGINNINGS.isdisjoint({value[:1] for value in values}):
-            return values
-        return list(map(inert, values))
+        return inert_all(values)
     if kinds <= _PLAIN:
         return list(map(str, values))
     if kinds <= _TIMES:
