@@ -34,11 +34,23 @@ local function unescaped(path)
   end))
 end
 
+-- The transcoder takes what follows the last colon for a verb wherever the contract has such a verb, as in jobs:batch. The name
+-- of a queue, email:batch, ends a path only where the queue itself is changed.
+local function escape_queue(headers)
+  local path = headers:get(":path")
+  local escaped, found = string.gsub(path, "^(/api/v1/queue/[^/?:]+):([^/?]*)", "%1%%3A%2")
+  if found > 0 and headers:get(":method") == "PATCH" then
+    headers:replace(":path", escaped)
+  end
+end
+
 function envoy_on_request(handle)
   local path = handle:headers():get(":path")
   if string.find(path, "%%[89a-fA-F]%x") and not is_utf8(unescaped(path)) then
     handle:respond({ [":status"] = "400" }, "The path is not UTF-8.")
+    return
   end
+  escape_queue(handle:headers())
 end
 
 -- A health check that finds something unhealthy is a successful call over gRPC and a 503 over HTTP: the service says so in

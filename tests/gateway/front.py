@@ -27,7 +27,7 @@ def environment(home: Path, **told: str | int) -> dict[str, str]:
     bare = {name: value for name, value in os.environ.items() if name not in known}
     paths = ":".join(str(PROJECT / folder) for folder in (".", "gen", "tests/plugin"))
     set_up = {"DATA_DIR": str(home), "JWT_SECRET": SECRET, "JOB_PLUGINS": "testjobs", "PYTHONPATH": paths}
-    told = {**set_up, "METRICS_PORT": 0, **told}
+    told = {**set_up, "METRICS_PORT": 0, "BOARD_ENABLED": "false", **told}
     return bare | {name: str(value) for name, value in told.items()}
 
 

@@ -30,7 +30,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def board(service: int, home: Path, built: Path) -> Iterator[Front]:
-    with running_envoy(home / "board", service, BOARD_DIR=str(built)) as started:
+    with running_envoy(home / "board", service, BOARD_ENABLED="true", BOARD_DIR=str(built)) as started:
         yield started
 
 
@@ -118,8 +118,8 @@ def test_the_api_describes_itself_to_anybody(board: Front) -> None:
 
 
 def test_there_is_no_board_where_it_is_switched_off_or_not_built(front: Front, home: Path, built: Path) -> None:
-    off = {"BOARD_DIR": str(built), "BOARD_ENABLED": "false"}
-    for number, told in enumerate((off, {"BOARD_DIR": str(home / "nothing")})):
+    off = {"BOARD_ENABLED": "false", "BOARD_DIR": str(built)}
+    for number, told in enumerate((off, {"BOARD_ENABLED": "true", "BOARD_DIR": str(home / "nothing")})):
         with running_envoy(home / f"boardless-{number}", front.grpc, **told) as boardless:
             assert boardless.call("GET", "/").json["code"] == 5
             assert boardless.call("GET", "stats").status == 200

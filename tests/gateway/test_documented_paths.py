@@ -36,6 +36,14 @@ def test_the_queues_name_may_be_escaped(front: Front) -> None:
     assert front.call("GET", f"email%3Asend/jobs/{job_id}").json["data"]["id"] == job_id
 
 
+def test_a_queue_whose_name_ends_like_a_verb_has_its_limits_changed(front: Front) -> None:
+    for path in ("email:batch", "email%3Abatch"):
+        changed = front.call("PATCH", path, {"maxActive": 7})
+        assert (changed.status, changed.json["stats"]["queueName"]) == (200, "email:batch")
+        assert changed.json["stats"]["limits"]["maxActive"] == 7
+        assert front.call("PATCH", path, {"maxActive": 0}).json["stats"]["limits"]["maxActive"] == 0
+
+
 def test_all_queues_have_statistics_and_so_has_one_without_a_wrapper(front: Front) -> None:
     queues = front.call("GET", "stats").json["queues"]
     assert {"email:send", "email:batch"} <= {queue["queueName"] for queue in queues}
