@@ -19,7 +19,9 @@ from bench import node, report
 from bench.machine import ForeignLoad, description
 from bench.run import Figures, Run
 
-DEFAULT: Final = ("enqueue", "drain", "latency", "watchers", "bystander", "images")
+ENGINE: Final = ("enqueue", "drain", "latency", "watchers", "bystander")
+WORK: Final = ("exports", "images", "mails")
+DEFAULT: Final = (*ENGINE, *WORK)
 ALL: Final = (*DEFAULT, "memory")
 RESULTS: Final = PROJECT / "build" / "bench" / "results.json"
 
@@ -29,7 +31,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help=f"of {', '.join(ALL)}; all but memory, which takes minutes, if none")
     parser.add_argument("--rounds", type=int, default=3, help="medians are of so many rounds (3)")
     parser.add_argument("--jobs", type=int, default=20_000, help="jobs of each measurement (20,000)")
-    parser.add_argument("--no-peers", action="store_true", help="leave out Bull and BullMQ")
+    parser.add_argument("--no-peers", action="store_true", help="leave out what Node runs")
     asked = parser.parse_args()
     if unknown := set(asked.names).difference(ALL):
         parser.error(f"no measurement is named {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
@@ -89,7 +91,7 @@ def show(asked: argparse.Namespace, samples: report.Samples, foreign: list[float
     print(f"\n{description()}")
     print(f"{asked.jobs:,} jobs of 200 bytes, AOF everysec, medians of {asked.rounds} rounds; ", end="")
     print(f"others kept {', '.join(f'{cores:.2f}' for cores in foreign)} processors busy\n")
-    print(report.table(samples))
+    print("\n\n".join(report.tables(samples)))
     print(f"\nAll values: {RESULTS.relative_to(PROJECT)}")
 
 

@@ -3,12 +3,12 @@
 import os
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import psutil
 
 from base.settings import Settings, load
-from bench.machine import cpu_seconds
+from bench.machine import cpu_seconds, peak_megabytes
 from workers.apart import apart
 from workers.context import JobContext
 from workers.files.drafts import Drafts
@@ -54,8 +54,3 @@ def order(photo: Path, outputs: Path, settings: Settings) -> Order:
         identity=identity(photo.stat()),
         drafts=Drafts("bench", 1),
     )
-
-
-def peak_megabytes(pid: int) -> float:
-    lines: dict[str, Any] = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(lines["VmHWM"].split()[0]) * 1024 / 1e6

@@ -4,6 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 
@@ -15,6 +16,12 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 def rss_megabytes(pid: int) -> float:
     return psutil.Process(pid).memory_info().rss / 1e6
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory that a process ever had."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
 
 
 class ForeignLoad:

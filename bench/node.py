@@ -1,6 +1,7 @@
 """Bull, BullMQ and libraries of Node, where it is present: installed into build/, each queue on a Valkey of its own."""
 
 import contextlib
+import json
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -13,8 +14,14 @@ from bench.processes import ENVIRONMENT, Processes
 from bench.servers import Valkey, valkey
 
 NAMES: Final = ("bull", "bullmq")
-TOOLS: Final = ("sharp",)
-"""Libraries that do a piece of the work, measured beside ours."""
+TOOLS: Final = {
+    "sharp": "sharp",
+    "fastcsv": "fast-csv",
+    "jsonstream": "JSONStream",
+    "exceljs": "exceljs",
+    "nodemailer": "nodemailer",
+}
+"""Libraries that do a piece of the work, measured beside ours: our programs around them, and their packages."""
 SOURCES: Final = Path(__file__).with_name("peers")
 INSTALLED: Final = PROJECT / "build" / "bench" / "peers"
 
@@ -87,7 +94,8 @@ def install() -> str:
     INSTALLED.mkdir(parents=True, exist_ok=True)
     for source in SOURCES.iterdir():
         shutil.copy(source, INSTALLED)
-    if all((INSTALLED / "node_modules" / name / "package.json").exists() for name in (*NAMES, *TOOLS)):
+    wanted = json.loads((SOURCES / "package.json").read_text())["dependencies"]
+    if all((INSTALLED / "node_modules" / name / "package.json").exists() for name in wanted):
         return ""
     command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"]
     done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, timeout=180, check=False)
@@ -98,7 +106,7 @@ def install() -> str:
 
 def has(tool: str) -> bool:
     """Whether the library can be measured: Node is there, and it was installed."""
-    return shutil.which("node") is not None and (INSTALLED / "node_modules" / tool).exists()
+    return shutil.which("node") is not None and (INSTALLED / "node_modules" / TOOLS[tool]).exists()
 
 
 def program(name: str) -> tuple[str | Path, ...]:

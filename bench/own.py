@@ -32,7 +32,7 @@ class Own:
         self.server = server
         self.settings = settings
         self.processes = processes
-        self._store = store
+        self.store = store
         self._folder = folder
         self._workers: list[int] = []
 
@@ -63,7 +63,7 @@ class Own:
             )
             self._workers.append(process.pid)
         deadline = time.monotonic() + 30
-        while not {worker.pid for worker in await Presence(self._store).workers()}.issuperset(self._workers):
+        while not {worker.pid for worker in await Presence(self.store).workers()}.issuperset(self._workers):
             if time.monotonic() > deadline:
                 raise ProgramFailedError("the workers did not report")
             await asyncio.sleep(0.02)
@@ -80,16 +80,16 @@ class Own:
         await self._steering().resume(QUEUE)
 
     def _steering(self) -> Steering:
-        return Steering(self._store, Inspection(self._store, {}))
+        return Steering(self.store, Inspection(self.store, {}))
 
     async def completed(self) -> int:
         """Jobs that the store holds as completed: one cheap command."""
-        count: int = await self.server.client.zcard(self._store.keys(QUEUE)["completed"])
+        count: int = await self.server.client.zcard(self.store.keys(QUEUE)["completed"])
         return count
 
     async def ended(self) -> int:
         """Jobs that have completed since the queue began."""
-        (snapshot,) = await Inspection(self._store, {}).stats([QUEUE])
+        (snapshot,) = await Inspection(self.store, {}).stats([QUEUE])
         return snapshot.totals[State.COMPLETED]
 
     async def latencies(self, jobs: int, marks: Path) -> list[float]:

@@ -8,7 +8,17 @@ from typing import Final
 Samples = Mapping[str, Sequence[float]]
 """By system and name, such as `own.drain_1`: one value for each round."""
 
-SYSTEMS: Final = {"own": "this project", "bull": "Bull", "bullmq": "BullMQ", "echo": "bare gRPC", "sharp": "sharp"}
+SYSTEMS: Final = {
+    "own": "this project",
+    "bull": "Bull",
+    "bullmq": "BullMQ",
+    "echo": "bare gRPC",
+    "fastcsv": "fast-csv",
+    "jsonstream": "JSONStream",
+    "exceljs": "exceljs",
+    "sharp": "sharp",
+    "nodemailer": "nodemailer",
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class Row:
         return self.own if system == "own" else f"{system}.{self.other or self.own.partition('.')[2]}"
 
 
-ROWS: Final = (
+ENGINE: Final = (
     Row("enqueue: unary, one at a time", "own.enqueue_1"),
     Row("enqueue: unary, 64 in flight", "own.enqueue_64", aim="0.6 of bare gRPC"),
     Row("enqueue: batches of 1,000, one at a time", "own.batch_1", aim="1.5 x BullMQ"),
@@ -51,9 +61,6 @@ ROWS: Final = (
     Row("— CPU of the service", "own.watch_cores", unit="cores", digits=2),
     Row("one watcher, another type drains: CPU of the service", "own.bystander_cores", unit="cores", digits=2),
     Row("— that drain", "own.bystander_drain", "drain_1"),
-    Row("12-megapixel JPEG to all outputs", "own.image_seconds", unit="s", aim="1.0 x sharp", digits=2),
-    Row("— CPU", "own.image_cpu", unit="s", digits=2),
-    Row("— peak memory", "own.image_megabytes", unit="MB", aim="a third of sharp's"),
     Row("a million jobs, in over gRPC and drained", "own.million_rate"),
     Row("— service, at the end", "own.million_service_mb", unit="MB"),
     Row("— worker, at the end", "own.million_worker_mb", unit="MB"),
@@ -63,12 +70,40 @@ ROWS: Final = (
     Row("— Valkey, from job 200,000 on", "own.million_valkey_growth", unit="x", digits=2, aim="flat"),
 )
 
+EXPORTS: Final = (
+    Row("200,000 rows to CSV", "own.csv_rate", aim="2 x fast-csv"),
+    Row("— CPU", "own.csv_cpu", unit="s", digits=1),
+    Row("— peak memory", "own.csv_mb", unit="MB"),
+    Row("200,000 rows to JSON", "own.json_rate", aim="3 x JSONStream"),
+    Row("— CPU", "own.json_cpu", unit="s", digits=1),
+    Row("— peak memory", "own.json_mb", unit="MB"),
+    Row("200,000 rows to XLSX", "own.xlsx_rate", aim="near exceljs"),
+    Row("— CPU", "own.xlsx_cpu", unit="s", digits=1),
+    Row("— peak memory", "own.xlsx_mb", unit="MB"),
+    Row("five times the rows to CSV: peak memory by that of 200,000", "own.csv_growth", unit="x", digits=2, aim="flat"),
+)
+IMAGES: Final = (
+    Row("12-megapixel JPEG to all outputs", "own.image_seconds", unit="s", aim="1.0 x sharp", digits=2),
+    Row("— CPU", "own.image_cpu", unit="s", digits=2),
+    Row("— peak memory", "own.image_megabytes", unit="MB", aim="a third of sharp's"),
+)
+MAILS: Final = (
+    Row("2,000 templated mails", "own.mails_rate", aim="2 x nodemailer"),
+    Row("— CPU a mail", "own.mails_cpu", unit="µs"),
+    Row("— peak memory", "own.mails_mb", unit="MB"),
+)
 
-def table(samples: Samples) -> str:
-    """Markdown. A ratio is this project's figure by the other's."""
-    others = [
-        system for system in SYSTEMS if system != "own" and any(name.startswith(f"{system}.") for name in samples)
-    ]
+
+def tables(samples: Samples) -> Iterator[str]:
+    """Markdown, a table for each subject that was measured."""
+    for rows in (ENGINE, EXPORTS, IMAGES, MAILS):
+        if any(row.own in samples for row in rows):
+            yield _table(rows, samples)
+
+
+def _table(rows: Sequence[Row], samples: Samples) -> str:
+    """A ratio is this project's figure by the other's."""
+    others = [system for system in SYSTEMS if system != "own" and any(row.figure(system) in samples for row in rows)]
     head = [
         "",
         *(SYSTEMS[system] for system in ("own", *others)),
@@ -76,7 +111,7 @@ def table(samples: Samples) -> str:
         "aim",
     ]
     lines = [head, ["---"] + ["--:"] * (2 * len(others) + 1) + ["---"]]
-    lines += [list(_cells(row, others, samples)) for row in ROWS if row.own in samples]
+    lines += [list(_cells(row, others, samples)) for row in rows if row.own in samples]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 

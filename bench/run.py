@@ -45,11 +45,11 @@ class Run:
 
     def own(self, name: str, **variables: str) -> AbstractAsyncContextManager[Own]:
         """This project on an empty Valkey. `variables` go into its environment."""
-        return own(self._place(name), **variables)
+        return own(self.place(name), **variables)
 
     def peer(self, name: str, what: str) -> AbstractAsyncContextManager[Peer]:
         """A peer on an empty Valkey."""
-        return node.peer(name, self._place(f"{name}-{what}"))
+        return node.peer(name, self.place(f"{name}-{what}"))
 
-    def _place(self, name: str) -> Path:
+    def place(self, name: str) -> Path:
         return self.folder / f"{next(self._numbers)}-{name}"
