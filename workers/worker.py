@@ -1,6 +1,7 @@
 """A worker process: serves some queues, or all, until SIGTERM or SIGINT."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -31,6 +32,8 @@ from workers.receiver import JobReceiver
 from workers.signals import stop_event
 
 NAME: Final = "worker"
+GARBAGE: Final = 50_000
+"""Objects made before Python looks for cycles among them. Jobs make many at a time that none of them is in."""
 
 _log = structlog.get_logger(__name__)
 
@@ -43,6 +46,9 @@ async def run(settings: Settings, queues: Sequence[str] | None = None) -> None:
       QueueUnknownError: one of `queues` is not declared.
     """
     logs.configure(settings, NAME)
+    load_handlers(settings.job_plugins)
+    gc.freeze()  # what is loaded by now stays: no later search has to look through it
+    gc.set_threshold(GARBAGE)
     abandoned = await work(settings, stop_event(), queues)
     if abandoned:
         # Threads that nothing can end would hold up the process; what they worked on is handed back.

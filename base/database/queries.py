@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Select, func, select
+from sqlalchemy import Column, ColumnElement, Select, Text, Uuid, cast, func, select
 
 from base.database import tables
 from base.database.conditions import MAX_PROBLEMS, Condition, Conditions, QueryProblem
@@ -167,7 +167,7 @@ class _Compiler:
         # What is included for nothing is left out: it could only repeat rows.
         wanted = {name: link for name, link in self._included.items() if any(name == each.model for each in columns)}
         many = next((name for name, link in wanted.items() if link.many), "")
-        selected: list[ColumnElement[Any]] = [each.column for each in columns]
+        selected: list[ColumnElement[Any]] = [_as_written(each.column) for each in columns]
         sealed = []
         for place, each in enumerate(columns):
             if each.column is tables.submission_data.c.value_text:
@@ -202,3 +202,8 @@ class _Compiler:
     def _report(self, path: str, rule: str, description: str) -> None:
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(QueryProblem(path, rule, description))
+
+
+def _as_written(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Identifiers as text: the database makes it of them in a fraction of the time that Python takes for objects."""
+    return cast(column, Text) if isinstance(column.type, Uuid) else column

@@ -28,7 +28,7 @@ class JsonWriter:
             opening = self._text({"metadata": metadata}, 0)[: -1 - len(self._break(0))]
             self._draft.write(opening + b"," + self._break(1) + b'"data":' + self._space + b"[")
 
-    def write(self, records: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, records: Sequence[Any]) -> None:
         """Adds records that are whole."""
         if records and self._lines:
             self._draft.write(self._next_record() + encode_lines(records)[:-1])
