@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     rest_port: Port = 5000
     grpc_port: Port = 50051
     envoy_admin_port: Port = 9901
+    envoy_access_log: str | None = None
+    """The file that Envoy writes its requests to, by default envoy.log in LOG_DIR; `-` is its standard output."""
     metrics_port: int = Field(9464, ge=0, le=65535)
     grpc_tls_cert: Path | None = None
     grpc_tls_key: Path | None = None

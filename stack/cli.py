@@ -83,11 +83,17 @@ def scheduler() -> None:
 def envoy(
     service: Annotated[str, typer.Option(help="Where the service is, as host:port. Empty is this machine.")] = "",
     validate: Annotated[bool, typer.Option("--validate", help="Check the configuration and end.")] = False,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="Have the Envoy that runs here send callers elsewhere.")
+    ] = False,
 ) -> None:
     """Run Envoy, the REST gateway, with a configuration made from the settings."""
     from base.settings import load
     from stack import envoy
 
+    if drain:
+        envoy.drain(load())
+        return
     if validate:
         sys.exit(envoy.validate(load(), service))
     envoy.run(load(), service)

@@ -80,7 +80,7 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
             host=settings.bind_host,
             port=settings.rest_port,
             admin_port=settings.envoy_admin_port,
-            access_log=str(settings.root("log") / "envoy.log"),
+            access_log=settings.envoy_access_log or str(settings.root("log") / "envoy.log"),
             max_body=settings.rest_max_body_bytes,
             buffer=settings.rest_max_body_bytes + BUFFER_ABOVE_BODY,
             rate_limit=settings.rest_rate_limit,
@@ -123,6 +123,22 @@ def run(settings: Settings, service: str) -> NoReturn:
     os.execv(command[0], command)  # noqa: S606  (its signals and its exit status are Envoy's own)
 
 
+def drain(settings: Settings) -> None:
+    """Has the Envoy of this machine send its callers elsewhere, while it goes on answering until it is stopped.
+
+    It counts as not ready from here on, and closes each connection after the next answer.
+
+    Raises:
+      StackError: no Envoy answers on ENVOY_ADMIN_PORT.
+    """
+    try:
+        asyncio.run(_admin(settings, "POST /healthcheck/fail", b"OK"))
+    except OSError as error:
+        raise StackError(
+            f"ENVOY_ADMIN_PORT: no Envoy answers on {LOOPBACK}:{settings.envoy_admin_port} ({error}). Is it running here?"
+        ) from None
+
+
 def validate(settings: Settings, service: str) -> int:
     """Has Envoy check the configuration that the settings amount to; its exit status. Raises as `run`."""
     with tempfile.TemporaryDirectory(prefix="qjobs-envoy-") as folder:
@@ -148,15 +164,16 @@ class Envoy(Part):
         return Command(envoy_command(configuration), self._settings.root("log") / "envoy.log")
 
     async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
-        await self._admin("GET /ready", b"LIVE")
+        await _admin(self._settings, "GET /ready", b"LIVE")
 
     async def leave(self) -> None:
         """Takes no new connections; those that are open see their calls end."""
-        await self._admin("POST /drain_listeners", b"OK")
+        await _admin(self._settings, "POST /drain_listeners", b"OK")
 
-    async def _admin(self, call: str, answer: bytes) -> None:
-        request = f"{call} HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        await ask(LOOPBACK, self._settings.envoy_admin_port, request.encode(), answer)
+
+async def _admin(settings: Settings, call: str, answer: bytes) -> None:
+    request = f"{call} HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    await ask(LOOPBACK, settings.envoy_admin_port, request.encode(), answer)
 
 
 def _binary() -> Path:
