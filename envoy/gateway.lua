@@ -44,13 +44,33 @@ local function escape_queue(headers)
   end
 end
 
+-- Headers that gRPC itself would read, or cannot bear, are not for a service behind REST: it could only answer with a fault.
+local function drop_foreign(headers)
+  local foreign = {}
+  for name in pairs(headers) do
+    if string.find(name, "^grpc%-") or string.find(name, "%-bin$") or string.find(name, "[^%w_.:-]") then
+      table.insert(foreign, name)
+    end
+  end
+  for _, name in ipairs(foreign) do
+    headers:remove(name)
+  end
+end
+
+local function is_grpc(headers)
+  return string.find(headers:get("content-type") or "", "^application/grpc") ~= nil
+end
+
 function envoy_on_request(handle)
   local path = handle:headers():get(":path")
   if string.find(path, "%%[89a-fA-F]%x") and not is_utf8(unescaped(path)) then
     handle:respond({ [":status"] = "400" }, "The path is not UTF-8.")
     return
   end
-  escape_queue(handle:headers())
+  if not is_grpc(handle:headers()) then
+    drop_foreign(handle:headers())
+    escape_queue(handle:headers())
+  end
 end
 
 -- A health check that finds something unhealthy is a successful call over gRPC and a 503 over HTTP: the service says so in

