@@ -7,6 +7,7 @@ import { lost } from "./api/stream";
 import { FindJob } from "./find-job";
 import { queueList } from "./live/queues";
 import { REFRESH_CHOICES, refreshSeconds } from "./live/refresh";
+import { Job } from "./pages/job";
 import { Overview } from "./pages/overview";
 import { Queue } from "./pages/queue";
 import { SignIn } from "./pages/sign-in";
@@ -164,8 +165,11 @@ function LostBanner() {
 
 function Page() {
   const { path } = route.value;
-  const [first, second, third] = path;
+  const [first, second, third, fourth] = path;
   if (first === undefined) return <Overview />;
   if (first === "queues" && second !== undefined && third === undefined) return <Queue key={second} name={second} />;
+  if (first === "queues" && second !== undefined && third === "jobs" && fourth !== undefined) {
+    return <Job key={`${second} ${fourth}`} queue={second} id={fourth} />;
+  }
   return <PageHead title="There is no such page" note={<a href={links.overview}>To the queues</a>} />;
 }

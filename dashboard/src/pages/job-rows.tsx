@@ -101,7 +101,8 @@ function JobRow({ job, chosen, onChoose }: Pick<JobTableProps, "chosen" | "onCho
 }
 
 function showsProgress(job: JobJson): boolean {
-  return Number(job.progress ?? 0) > 0 || stateWord(job.state) === "active";
+  const state = stateWord(job.state);
+  return state === "active" || (Number(job.progress ?? 0) > 0 && state !== "completed");
 }
 
 /** What matters about time in the job's state: the next run, how long it runs, when it ended. */

@@ -34,7 +34,7 @@ export function Overview() {
           <Chart title="Jobs a second" samples={samples} lines={THROUGHPUT} format={perSecond} />
         </section>
         <section class="panel">
-          <Chart title="Slowest queue, 95 of 100 jobs" samples={samples} lines={LATENCY} format={duration} />
+          <Chart title="Slowest queue, 95 of 100 jobs" samples={samples} lines={LATENCY} format={duration} floor={10} />
         </section>
       </div>
       <UnservedWarning />

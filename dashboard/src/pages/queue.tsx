@@ -53,7 +53,13 @@ export function Queue({ name }: { name: string }) {
           <Chart title="Jobs a second" samples={history.value.get(name) ?? []} lines={THROUGHPUT} format={perSecond} />
         </section>
         <section class="panel">
-          <Chart title="95 of 100 jobs" samples={history.value.get(name) ?? []} lines={LATENCY} format={duration} />
+          <Chart
+            title="95 of 100 jobs"
+            samples={history.value.get(name) ?? []}
+            lines={LATENCY}
+            format={duration}
+            floor={10}
+          />
         </section>
       </div>
     </>

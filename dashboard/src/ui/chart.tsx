@@ -18,23 +18,25 @@ interface ChartProps {
   readonly samples: readonly Sample[];
   readonly lines: readonly Line[];
   readonly format: (value: number) => string;
+  /** The height of the graph is at least this, so that next to nothing looks like it. */
+  readonly floor?: number;
 }
 
 const HEIGHT = 150;
 const WINDOW_SECONDS = 300;
 
-export function Chart({ title, samples, lines, format }: ChartProps) {
+export function Chart({ title, samples, lines, format, floor = 1 }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const look = theme.value;
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: colours are read anew when the theme changes; lines and format never do.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: colours are read anew when the theme changes; nothing else ever changes.
   useEffect(() => {
     const element = place.current;
     if (element === null) return;
     const draw = (): void => {
       plot.current?.destroy();
-      plot.current = new uPlot(optionsOf(element, lines, format), dataOf([], lines), element);
+      plot.current = new uPlot(optionsOf(element, lines, format, floor), dataOf([], lines), element);
     };
     draw();
     const sized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -60,7 +62,7 @@ export function Chart({ title, samples, lines, format }: ChartProps) {
           <span key={line.label} class="legend">
             <svg viewBox="0 0 10 10" class="swatch" aria-hidden="true">
               <rect width="10" height="10" rx="2" fill={`var(${line.colour})`} />
-            </svg>
+            </svg>{" "}
             {line.label} <strong>{latest ? format(line.of(latest)) : "–"}</strong>
           </span>
         ))}
@@ -74,7 +76,12 @@ function dataOf(samples: readonly Sample[], lines: readonly Line[]): uPlot.Align
   return [samples.map((sample) => sample.time), ...lines.map((line) => samples.map((sample) => line.of(sample)))];
 }
 
-function optionsOf(element: HTMLElement, lines: readonly Line[], format: (value: number) => string): uPlot.Options {
+function optionsOf(
+  element: HTMLElement,
+  lines: readonly Line[],
+  format: (value: number) => string,
+  floor: number,
+): uPlot.Options {
   const style = getComputedStyle(element);
   // A canvas knows no custom properties, and light-dark() in them is only resolved where it is used as a colour.
   const colour = (property: string): string => {
@@ -94,10 +101,10 @@ function optionsOf(element: HTMLElement, lines: readonly Line[], format: (value:
     padding: [8, 8, 0, 0],
     scales: {
       x: { range: () => [Date.now() / 1000 - WINDOW_SECONDS, Date.now() / 1000] },
-      y: { range: (_plot, _low, high) => [0, Math.max(1, (high || 0) * 1.1)] },
+      y: { range: (_plot, _low, high) => [0, Math.max(floor, (high || 0) * 1.1)] },
     },
     axes: [
-      { stroke: faint, grid, ticks: { show: false }, font, space: 80, values: "{HH}:{mm}" },
+      { stroke: faint, grid, ticks: { show: false }, font, size: 26, space: 80, values: "{HH}:{mm}" },
       {
         stroke: faint,
         grid,

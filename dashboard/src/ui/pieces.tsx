@@ -43,7 +43,9 @@ export function CopyId({ id, link, whole = false }: { id: string; link?: string;
         <code title={id}>{text}</code>
       )}
       <button type="button" class="quiet small" aria-label={`Copy id ${id}`} title="Copy" onClick={copy}>
-        ⧉
+        <svg viewBox="0 0 16 16" class="icon" aria-hidden="true">
+          <path d="M5.5 5.5h8v8h-8zM2.5 10.5v-8h8" />
+        </svg>
       </button>
     </span>
   );

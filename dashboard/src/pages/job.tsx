@@ -1,0 +1,251 @@
+/** One job, live: its way, what it works on, what it answered, what it logged, and what can be done with it. */
+
+import { useState } from "preact/hooks";
+import { act, getJob } from "../api/calls";
+import { saveResult } from "../download";
+import type { JobJson } from "../gen/qcollector/jobs/v1/job_pb";
+import { useJob } from "../live/job";
+import { typeOf } from "../live/job-types";
+import { go, links } from "../route";
+import { admits, mayManage, maySeeAll } from "../session";
+import { Action, ConfirmAction } from "../ui/action";
+import { Fields, RawJson } from "../ui/fields";
+import { clock, count, dateTime, duration } from "../ui/format";
+import { CopyId, Loading, PageHead, Panel, Problem, ProgressBar } from "../ui/pieces";
+import { hasEnded, StateBadge, stateWord } from "../ui/state";
+import { tell } from "../ui/toasts";
+import { Timeline } from "./job-timeline";
+
+export function Job({ queue, id }: { queue: string; id: string }) {
+  const { job, lines, total, error, restart } = useJob(queue, id);
+  if (error && (job === undefined || error.status === 404)) {
+    return (
+      <>
+        <PageHead title="Job" note={<a href={links.queue(queue)}>To the queue {queue}</a>} />
+        <Problem error={error} />
+      </>
+    );
+  }
+  if (job === undefined) return <Loading />;
+  return (
+    <>
+      <PageHead title={`${job.jobType} job`} note={<StateBadge state={job.state} />}>
+        <JobActions job={job} queue={queue} id={id} restart={restart} />
+      </PageHead>
+      <p class="crumbs">
+        <a href={links.queue(queue)}>{queue}</a> / <CopyId id={id} whole />
+      </p>
+      {stateWord(job.state) === "active" && (
+        <div class="panel panel-body">
+          <ProgressBar value={Number(job.progress ?? 0)} label="Progress of this job" />
+        </div>
+      )}
+      {job.failedReason && (
+        <p class="problem">
+          <strong>{stateWord(job.state) === "cancelled" ? "Why it was cancelled" : "Last error"}:</strong>{" "}
+          {job.failedReason}
+        </p>
+      )}
+      <div class="columns">
+        <Panel title="Timeline">
+          <div class="panel-body">
+            <Timeline job={job} />
+          </div>
+        </Panel>
+        <Panel
+          title="Log"
+          tools={<span class="faint">{total > lines.length && `the last of ${count(total)} lines`}</span>}
+        >
+          {lines.length === 0 ? <p class="faint">Nothing logged.</p> : <Log lines={lines} />}
+        </Panel>
+        <Payload job={job} queue={queue} id={id} />
+        {job.result && (
+          <Panel title="Result">
+            <div class="panel-body stack">
+              <Fields value={only(job.result)} />
+              <RawJson value={job.result} />
+            </div>
+          </Panel>
+        )}
+        {(job.failures?.length ?? 0) > 0 && <Failures job={job} />}
+        <Panel title="Options">
+          <div class="panel-body stack">
+            <Options job={job} />
+          </div>
+        </Panel>
+      </div>
+    </>
+  );
+}
+
+/** The one member of a payload or result. */
+export function only(union: object | undefined): unknown {
+  const [value] = Object.values(union ?? {});
+  return value;
+}
+
+function fileSize(job: JobJson): number {
+  const metadata = (only(job.result) as { metadata?: { fileSize?: unknown } } | undefined)?.metadata;
+  return Number(metadata?.fileSize ?? 0);
+}
+
+interface JobActionsProps {
+  readonly job: JobJson;
+  readonly queue: string;
+  readonly id: string;
+  readonly restart: () => void;
+}
+
+function JobActions({ job, queue, id, restart }: JobActionsProps) {
+  const state = stateWord(job.state);
+  const type = typeOf(queue, job.jobType);
+  const manage = mayManage.value;
+  return (
+    <>
+      {state === "completed" && job.result && (
+        <Action
+          label="Download result"
+          class="primary"
+          run={async () => tell(`Saved ${await saveResult(queue, id, fileSize(job))}`)}
+        />
+      )}
+      {manage && (state === "failed" || state === "cancelled") && (
+        <Action
+          label="Retry"
+          class="primary"
+          run={async () => {
+            await act("retry", queue, id);
+            restart();
+          }}
+          done="The job waits to run again"
+        />
+      )}
+      {manage && state === "delayed" && (
+        <Action label="Promote" run={() => act("promote", queue, id)} done="The job may run now" />
+      )}
+      {type && admits(type.minimumRole ?? "") && (
+        <a class="button" href={links.enqueue({ queue, type: job.jobType ?? "", from: id })}>
+          Duplicate
+        </a>
+      )}
+      {!hasEnded(state) && <CancelButton queue={queue} id={id} />}
+      {manage && state !== "active" && (
+        <ConfirmAction
+          label="Delete"
+          title="Delete this job"
+          confirm="Delete job"
+          danger
+          run={async () => {
+            await act("delete", queue, id);
+            go(links.queue(queue));
+          }}
+          done={`Job ${id} is deleted`}
+        >
+          <p>The job and all that is kept of it go. This cannot be undone.</p>
+        </ConfirmAction>
+      )}
+    </>
+  );
+}
+
+function CancelButton({ queue, id }: { queue: string; id: string }) {
+  const [reason, setReason] = useState("");
+  return (
+    <ConfirmAction
+      label="Cancel"
+      title="Cancel this job"
+      confirm="Cancel job"
+      danger
+      run={() => act("cancel", queue, id, { reason })}
+      done="The job is cancelled"
+    >
+      <p>It stays cancelled, also if it runs just now.</p>
+      <label class="field">
+        <span>Reason, for those who look at it later</span>
+        <input maxLength={500} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
+      </label>
+    </ConfirmAction>
+  );
+}
+
+function Payload({ job, queue, id }: { job: JobJson; queue: string; id: string }) {
+  const [full, setFull] = useState<JobJson>();
+  const shown = full ?? job;
+  return (
+    <Panel
+      title="Payload"
+      tools={
+        maySeeAll.value &&
+        (full ? (
+          <button type="button" onClick={() => setFull(undefined)}>
+            Hide sensitive values
+          </button>
+        ) : (
+          <Action label="Show sensitive values (logged)" run={async () => setFull(await getJob(queue, id, true))} />
+        ))
+      }
+    >
+      <div class="panel-body stack">
+        {shown.payload ? (
+          <Fields value={only(shown.payload)} />
+        ) : (
+          <p class="faint">The service does not know this type any more.</p>
+        )}
+        {shown.payload && <RawJson value={shown.payload} />}
+      </div>
+    </Panel>
+  );
+}
+
+function Log({ lines }: { lines: readonly { time?: string; message?: string }[] }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
+    <section class="log-frame" aria-label="Log lines" tabIndex={0}>
+      <ol class="log">
+        {lines.map((line, place) => (
+          <li key={`${line.time} ${place}`}>
+            <time dateTime={line.time} title={dateTime(line.time)}>
+              {clock(line.time)}
+            </time>{" "}
+            {line.message}
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function Failures({ job }: { job: JobJson }) {
+  return (
+    <Panel title="Failed attempts">
+      <ol class="panel-body attempts">
+        {job.failures?.map((failure, place) => (
+          <li key={`${failure.time} ${place}`}>
+            <div class="faint">
+              {dateTime(failure.time)} on {failure.worker || "no worker"}
+            </div>
+            <pre class="text">{failure.reason}</pre>
+          </li>
+        ))}
+      </ol>
+    </Panel>
+  );
+}
+
+function Options({ job }: { job: JobJson }) {
+  const options = job.options ?? {};
+  const backoff = options.backoff;
+  const shown: Record<string, unknown> = {
+    attempts: `${count(job.attemptsMade)} of ${count(job.maxAttempts)}`,
+    priority: job.priority ?? 0,
+    delay: Number(options.delay ?? 0) > 0 ? duration(Number(options.delay)) : null,
+    runAt: options.runAt ?? null,
+    expireAt: options.expireAt ?? null,
+    backoff: backoff && `${backoff.type || "fixed"}, ${duration(backoff.delay ?? 0)}`,
+    timeout: options.timeout ? duration(options.timeout) : null,
+    stalls: job.stalls ?? 0,
+    worker: job.worker ?? "",
+    createdBy: [job.createdBy?.name, job.createdBy?.id, job.createdBy?.role].filter(Boolean).join(", "),
+  };
+  return <Fields value={shown} />;
+}
