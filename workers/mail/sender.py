@@ -13,6 +13,7 @@ from base.telemetry.instruments import Instruments
 from engine.errors import RateLimitedError, StoreUnavailableError
 from engine.rates import RateLimit
 from workers.handlers import provides
+from workers.mail import transaction
 from workers.mail.connections import Connection, Connections
 from workers.mail.failures import MailDelayedError, MailRefusedError, MailServerAwayError
 from workers.mail.metrics import MailMetrics
@@ -128,13 +129,13 @@ class MailSender:
         """MAIL and RCPT: whom the mail is from and for. Recipients that are not taken end up in one of the two."""
         options, encoding = self._options(client, mail)
         try:
-            await client.mail(mail.sender, options=options, encoding=encoding)
+            await transaction.mail_from(client, mail.sender, options, encoding)
         except aiosmtplib.SMTPSenderRefused as error:
             _stop_if_broken(error)
             raise
         for mailbox in mail.recipients:
             try:
-                await client.rcpt(mailbox, encoding=encoding)
+                await transaction.recipient(client, mailbox, encoding)
             except aiosmtplib.SMTPRecipientRefused as error:
                 _stop_if_broken(error)
                 refusals = refused if _is_permanent(error) else deferred
@@ -154,7 +155,7 @@ class MailSender:
         """DATA. If the connection breaks, nobody knows whether it was taken; the Message-ID tells a repetition."""
         timeout = self._settings.smtp_timeout_seconds + len(mail.content) / _SLOWEST
         try:
-            response = await client.data(mail.content, timeout=timeout)
+            response = await transaction.data(client, mail.content, timeout)
         except aiosmtplib.SMTPResponseException as error:
             if error.code in _BROKEN:
                 client.close()
