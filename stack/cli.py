@@ -109,6 +109,22 @@ def board() -> None:
 
 
 @app.command()
+def healthcheck(
+    process: Annotated[str, typer.Argument(help="service, worker, scheduler or envoy.")],
+    live: Annotated[bool, typer.Option("--live", help="Ask whether it lives, not whether it can work now.")] = False,
+) -> None:
+    """Ask a process of this machine how it is: status 0, or 1 and the reason. For the probes of containers."""
+    from base.settings import load
+    from stack.healthcheck import Process, problem
+
+    if process not in list(Process):
+        raise typer.BadParameter(f"{process!r} is none of {', '.join(Process)}")
+    if reason := problem(load(), Process(process), live=live):
+        typer.echo(f"{process}: {reason}", err=True)
+        sys.exit(1)
+
+
+@app.command()
 def token(
     role: Annotated[
         str, typer.Option(help="The role's word: user, service, admin, super_admin, or your own.")
