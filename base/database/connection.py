@@ -35,7 +35,13 @@ _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (asyncpg.TooManyConnectionsError, "it has no connection left"),
     (TimeoutError, f"it did not answer within {CONNECT_SECONDS:.0f} s"),
 )
-_LIMIT: Final = text("SELECT set_config('statement_timeout', :milliseconds, true)")
+_LIMIT: Final = text("""
+    SELECT set_config('statement_timeout', :milliseconds, true),
+        CASE WHEN current_setting('client_connection_check_interval', true) IS NOT NULL
+            THEN set_config('client_connection_check_interval', '1000', true) END
+""")
+"""The second has the server look once a second whether anybody still waits: the statement of a job that was cancelled, or
+whose worker was killed, ends then. Servers before version 14 do not know it."""
 
 
 def open_database(settings: Settings) -> AsyncEngine:

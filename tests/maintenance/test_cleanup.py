@@ -1,11 +1,17 @@
 """Cleanup removes what is old and nothing else, and says what it did."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from qcollector.jobs.v1.system_pb2 import SystemCleanup, SystemCleanupTask, SystemCleanupTaskType
+from qcollector.jobs.v1.system_pb2 import (
+    SystemCleanup,
+    SystemCleanupResult,
+    SystemCleanupTask,
+    SystemCleanupTaskType,
+)
 from sqlalchemy import func, select
 
 from base.database.connection import open_database, reading
@@ -15,10 +21,13 @@ from base.storage import MARKER
 from engine.catalog import Catalog
 from engine.decoding import decode_data
 from engine.errors import RequestInvalidError
+from engine.jobs import State
 from engine.kept_results import ANALYTICS, KeptResults
 from engine.store import Store
-from tests.desk import Desk
-from tests.maintenance.conftest import DAY, aged, working
+from tests.conftest import eventually
+from tests.desk import Desk, desk_of
+from tests.maintenance.conftest import DAY, QUEUES, aged, working
+from tests.workers.conftest import LEASE, workers_for
 
 
 def cleanup(*tasks: dict[str, Any]) -> SystemCleanup:
@@ -152,6 +161,28 @@ async def test_a_task_that_fails_keeps_no_other_from_being_done(desk: Desk) -> N
     log = await desk.log(job_id)
     assert log[0].startswith("old_sessions: failed: there is no database")
     assert log[1] == "temp_files: 1 of 1 removed, 7 bytes freed"
+
+
+async def test_a_cleanup_whose_worker_is_killed_is_completed_by_another(
+    settings: Settings, store: Store, catalog: Catalog, tmp_path: Path
+) -> None:
+    desk = desk_of(settings.model_copy(update={"queue_lease_seconds": LEASE}), store, catalog)
+    temp = settings.root("temp")
+    files = [aged(temp / f"{number}.tmp", 3) for number in range(6000)]
+    young = aged(temp / "young.tmp", 0)
+    with workers_for(desk.settings, tmp_path, *QUEUES) as new_worker:
+        first = new_worker()
+        job_id = await desk.enqueue(cleanup({"type": "TEMP_FILES"}, {"type": "OLD_LOGS"}))
+        await eventually(lambda: not files[0].exists() or not files[-1].exists(), every=0.001, what="files begin to go")
+        first.signal(signal.SIGKILL)
+        first.process.wait(10)
+        assert len(names(temp)) > 1
+        new_worker()
+        record = await desk.end(job_id)
+    assert (record.state, record.starts) == (State.COMPLETED, 2), record.failed_reason
+    assert names(temp) == {young.name}
+    result = SystemCleanupResult.FromString(record.result)
+    assert 0 < result.results.details[0].result.deleted < len(files)
 
 
 async def test_cache_cleanup_lets_go_of_kept_results(desk: Desk, store: Store) -> None:

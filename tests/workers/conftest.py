@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,26 @@ def new_worker(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Wor
     yield start
     for worker in workers:
         worker.kill()
+
+
+@contextmanager
+def workers_for(
+    settings: Settings, folder: Path, *queues: str, **told: str | float
+) -> Iterator[Callable[[], WorkerProcess]]:
+    """Starts worker processes for the project's own queues; ends them by their ids."""
+    workers: list[WorkerProcess] = []
+    if settings.database_url is not None:
+        told = {"DATABASE_URL": settings.database_url.get_secret_value(), **told}
+
+    def start() -> WorkerProcess:
+        workers.append(WorkerProcess(environment(settings, **told), folder, arguments=queues).start())
+        return workers[-1]
+
+    try:
+        yield start
+    finally:
+        for worker in workers:
+            worker.kill()
 
 
 class Desk:
