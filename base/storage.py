@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -13,6 +14,12 @@ VARIABLES: Final = ", ".join(f"{name.upper()}_DIR" for name in ROOTS)
 MARKER: Final = ".qjobs-storage"
 """A file in each root with a random id: hosts that see different ids do not share their storage."""
 
+LEAST_SHARE: Final = 0.05
+LEAST_FREE: Final = 256_000_000
+ENOUGH_FREE: Final = 5_000_000_000
+"""A disk is nearly full with less than this share of it left; at most with ENOUGH_FREE, at least with LEAST_FREE bytes."""
+
+_MEGABYTE: Final = 1_000_000
 _FOLDER_MODE: Final = 0o750
 _MAX_PATH_BYTES: Final = 4096
 
@@ -85,9 +92,36 @@ class StorageRoots:
                 problems.append(f"{_variable(name)} has lost its marker file {MARKER}; is its volume mounted?")
         return problems
 
+    def full(self) -> list[str]:
+        """Which folders' disks are nearly full, one line for each disk."""
+        problems: dict[int, str] = {}
+        for variable, folder in {
+            "DATA_DIR": self._base,
+            **{_variable(n): root for n, root in self.roots.items()},
+        }.items():
+            try:
+                disk, usage = folder.stat().st_dev, shutil.disk_usage(folder)
+            except OSError:
+                continue  # what is missing is told by `check`
+            if usage.free < _least_free(usage.total):
+                problems.setdefault(
+                    disk,
+                    f"the disk of {variable} has {usage.free / _MEGABYTE:,.0f} MB left: make room, or use a larger one",
+                )
+        return list(problems.values())
+
     def marker_ids(self) -> dict[RootName, str]:
         """The id in each root's marker, empty where there is none: equal on every host that shares the storage."""
         return {name: _read_marker(root) for name, root in self.roots.items()}
+
+    def marks(self) -> dict[str, str]:
+        """The same by each root's variable."""
+        return {_variable(name): mark for name, mark in self.marker_ids().items()}
+
+
+def _least_free(total: int) -> float:
+    """Bytes below which a disk counts as full."""
+    return max(LEAST_FREE, min(total * LEAST_SHARE, ENOUGH_FREE))
 
 
 def _variable(name: RootName) -> str:

@@ -177,7 +177,7 @@ def _parts(
         checks=checks,
         enqueuer=Enqueuer(admission, intake, checks),
         schedules=schedules,
-        health=Health(settings, catalog, store, inspection, presence),
+        health=Health(settings, catalog, store, inspection, schedules, database),
         limits=limits,
     )
 

@@ -1,30 +1,35 @@
-"""Whether the service does what it is for: the store, the workers, the mail server, the storage."""
+"""Whether the service does what it is for: the store, workers and schedulers, the database, the mail server, the storage."""
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-from qcollector.jobs.v1.queue_pb2 import HealthCheck
+from qcollector.jobs.v1.queue_pb2 import HealthCheck, Worker
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base import smtp
+from base.database.errors import DatabaseError
+from base.database.needs import missing
 from base.settings import Settings
 from base.storage import StorageRoots
 from engine.catalog import Catalog
 from engine.errors import JobServiceError
 from engine.inspection import Inspection
-from engine.presence import Presence, unserved
+from engine.jobs import QueueSnapshot
+from engine.presence import SCHEDULERS, Presence
+from engine.schedules import Schedules
 from engine.store import Store
-
-HEALTHY, DEGRADED, UNHEALTHY, DISABLED = "healthy", "degraded", "unhealthy", "disabled"
+from service import found
+from service.found import DEGRADED, DISABLED, HEALTHY, UNHEALTHY, Remembered, briefly
 
 SMTP_REMEMBERED_SECONDS: Final = 10
 SMTP_PATIENCE_SECONDS: Final = 3
 """How long the overall check waits for the mail server. Its own check waits for the whole conversation."""
-
-log = structlog.get_logger()
+DATABASE_REMEMBERED_SECONDS: Final = 30
+DATABASE_PATIENCE_SECONDS: Final = 3
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +41,56 @@ class Report:
     checks: Sequence[HealthCheck]
 
 
+@dataclass(frozen=True, slots=True)
+class _Roll:
+    """What the store tells of those who work with it."""
+
+    queues: Sequence[QueueSnapshot] = ()
+    workers: Sequence[Worker] = ()
+    schedulers: Sequence[Worker] = ()
+    overdue: Mapping[str, float] | None = None
+    problem: str = ""
+    """Why it tells nothing."""
+    latency: float = 0.0
+
+
 class Health:
-    """Checks on demand. What the mail server said is remembered for a while, so that probes are no load on it."""
+    """Checks on demand. What the mail server and the database said is remembered for a while."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, store: Store, inspection: Inspection, presence: Presence
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        store: Store,
+        inspection: Inspection,
+        schedules: Schedules,
+        database: AsyncEngine,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._store = store
         self._inspection = inspection
-        self._presence = presence
+        self._schedules = schedules
+        self._engine = database
+        self._workers, self._schedulers = Presence(store), Presence(store, SCHEDULERS)
         self._storage = StorageRoots(settings)
-        self._smtp_task: asyncio.Task[HealthCheck] | None = None
-        self._smtp_until = 0.0
+        self._smtp = Remembered(self._converse)
+        self._database = Remembered(self._look_into_database)
 
     async def check(self) -> Report:
         """Everything. Without the store it is unhealthy; any other fault is a degradation."""
-        store, workers, mail, storage = await asyncio.gather(
-            self._check_store(), self._check_workers(), self._check_smtp_briefly(), self._check_storage()
+        store, roll, database, mail = await asyncio.gather(
+            self._check_store(), self._roll(), self._check_database(), self._check_smtp_briefly()
         )
-        faults = [check for check in (store, workers, mail, storage) if check.status not in {HEALTHY, DISABLED}]
+        workers, scheduler = self._check_roll(roll)
+        checks = (store, workers, scheduler, database, mail, await self._check_storage(roll.workers))
+        faults = [check for check in checks if check.status not in {HEALTHY, DISABLED}]
         reasons = [f"{check.name}: {check.reason}" for check in faults]
         status = UNHEALTHY if store in faults else DEGRADED if faults else HEALTHY
         if not self._settings.enable_queue_service:
             status = DEGRADED if status == HEALTHY else status
             reasons.insert(0, "no jobs are taken: ENABLE_QUEUE_SERVICE is false")
-        return Report(status, "; ".join(reasons), (store, workers, mail, storage))
+        return Report(status, "; ".join(reasons), checks)
 
     async def check_email(self) -> Report:
         """The mail server alone. Without it mail is unhealthy."""
@@ -75,55 +103,72 @@ class Health:
         except JobServiceError as error:
             return HealthCheck(name="store", status=UNHEALTHY, reason=error.message)
 
-    async def _check_workers(self) -> HealthCheck:
-        if not self._settings.enable_queue_service:
-            return HealthCheck(name="workers", status=DISABLED, reason="ENABLE_QUEUE_SERVICE is false")
+    async def _roll(self) -> _Roll:
         began = time.perf_counter()
         try:
-            queues = await self._inspection.stats(tuple(self._catalog.queues))
-            workers = await self._presence.workers()
+            queues, workers, schedulers, overdue = await asyncio.gather(
+                self._inspection.stats(tuple(self._catalog.queues)),
+                self._workers.workers(),
+                self._schedulers.workers(),
+                self._schedules.overdue(),
+            )
         except JobServiceError as error:
-            return HealthCheck(name="workers", status=UNHEALTHY, reason=error.message)
-        latency = (time.perf_counter() - began) * 1000
-        idle = unserved(queues, workers)
-        reason = f"no worker serves {', '.join(idle)}, where jobs wait" if idle else ""
-        return HealthCheck(name="workers", status=DEGRADED if idle else HEALTHY, reason=reason, latency_ms=latency)
+            return _Roll(problem=error.message)
+        return _Roll(queues, workers, schedulers, overdue, latency=(time.perf_counter() - began) * 1000)
 
-    async def _check_storage(self) -> HealthCheck:
+    def _check_roll(self, roll: _Roll) -> tuple[HealthCheck, HealthCheck]:
+        """Workers and schedulers."""
+        names = ("workers", "scheduler")
+        if not self._settings.enable_queue_service:
+            off = "ENABLE_QUEUE_SERVICE is false"
+            workers, scheduler = (HealthCheck(name=name, status=DISABLED, reason=off) for name in names)
+        elif roll.problem:
+            workers, scheduler = (HealthCheck(name=name, status=UNHEALTHY, reason=roll.problem) for name in names)
+        else:
+            workers = found.of_workers(roll.queues, roll.workers, roll.latency)
+            scheduler = found.of_schedulers(roll.schedulers, roll.overdue or {}, roll.latency)
+        return workers, scheduler
+
+    async def _check_storage(self, workers: Sequence[Worker]) -> HealthCheck:
         began = time.perf_counter()
-        problems = await asyncio.to_thread(self._storage.check)
-        return HealthCheck(
-            name="storage",
-            status=DEGRADED if problems else HEALTHY,
-            reason="; ".join(problems),
-            latency_ms=(time.perf_counter() - began) * 1000,
-        )
+        problems, own = await asyncio.to_thread(self._look_at_storage)
+        return found.of_storage(problems, own, workers, (time.perf_counter() - began) * 1000)
+
+    def _look_at_storage(self) -> tuple[list[str], Mapping[str, str]]:
+        return [*self._storage.check(), *self._storage.full()], self._storage.marks()
+
+    async def _check_database(self) -> HealthCheck:
+        if self._settings.database_url is None:
+            return HealthCheck(name="database", status=DISABLED, reason="DATABASE_URL is not set")
+        look = self._database.answer(DATABASE_REMEMBERED_SECONDS)
+        return await briefly(look, "database", "the database", DATABASE_PATIENCE_SECONDS)
+
+    async def _look_into_database(self) -> HealthCheck:
+        began = time.perf_counter()
+        reason = ""
+        try:
+            if lacks := await missing(self._engine):
+                more = f" and {len(lacks) - _NAMED} more" if len(lacks) > _NAMED else ""
+                reason = (
+                    f"the database at DATABASE_URL lacks {', '.join(lacks[:_NAMED])}{more}: bring it up to date with "
+                    "Q-Collector's own migrations, or name another one"
+                )
+        except DatabaseError as error:
+            reason = str(error)
+        latency = (time.perf_counter() - began) * 1000
+        status = DEGRADED if reason else HEALTHY
+        return HealthCheck(name="database", status=status, reason=reason, latency_ms=latency)
 
     async def _check_smtp_briefly(self) -> HealthCheck:
-        try:
-            async with asyncio.timeout(SMTP_PATIENCE_SECONDS):
-                check = await self._check_smtp()
-        except TimeoutError:
-            reason = f"the mail server did not answer within {SMTP_PATIENCE_SECONDS} s"
-            return HealthCheck(name="smtp", status=DEGRADED, reason=reason, latency_ms=SMTP_PATIENCE_SECONDS * 1000)
-        status = DEGRADED if check.status == UNHEALTHY else check.status
-        return HealthCheck(name="smtp", status=status, reason=check.reason, latency_ms=check.latency_ms)
+        return await briefly(self._check_smtp(), "smtp", "the mail server", SMTP_PATIENCE_SECONDS)
 
     async def _check_smtp(self) -> HealthCheck:
-        """What the mail server said last, or now. Callers at one time share a conversation."""
+        """What the mail server said last, or now."""
         if not self._settings.enable_email_service:
             return HealthCheck(name="smtp", status=DISABLED, reason="ENABLE_EMAIL_SERVICE is false")
-        task = self._smtp_task
-        if task is None or (task.done() and time.monotonic() > self._smtp_until):
-            task = self._smtp_task = asyncio.create_task(self._converse())
-        return await asyncio.shield(task)
+        return await self._smtp.answer(SMTP_REMEMBERED_SECONDS)
 
     async def _converse(self) -> HealthCheck:
-        found = await smtp.check(self._settings)
-        self._smtp_until = time.monotonic() + SMTP_REMEMBERED_SECONDS
-        return HealthCheck(
-            name="smtp",
-            status=HEALTHY if found.ok else UNHEALTHY,
-            reason=found.reason,
-            latency_ms=found.latency_ms,
-        )
+        talk = await smtp.check(self._settings)
+        status = HEALTHY if talk.ok else UNHEALTHY
+        return HealthCheck(name="smtp", status=status, reason=talk.reason, latency_ms=talk.latency_ms)

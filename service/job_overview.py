@@ -24,7 +24,8 @@ from qcollector.jobs.v1.job_service_pb2 import (
 
 from base.release import release
 from engine.jobs import QueueSnapshot, State
-from service.health import UNHEALTHY, Report
+from service.found import UNHEALTHY
+from service.health import Report
 from service.parts import Calls, Context
 from service.times import timestamp
 from service.views import queue_view, type_view

@@ -57,7 +57,7 @@ async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:
         duties: list[Duty] = [
             partial(reap_queues, reapers, metrics=reaps),
             partial(fire_schedules, schedules, catalog, settings, metrics=metrics),
-            partial(report_itself, Presence(store, SCHEDULERS), metrics),
+            partial(report_itself, settings, Presence(store, SCHEDULERS), metrics),
             partial(tidy_exports, settings),
         ]
         if settings.alert_email:
@@ -81,9 +81,11 @@ async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:
     _log.info("scheduler_stopped")
 
 
-async def report_itself(presence: Presence, metrics: ScheduleMetrics, stopping: asyncio.Event) -> None:
+async def report_itself(
+    settings: Settings, presence: Presence, metrics: ScheduleMetrics, stopping: asyncio.Event
+) -> None:
     """Stands on the roll of schedulers for as long as it fires what is due, so that health can tell when none does."""
-    identity = Identity()
+    identity = Identity(settings)
     while not stopping.is_set():
         with contextlib.suppress(JobServiceError):  # whoever reaps says that the store is away
             if not metrics.problem():

@@ -71,7 +71,7 @@ async def work(settings: Settings, stopping: asyncio.Event, queues: Sequence[str
         await broker.startup()
         stack.push_async_callback(broker.shutdown)
 
-        identity = Identity()
+        identity = Identity(settings)
         claims = [Claims(store, catalog.queue(name), identity.id, settings) for name in slots]
         receiver = JobReceiver(broker, claims, slots, settings)
         reaps = ReapMetrics(tuple(slots))

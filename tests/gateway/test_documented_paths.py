@@ -92,7 +92,9 @@ def test_the_dashboard_gives_the_overview_that_the_documentation_reads(front: Fr
 def test_health_names_what_was_checked(front: Front) -> None:
     health = front.call("GET", "health")
     assert health.status == 200  # degraded: nobody works
-    assert {check["name"] for check in health.json["checks"]} == {"store", "workers", "smtp", "storage"}
+    assert {check["name"] for check in health.json["checks"]} == {
+        *("store", "workers", "scheduler", "database", "smtp", "storage")
+    }
     assert "x-http-status" not in health.headers
 
 

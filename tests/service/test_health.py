@@ -26,7 +26,7 @@ from testjobs.v1.testjobs_pb2 import NoopResult
 
 from base.settings import Settings
 from engine import presence
-from engine.presence import Presence
+from engine.presence import SCHEDULERS, Presence
 from engine.store import Store
 from service import health
 from tests.conftest import ValkeyServer, eventually
@@ -52,7 +52,9 @@ async def mail_server() -> AsyncIterator[MailServer]:
 
 
 @pytest.fixture
-async def with_mail(settings: Settings, mail_server: MailServer) -> AsyncIterator[Running]:
+async def with_mail(settings: Settings, store: Store, mail_server: MailServer) -> AsyncIterator[Running]:
+    """With a mail server and a scheduler."""
+    await Presence(store, SCHEDULERS).report(WorkerReport(id="scheduler"))
     async with serving(settings, smtp_host="127.0.0.1", smtp_port=mail_server.port) as started:
         yield started
 
@@ -63,6 +65,8 @@ async def test_with_everything_there_all_is_healthy(with_mail: Running) -> None:
     assert {name: check.status for name, check in checks.items()} == {
         "store": "healthy",
         "workers": "healthy",
+        "scheduler": "healthy",
+        "database": "disabled",
         "smtp": "healthy",
         "storage": "healthy",
     }
@@ -154,7 +158,8 @@ async def test_switched_off_queues_are_said_to_be(settings: Settings) -> None:
         assert "ENABLE_QUEUE_SERVICE" in answer.reason
 
 
-async def test_switched_off_mail_is_said_to_be_and_is_no_fault(settings: Settings) -> None:
+async def test_switched_off_mail_is_said_to_be_and_is_no_fault(settings: Settings, store: Store) -> None:
+    await Presence(store, SCHEDULERS).report(WorkerReport(id="scheduler"))
     async with serving(settings, enable_email_service=False) as service:
         answer, checks, _ = await checked(service)
         assert (answer.status, checks["smtp"].status) == ("healthy", "disabled")
@@ -256,7 +261,9 @@ async def test_the_dashboard_sums_up_all_queues(with_mail: Running, worker: Work
         "failedJobs": 1.0,
     }
     assert board["health"]["status"] == "healthy"
-    assert [check["name"] for check in board["health"]["checks"]] == ["store", "workers", "smtp", "storage"]
+    assert [check["name"] for check in board["health"]["checks"]] == [
+        *("store", "workers", "scheduler", "database", "smtp", "storage")
+    ]
     assert answer.system.workers == 1
     assert answer.system.store_version.startswith("valkey ")
     assert min(answer.system.memory_bytes, answer.system.store_memory_bytes, answer.system.uptime_seconds) > 0

@@ -284,7 +284,7 @@ class HealthCheck(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     LATENCY_MS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """What: store, workers, smtp, storage."""
+    """What: store, workers, scheduler, database, smtp, storage."""
     status: _builtins.str
     """The word healthy, degraded, unhealthy or disabled."""
     reason: _builtins.str
@@ -313,6 +313,26 @@ class Worker(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class StorageIdsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     PID_FIELD_NUMBER: _builtins.int
@@ -322,6 +342,7 @@ class Worker(_message.Message):
     QUEUES_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    STORAGE_IDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id, as jobs and failures name it."""
     host: _builtins.str
@@ -346,6 +367,12 @@ class Worker(_message.Message):
     def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerQueue]:
         """The queues it serves."""
 
+    @_builtins.property
+    def storage_ids(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The id of each storage root that it sees, by the root's variable, such as UPLOAD_DIR. Hosts that share their storage see the
+        same ids; empty where the root was never prepared there.
+        """
+
     def __init__(
         self,
         *,
@@ -358,10 +385,11 @@ class Worker(_message.Message):
         queues: _abc.Iterable[Global___WorkerQueue] | None = ...,
         memory_bytes: _builtins.float = ...,
         draining: _builtins.bool = ...,
+        storage_ids: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_time", b"heartbeat_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "heartbeat_time", b"heartbeat_time", "host", b"host", "id", b"id", "memory_bytes", b"memory_bytes", "pid", b"pid", "queues", b"queues", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "heartbeat_time", b"heartbeat_time", "host", b"host", "id", b"id", "memory_bytes", b"memory_bytes", "pid", b"pid", "queues", b"queues", "start_time", b"start_time", "storage_ids", b"storage_ids", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,112 @@
+"""What health tells of schedulers, the database, the disks, and storage that is not shared, each with a remedy."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
+from qcollector.jobs.v1.queue_pb2 import Worker as WorkerReport
+from qcollector.jobs.v1.queue_pb2 import WorkerQueue
+from sqlalchemy import text
+
+from base import storage
+from base.database.connection import open_database, writing
+from base.settings import Settings
+from base.storage import StorageRoots
+from engine.admission import Admission
+from engine.intake import Intake
+from engine.presence import SCHEDULERS, Presence
+from engine.schedules import Schedules
+from engine.store import Store
+from service import health
+
+from .conftest import WORK, Running, serving
+from .test_health import checked
+
+
+@pytest.fixture
+async def alone(settings: Settings) -> AsyncIterator[Running]:
+    """A service without mail, database and scheduler."""
+    async with serving(settings, enable_email_service=False) as started:
+        yield started
+
+
+async def check(service: Running, name: str) -> tuple[str, str]:
+    found = (await checked(service))[1][name]
+    return found.status, found.reason
+
+
+async def test_without_a_scheduler_health_says_how_to_start_one(alone: Running, store: Store) -> None:
+    status, reason = await check(alone, "scheduler")
+    assert (status, "qjobs scheduler" in reason) == ("degraded", True)
+    await Presence(store, SCHEDULERS).report(WorkerReport(id="s"))
+    assert await check(alone, "scheduler") == ("healthy", "")
+    await Presence(store, SCHEDULERS).leave("s")
+    assert (await check(alone, "scheduler"))[0] == "degraded"
+
+
+async def test_a_scheduler_that_stands_still_is_told_by_the_schedule_that_it_did_not_fire(
+    alone: Running, store: Store, catalog: Any
+) -> None:
+    await Presence(store, SCHEDULERS).report(WorkerReport(id="s"))
+    settings = alone.settings
+    schedules = Schedules(store, catalog, Admission(catalog, settings), Intake(store, settings))
+    await schedules.create(
+        ScheduleRecord(name="often", cron="* * * * *", timezone="UTC", queue_name=WORK, job_type="noop")
+    )
+    assert await check(alone, "scheduler") == ("healthy", "")
+    await store.client.hincrby(store.keys("schedules")["slots"], "often", -180_000)
+    status, reason = await check(alone, "scheduler")
+    assert (status, "stands still: often" in reason) == ("degraded", True)
+    await schedules.fire_due()
+    assert await check(alone, "scheduler") == ("healthy", "")
+
+
+async def test_a_disk_that_runs_full_is_told_with_what_is_left(alone: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await check(alone, "storage") == ("healthy", "")
+    monkeypatch.setattr(storage, "LEAST_FREE", 10**15)
+    status, reason = await check(alone, "storage")
+    assert status == "degraded"
+    assert reason.startswith("the disk of DATA_DIR has ")
+    assert "make room" in reason
+    assert reason.count("the disk of") == 1  # all roots lie on it
+
+
+async def test_a_worker_on_files_that_sees_other_folders_is_named_with_the_roots(alone: Running, store: Store) -> None:
+    own = StorageRoots(alone.settings).marks()
+    report = WorkerReport(id="w-1", queues=[WorkerQueue(queue_name="file:process")], storage_ids=own)
+    await Presence(store).report(report)
+    assert await check(alone, "storage") == ("healthy", "")
+    report.storage_ids["UPLOAD_DIR"] = "another"
+    report.storage_ids["EXPORT_DIR"] = ""
+    await Presence(store).report(report)
+    status, reason = await check(alone, "storage")
+    assert status == "degraded"
+    assert "worker w-1 does not share UPLOAD_DIR, EXPORT_DIR" in reason
+    report.queues[0].queue_name = "email:send"  # which works on no shared files
+    await Presence(store).report(report)
+    assert await check(alone, "storage") == ("healthy", "")
+
+
+async def test_a_database_that_lacks_tables_is_told_by_the_tables(
+    database: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "DATABASE_REMEMBERED_SECONDS", -1)
+    async with serving(database, enable_email_service=False) as service:
+        assert await check(service, "database") == ("healthy", "")
+        engine = open_database(database)
+        async with writing(engine) as connection:
+            await connection.execute(text("DROP TABLE submissions CASCADE"))
+        await engine.dispose()
+        status, reason = await check(service, "database")
+        assert (status, "lacks the table submissions" in reason) == ("degraded", True)
+        assert "migrations" in reason
+
+
+async def test_a_database_that_is_away_degrades_and_does_not_hold_up_the_rest(settings: Settings) -> None:
+    address = SecretStr("postgresql://user:hush@127.0.0.1:1/none")
+    async with serving(settings, enable_email_service=False, database_url=address) as service:
+        status, reason = await check(service, "database")
+        assert (status, "hush" in reason) == ("degraded", False)
+        assert reason
