@@ -155,7 +155,9 @@ async def faulty(settings: Settings, store: Store) -> AsyncIterator[Caller]:
     here = on_any_port(settings)
     limits = StreamLimits()
     server = new_server(here, Boundary(Gate(TokenVerifier.of(here, signing_keys(here)), limits)))
-    add_JobServiceServicer_to_server(Faulty(_parts(here, store, limits, open_database(here), Instruments("service"))), server)
+    add_JobServiceServicer_to_server(
+        Faulty(_parts(here, store, limits, open_database(here), Instruments("service"))), server
+    )
     port = listen(server, here)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -240,9 +242,7 @@ async def test_the_trace_of_the_caller_goes_on_in_the_job(service: Running, stor
     traced = service.with_metadata(*bearer(), ("traceparent", trace), ("x-request-id", "r-1"))
     job_id = await traced.enqueue(Noop())
     odd_id = await service.with_metadata(*bearer(), ("traceparent", "00-zz-1-01")).enqueue(Noop())
-    parts = _parts(
-        service.settings, store, StreamLimits(), open_database(service.settings), Instruments("service")
-    )
+    parts = _parts(service.settings, store, StreamLimits(), open_database(service.settings), Instruments("service"))
     record, odd = await parts.inspection.get_many(WORK, [job_id, odd_id])
     assert record is not None
     assert odd is not None
