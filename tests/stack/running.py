@@ -71,8 +71,8 @@ class RunningStack:
                 start_new_session=True,
             )
 
-    async def ready(self) -> None:
-        await eventually(lambda: "Ready after" in self.said or not self.alive, seconds=60, what="ready")
+    async def ready(self, seconds: float = 60) -> None:
+        await eventually(lambda: "Ready after" in self.said or not self.alive, seconds=seconds, what="ready")
         assert self.alive, self.said
 
     @property

@@ -20,6 +20,7 @@ interface ActionProps {
 export function Action({ label, name, run, done, class: kind, disabled = false }: ActionProps) {
   const [busy, setBusy] = useState(false);
   const click = async (): Promise<void> => {
+    if (busy) return;
     setBusy(true);
     try {
       await run();
@@ -31,7 +32,16 @@ export function Action({ label, name, run, done, class: kind, disabled = false }
     }
   };
   return (
-    <button type="button" class={kind} aria-label={name} aria-busy={busy} disabled={disabled || busy} onClick={click}>
+    // While it is busy it keeps the focus, which a disabled button would lose.
+    <button
+      type="button"
+      class={kind}
+      aria-label={name}
+      aria-busy={busy}
+      aria-disabled={busy}
+      disabled={disabled}
+      onClick={click}
+    >
       {label}
     </button>
   );

@@ -1,0 +1,55 @@
+"""What happens while somebody looks at the board: jobs made and asked after over REST."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stack.ports import LOOPBACK
+
+
+@dataclass(frozen=True)
+class Backstage:
+    """A caller with a token."""
+
+    port: int
+    token: str
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """One call under /api/v1, which must succeed."""
+        request = urllib.request.Request(
+            f"http://{LOOPBACK}:{self.port}/api/v1/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"authorization": f"Bearer {self.token}", "content-type": "application/json"},
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise AssertionError(error.read().decode()) from None
+
+    def enqueue(self, job_type: str, data: Mapping[str, Any], queue: str = "test:work", **options: Any) -> str:
+        body = {"queueName": queue, "jobType": job_type, "data": data, "options": options}
+        return str(self.call("POST", "queue/jobs", body)["jobId"])
+
+    def script(self, *steps: Mapping[str, Any], **options: Any) -> str:
+        """A job of the tests that does what its steps say."""
+        return self.enqueue("script", {"steps": list(steps)}, **options)
+
+    def job(self, job_id: str, queue: str = "test:work") -> Any:
+        return self.call("GET", f"queue/{queue}/jobs/{job_id}")["data"]
+
+    def until(self, job_id: str, states: Sequence[str], queue: str = "test:work") -> Any:
+        """The job, once it is in one of these states."""
+        deadline = time.monotonic() + 45
+        while True:
+            job = self.job(job_id, queue)
+            if job["state"].removeprefix("JOB_STATE_") in states:
+                return job
+            assert time.monotonic() < deadline, job
+            time.sleep(0.05)
