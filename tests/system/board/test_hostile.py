@@ -1,0 +1,69 @@
+"""Text that users control is text: no script in it runs, wherever the board shows it."""
+
+import pytest
+from playwright.sync_api import expect
+
+from stack.tokens import sign
+from tests.system.board.backstage import Backstage
+from tests.system.board.conftest import Enter
+from tests.system.board.visit import SECRET, Visit
+
+pytestmark = pytest.mark.system
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><svg onload=alert(3)>{{7*7}}javascript:alert(4)"
+"""Whatever of it runs, opens a dialog or offends the policy, which fails the visit."""
+
+
+def shows(visit: Visit, path: str, times: int = 1) -> None:
+    visit.open(path)
+    expect(visit.page.get_by_text("<script>alert(1)</script>").nth(times - 1)).to_be_attached()
+    assert visit.page.locator("main script, main img, main [onerror], main [onload]").count() == 0
+
+
+def test_payloads_logs_results_reasons_and_callers(enter: Enter, backstage: Backstage) -> None:
+    evil_token = sign(SECRET, subject=EVIL, role="admin", name=EVIL, seconds=600)
+    caller = Backstage(backstage.port, evil_token)
+    good = caller.script({"checkpoint": EVIL}, {"log": EVIL})
+    bad = caller.script({"log": EVIL}, {"fail_for_good": EVIL}, attempts=1)
+    backstage.until(good, ["COMPLETED"])
+    backstage.until(bad, ["FAILED"])
+    visit = enter("admin")
+    shows(visit, f"queues/test:work/jobs/{good}", 2)
+    shows(visit, f"queues/test:work/jobs/{bad}", 4)
+    shows(visit, "queues/test:work?state=failed")
+
+
+def test_reasons_of_cancellation_and_names_in_mails(enter: Enter, backstage: Backstage) -> None:
+    mail = {"user": {"email": "ada@example.com", "username": EVIL[:100]}}
+    job_id = backstage.enqueue("welcome", mail, queue="email:send", delay=3_600_000)
+    backstage.call("POST", f"queue/email:send/jobs/{job_id}/cancel", {"reason": EVIL})
+    visit = enter("admin")
+    shows(visit, f"queues/email:send/jobs/{job_id}", 2)
+
+
+def test_addresses_that_somebody_was_lured_to(enter: Enter) -> None:
+    visit = enter("admin")
+    for path in (
+        f"queues/{EVIL}",
+        f"queues/test:work?q={EVIL}&state={EVIL}&page={EVIL}",
+        EVIL,
+        "queues/test:work/jobs/%00%FF",
+    ):
+        visit.open(path)
+        assert visit.page.locator("main script, main img").count() == 0
+
+
+def test_the_name_in_a_token(enter: Enter) -> None:
+    visit = enter("")
+    visit.sign_in(sign(SECRET, subject="evil", role="admin", name=EVIL, seconds=600))
+    expect(visit.page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
+
+
+def test_a_signed_in_tab_leaks_nothing_to_others(enter: Enter) -> None:
+    visit = enter("admin")
+    assert "board.token" not in visit.page.evaluate("Object.keys(localStorage).join()")
+    visit.page.reload()
+    expect(visit.heading("Queues")).to_be_visible()
+    other = visit.page.context.new_page()
+    other.goto(visit.address)
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
