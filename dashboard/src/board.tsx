@@ -7,6 +7,8 @@ import { lost } from "./api/stream";
 import { FindJob } from "./find-job";
 import { queueList } from "./live/queues";
 import { REFRESH_CHOICES, refreshSeconds } from "./live/refresh";
+import { Api } from "./pages/api";
+import { Enqueue } from "./pages/enqueue";
 import { Job } from "./pages/job";
 import { Overview } from "./pages/overview";
 import { Queue } from "./pages/queue";
@@ -171,5 +173,7 @@ function Page() {
   if (first === "queues" && second !== undefined && third === "jobs" && fourth !== undefined) {
     return <Job key={`${second} ${fourth}`} queue={second} id={fourth} />;
   }
+  if (first === "enqueue") return <Enqueue />;
+  if (first === "api") return <Api />;
   return <PageHead title="There is no such page" note={<a href={links.overview}>To the queues</a>} />;
 }

@@ -46,33 +46,37 @@ export function Job({ queue, id }: { queue: string; id: string }) {
           {job.failedReason}
         </p>
       )}
-      <div class="columns">
-        <Panel title="Timeline">
-          <div class="panel-body">
-            <Timeline job={job} />
-          </div>
-        </Panel>
-        <Panel
-          title="Log"
-          tools={<span class="faint">{total > lines.length && `the last of ${count(total)} lines`}</span>}
-        >
-          {lines.length === 0 ? <p class="faint">Nothing logged.</p> : <Log lines={lines} />}
-        </Panel>
-        <Payload job={job} queue={queue} id={id} />
-        {job.result && (
-          <Panel title="Result">
-            <div class="panel-body stack">
-              <Fields value={only(job.result)} />
-              <RawJson value={job.result} />
+      <div class="job-columns">
+        <div class="stack">
+          <Panel title="Timeline">
+            <div class="panel-body">
+              <Timeline job={job} />
             </div>
           </Panel>
-        )}
-        {(job.failures?.length ?? 0) > 0 && <Failures job={job} />}
-        <Panel title="Options">
-          <div class="panel-body stack">
-            <Options job={job} />
-          </div>
-        </Panel>
+          {(job.failures?.length ?? 0) > 0 && <Failures job={job} />}
+          <Panel
+            title="Log"
+            tools={<span class="faint">{total > lines.length && `the last of ${count(total)} lines`}</span>}
+          >
+            {lines.length === 0 ? <p class="faint">Nothing logged.</p> : <Log lines={lines} />}
+          </Panel>
+          <Panel title="Options">
+            <div class="panel-body stack">
+              <Options job={job} />
+            </div>
+          </Panel>
+        </div>
+        <div class="stack">
+          <Payload job={job} queue={queue} id={id} />
+          {job.result && (
+            <Panel title="Result">
+              <div class="panel-body stack">
+                <Fields value={only(job.result)} />
+                <RawJson value={job.result} />
+              </div>
+            </Panel>
+          )}
+        </div>
       </div>
     </>
   );

@@ -19,7 +19,7 @@ export function Fields({ value }: { value: Json }) {
       {set.length > 0 && (
         <dl class="fields">
           {set.map(([name, member]) => (
-            <div key={name}>
+            <div key={name} class={isNested(member) ? "nested" : undefined}>
               <dt title={name}>{words(name)}</dt>
               <dd>
                 <Value value={member} />
@@ -40,13 +40,23 @@ function isUnset(value: Json): boolean {
   return typeof value === "object" && Object.keys(value).length === 0;
 }
 
+/** Whether it wants the whole width below its name. */
+function isNested(value: Json): boolean {
+  return Array.isArray(value) ? value.some((element) => typeof element === "object") : typeof value === "object";
+}
+
 function Value({ value }: { value: Json }): ComponentChildren {
   if (Array.isArray(value)) return <List elements={value} />;
   if (typeof value === "object" && value !== null) return <Fields value={value} />;
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value !== "string") return <span class="number">{String(value)}</span>;
+  if (typeof value !== "string") return <span class="number">{rounded(value)}</span>;
   if (TIME.test(value)) return <time dateTime={value}>{dateTime(value)}</time>;
   return value.includes("\n") ? <pre class="text">{value}</pre> : value;
+}
+
+/** Three places behind the point are enough to read; the JSON beside has all. */
+function rounded(value: Json): string {
+  return typeof value === "number" ? String(Math.round(value * 1000) / 1000) : String(value);
 }
 
 function List({ elements }: { elements: readonly Json[] }) {

@@ -1,0 +1,138 @@
+/** JSON Schema as ListJobTypes writes it: what the board reads of it. */
+
+export interface Schema {
+  readonly type?: string | readonly string[];
+  readonly title?: string;
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: boolean | Schema;
+  readonly propertyNames?: Schema;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+  readonly allOf?: readonly { readonly oneOf?: readonly { readonly required?: readonly string[] }[] }[];
+  readonly enum?: readonly (string | number)[];
+  readonly const?: unknown;
+  readonly format?: string;
+  readonly pattern?: string;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly minProperties?: number;
+  readonly maxProperties?: number;
+  readonly writeOnly?: boolean;
+  readonly contentEncoding?: string;
+  readonly $ref?: string;
+  readonly $defs?: Readonly<Record<string, Schema>>;
+}
+
+/** What a form shows for a schema. */
+export type Shape =
+  | { readonly kind: "object"; readonly schema: Schema }
+  | { readonly kind: "list"; readonly schema: Schema; readonly items: Schema }
+  | { readonly kind: "map"; readonly schema: Schema; readonly values: Schema }
+  | { readonly kind: "time" | "boolean" | "number" | "text" | "choice" | "any"; readonly schema: Schema };
+
+export type Json = string | number | boolean | null | undefined | readonly Json[] | { readonly [name: string]: Json };
+
+/** The schema behind a reference into the root's definitions. */
+export function resolved(schema: Schema, root: Schema): Schema {
+  const name = schema.$ref?.replace("#/$defs/", "");
+  const target = name === undefined ? undefined : root.$defs?.[name];
+  return target ? { ...target, ...(schema.writeOnly && { writeOnly: true }) } : schema;
+}
+
+export function shapeOf(given: Schema, root: Schema): Shape {
+  const schema = resolved(given, root);
+  // A list is "an array, or its only element", and a time "a date, or a date with a time".
+  const array = schema.anyOf?.find((one) => one.type === "array");
+  if (array)
+    return {
+      kind: "list",
+      schema: { ...array, ...(schema.writeOnly && { writeOnly: true }) },
+      items: array.items ?? {},
+    };
+  if (schema.type === "array" && schema.items) return { kind: "list", schema, items: schema.items };
+  if (schema.anyOf?.some((one) => one.format === "date-time")) return { kind: "time", schema };
+  if (schema.enum) return { kind: "choice", schema };
+  if (schema.type === "object") {
+    if (schema.properties) return { kind: "object", schema };
+    if (typeof schema.additionalProperties === "object")
+      return { kind: "map", schema, values: schema.additionalProperties };
+    return { kind: "any", schema };
+  }
+  if (schema.type === "boolean") return { kind: "boolean", schema };
+  if (schema.type === "number" || schema.type === "integer") return { kind: "number", schema };
+  if (isText(schema.type)) return { kind: "text", schema };
+  return { kind: "any", schema };
+}
+
+function isText(type: Schema["type"]): boolean {
+  return type === "string" || (Array.isArray(type) && type.includes("string"));
+}
+
+/** Properties as a form shows them: what must be set first, then by name. */
+export function ordered(schema: Schema): [string, Schema][] {
+  const must = new Set(schema.required);
+  return Object.entries(schema.properties ?? {}).sort(
+    ([one], [other]) => Number(must.has(other)) - Number(must.has(one)) || one.localeCompare(other),
+  );
+}
+
+/** What a form begins with where the schema wants something. */
+export function initial(given: Schema, root: Schema): Json {
+  const { kind, schema } = shapeOf(given, root);
+  if (kind === "object") {
+    const value: Record<string, Json> = {};
+    for (const [name, property] of ordered(schema)) {
+      if (schema.required?.includes(name)) value[name] = initial(property, root);
+    }
+    return value;
+  }
+  if (kind === "list") return schema.minItems ? [initial(schema.items ?? {}, root)] : [];
+  return undefined;
+}
+
+/**
+ * A payload as the API shows it, as `data` that the form takes: enum values by their words, unset ones left out, and
+ * masked ones too, which somebody has to type again.
+ */
+export function fromPayload(value: unknown, given: Schema, root: Schema): Json {
+  const shape = shapeOf(given, root);
+  if (shape.schema.writeOnly || value === null || value === "") return undefined;
+  switch (shape.kind) {
+    case "object":
+      return members(value, (name, member) => {
+        const property = shape.schema.properties?.[name];
+        return property === undefined ? undefined : fromPayload(member, property, root);
+      });
+    case "list":
+      if (!Array.isArray(value) || value.length === 0) return undefined;
+      return value.map((element: unknown) => fromPayload(element, shape.items, root));
+    case "map": {
+      const pairs = members(value, (_name, member) => fromPayload(member, shape.values, root));
+      return Object.keys(pairs).length > 0 ? pairs : undefined;
+    }
+    case "choice":
+      return shape.schema.enum?.find((word) => word === value || String(value).toLowerCase().endsWith(`_${word}`));
+    case "number":
+      // Zero is what nobody set, where the rules do not admit it.
+      return value === 0 && (shape.schema.minimum ?? 0) > 0 ? undefined : (value as Json);
+    default:
+      return value as Json;
+  }
+}
+
+function members(value: unknown, take: (name: string, member: unknown) => Json): { [name: string]: Json } {
+  const taken: { [name: string]: Json } = {};
+  for (const [name, member] of Object.entries(value ?? {})) {
+    const one = take(name, member);
+    if (one !== undefined) taken[name] = one;
+  }
+  return taken;
+}
