@@ -8,11 +8,15 @@ import { FindJob } from "./find-job";
 import { queueList } from "./live/queues";
 import { REFRESH_CHOICES, refreshSeconds } from "./live/refresh";
 import { Api } from "./pages/api";
+import { DeadLetters } from "./pages/dead-letters";
 import { Enqueue } from "./pages/enqueue";
 import { Job } from "./pages/job";
 import { Overview } from "./pages/overview";
 import { Queue } from "./pages/queue";
+import { EditSchedule, NewSchedule } from "./pages/schedule-edit";
+import { SchedulePage, Schedules } from "./pages/schedules";
 import { SignIn } from "./pages/sign-in";
+import { Workers } from "./pages/workers";
 import { links, route } from "./route";
 import { session, signOut } from "./session";
 import { count, relative } from "./ui/format";
@@ -173,7 +177,16 @@ function Page() {
   if (first === "queues" && second !== undefined && third === "jobs" && fourth !== undefined) {
     return <Job key={`${second} ${fourth}`} queue={second} id={fourth} />;
   }
+  if (first === "schedules") return <SchedulePages name={second} edit={third === "edit"} />;
+  if (first === "dead-letters") return <DeadLetters />;
+  if (first === "workers") return <Workers />;
   if (first === "enqueue") return <Enqueue />;
   if (first === "api") return <Api />;
   return <PageHead title="There is no such page" note={<a href={links.overview}>To the queues</a>} />;
+}
+
+function SchedulePages({ name, edit }: { name: string | undefined; edit: boolean }) {
+  if (name === undefined) return <Schedules />;
+  if (name === "_new") return <NewSchedule />;
+  return edit ? <EditSchedule key={name} name={name} /> : <SchedulePage key={name} name={name} />;
 }

@@ -238,9 +238,7 @@ function Unfolding({ class: kind, summary, children }: UnfoldingProps) {
 function Prose({ text }: { text: string }) {
   return (
     <div class="prose">
-      {text.split("`").map((piece, place) =>
-        place % 2 === 1 ? <code key={place}>{piece}</code> : piece,
-      )}
+      {text.split("`").map((piece, place) => (place % 2 === 1 ? <code key={place}>{piece}</code> : piece))}
     </div>
   );
 }

@@ -48,8 +48,8 @@ export function Enqueue() {
 function Policy({ type }: { type: JobTypeJson }) {
   return (
     <p class="faint">
-      {type.description}. {type.attempts} attempts, {type.backoff?.type} backoff of {duration(type.backoff?.delay ?? 0)}
-      , each for at most {duration(type.timeout ?? 0)}. For {type.minimumRole} and above.
+      {type.description} {type.attempts} attempts, {type.backoff?.type} backoff of {duration(type.backoff?.delay ?? 0)},
+      each for at most {duration(type.timeout ?? 0)}. For {type.minimumRole} and above.
     </p>
   );
 }

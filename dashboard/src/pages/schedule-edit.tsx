@@ -1,0 +1,262 @@
+/** A schedule made or changed: when it fires, previewed while it is typed, and its job. */
+
+import { useState } from "preact/hooks";
+import { createSchedule, getSchedule, previewSchedule, updateSchedule } from "../api/calls";
+import { ApiError, messageOf } from "../api/errors";
+import type { ScheduleJobJson, ScheduleJson } from "../gen/qcollector/jobs/v1/schedule_service_pb";
+import { jobTypes, typeOf } from "../live/job-types";
+import { useLoaded } from "../live/refresh";
+import { go, links } from "../route";
+import { check, type Problems } from "../schema/check";
+import { fromPayload, initial, type Json } from "../schema/schema";
+import { Loading, PageHead, Panel, Problem } from "../ui/pieces";
+import { tell } from "../ui/toasts";
+import { optionsOf } from "./enqueue";
+import { only } from "./job";
+import {
+  DataEditor,
+  NO_OPTIONS,
+  type OptionsDraft,
+  OptionsEditor,
+  ProblemList,
+  schemaOf,
+  TypeChoice,
+} from "./job-data";
+import { NextTimes } from "./schedules";
+
+export function NewSchedule() {
+  return (
+    <>
+      <PageHead title="New schedule" />
+      {jobTypes.value === null ? <Loading /> : <ScheduleForm />}
+    </>
+  );
+}
+
+export function EditSchedule({ name }: { name: string }) {
+  const { data, error } = useLoaded(`edit ${name}`, (signal) => getSchedule(name, signal), false);
+  return (
+    <>
+      <PageHead title={`Edit ${name}`} />
+      <Problem error={error} />
+      {data === undefined || jobTypes.value === null ? !error && <Loading /> : <ScheduleForm old={data} />}
+    </>
+  );
+}
+
+function ScheduleForm({ old }: { old?: ScheduleJson }) {
+  const [name, setName] = useState(old?.name ?? "");
+  const [description, setDescription] = useState(old?.description ?? "");
+  const [cron, setCron] = useState(old?.cron ?? "0 3 * * *");
+  const [timezone, setTimezone] = useState(old?.timezone ?? "");
+  const [job, setJob] = useState<ScheduleJobJson | undefined>();
+  const [readable, setReadable] = useState(true);
+  const [problems, setProblems] = useState<Problems>(new Map());
+  const [message, setMessage] = useState("");
+  const [busy, setBusy] = useState(false);
+
+  const save = async (): Promise<void> => {
+    const type = typeOf(job?.queueName, job?.jobType);
+    const wrong: Problems = job && type ? check(job.data as Json, schemaOf(type), "data") : new Map();
+    setProblems(wrong);
+    setMessage(wrong.size > 0 ? "Some fields are not right yet. Each says why." : "");
+    if (wrong.size > 0) return;
+    setBusy(true);
+    try {
+      const common = { description, cron, timezone, ...(job && { job }) };
+      await (old ? updateSchedule(name, common) : createSchedule({ name, ...common }));
+      tell(`${name} is saved`);
+      go(links.schedule(name));
+    } catch (error) {
+      if (error instanceof ApiError) {
+        setProblems(new Map(error.violations.map((one) => [one.field.replace(/^job\./, ""), one.description])));
+      }
+      setMessage(messageOf(error));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <form
+      class="stack form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
+      <Panel title="When">
+        <div class="panel-body stack">
+          <Text
+            label="Name"
+            value={name}
+            onChange={setName}
+            problem={problems.get("name")}
+            disabled={old !== undefined}
+            required
+            hint="Lower-case letters, digits and hyphens. It cannot be changed later."
+          />
+          <Text
+            label="What it is for"
+            value={description}
+            onChange={setDescription}
+            problem={problems.get("description")}
+          />
+          <Text
+            label="Cron expression"
+            value={cron}
+            onChange={setCron}
+            problem={problems.get("cron")}
+            required
+            hint="Minute, hour, day of month, month, day of week."
+          />
+          <Text
+            label="Time zone"
+            value={timezone}
+            onChange={setTimezone}
+            problem={problems.get("timezone")}
+            hint="Such as Europe/Berlin. Empty takes the service's own."
+          />
+          <Preview cron={cron} timezone={timezone} />
+        </div>
+      </Panel>
+      <Panel title="Job">
+        <div class="panel-body stack">
+          <JobEditor {...(old && { old })} job={job} problems={problems} onChange={setJob} onReadable={setReadable} />
+        </div>
+      </Panel>
+      <div role="status">
+        {message && <p class="problem">{message}</p>}
+        {message && <ProblemList problems={problems} />}
+      </div>
+      <div class="tools">
+        <button type="submit" class="primary" disabled={busy || !readable || (old === undefined && job === undefined)}>
+          Save schedule
+        </button>
+        <a class="button" href={old ? links.schedule(name) : links.schedules}>
+          Back
+        </a>
+      </div>
+    </form>
+  );
+}
+
+interface TextProps {
+  readonly label: string;
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+  readonly problem: string | undefined;
+  readonly hint?: string;
+  readonly required?: boolean;
+  readonly disabled?: boolean;
+}
+
+function Text({ label, value, onChange, problem, hint, required = false, disabled = false }: TextProps) {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <input
+        value={value}
+        required={required}
+        disabled={disabled}
+        aria-invalid={problem !== undefined}
+        onInput={(event) => onChange(event.currentTarget.value)}
+      />
+      {hint && <span class="hint">{hint}</span>}
+      <span class="field-problem">{problem}</span>
+    </label>
+  );
+}
+
+function Preview({ cron, timezone }: { cron: string; timezone: string }) {
+  const { data, error } = useLoaded(
+    `preview ${cron} ${timezone}`,
+    (signal) => previewSchedule(cron, timezone, signal),
+    false,
+  );
+  return (
+    <div role="status" class="stack">
+      {error && <p class="field-problem">{error.message}</p>}
+      {data && (
+        <>
+          <p>{data.cronText}</p>
+          <NextTimes times={data.times ?? []} />
+        </>
+      )}
+    </div>
+  );
+}
+
+interface JobEditorProps {
+  readonly old?: ScheduleJson;
+  readonly job: ScheduleJobJson | undefined;
+  readonly problems: Problems;
+  readonly onChange: (job: ScheduleJobJson | undefined) => void;
+  readonly onReadable: (readable: boolean) => void;
+}
+
+/** The job of a schedule that exists stays as it is until somebody says otherwise: its sensitive values are not shown. */
+function JobEditor({ old, job, problems, onChange, onReadable }: JobEditorProps) {
+  const [options, setOptions] = useState<OptionsDraft>(NO_OPTIONS);
+  if (old && job === undefined) {
+    return (
+      <>
+        <p>
+          {old.queueName} / {old.jobType}, as it is.
+        </p>
+        <div class="tools">
+          <button type="button" onClick={() => onChange(jobOf(old))}>
+            Change the job
+          </button>
+        </div>
+      </>
+    );
+  }
+  const type = typeOf(job?.queueName, job?.jobType);
+  return (
+    <>
+      <TypeChoice
+        queue={job?.queueName ?? ""}
+        word={job?.jobType ?? ""}
+        onChange={(queueName, jobType) => {
+          const next = typeOf(queueName, jobType);
+          const schema = next ? schemaOf(next) : {};
+          onChange({ queueName, jobType, data: (initial(schema, schema) ?? {}) as Data });
+        }}
+      />
+      {type && job && (
+        <>
+          <DataEditor
+            key={`${job.queueName} ${job.jobType}`}
+            type={type}
+            value={job.data as Json}
+            problems={problems}
+            onChange={(data) => onChange({ ...job, data: (data ?? {}) as Data })}
+            onReadable={onReadable}
+          />
+          <OptionsEditor
+            draft={options}
+            problems={problems}
+            recurring
+            onChange={(draft) => {
+              setOptions(draft);
+              onChange({ ...job, options: { ...old?.options, ...optionsOf(draft) } });
+            }}
+          />
+        </>
+      )}
+    </>
+  );
+}
+
+type Data = NonNullable<ScheduleJobJson["data"]>;
+
+function jobOf(old: ScheduleJson): ScheduleJobJson {
+  const type = typeOf(old.queueName, old.jobType);
+  const schema = type ? schemaOf(type) : {};
+  return {
+    queueName: old.queueName ?? "",
+    jobType: old.jobType ?? "",
+    data: (fromPayload(only(old.payload), schema, schema) ?? {}) as Data,
+    ...(old.options && { options: old.options }),
+  };
+}

@@ -1,0 +1,250 @@
+/** The recurring jobs: when they run in words, what ran last, and what steers them. */
+
+import {
+  deleteSchedule,
+  getSchedule,
+  listScheduleRuns,
+  listSchedules,
+  setSchedulePaused,
+  triggerSchedule,
+} from "../api/calls";
+import type { ScheduleJson, ScheduleRunJson } from "../gen/qcollector/jobs/v1/schedule_service_pb";
+import { useLoaded } from "../live/refresh";
+import { go, links } from "../route";
+import { mayManage } from "../session";
+import { Action, ConfirmAction } from "../ui/action";
+import { Fields, RawJson } from "../ui/fields";
+import { dateTime } from "../ui/format";
+import { Ago, CopyId, Loading, PageHead, Panel, Problem, TableFrame } from "../ui/pieces";
+import { StateBadge } from "../ui/state";
+import { only } from "./job";
+
+const RUNS_SHOWN = 50;
+
+export function Schedules() {
+  const { data, error, loading, reload } = useLoaded("schedules", listSchedules);
+  const schedules = data?.schedules ?? [];
+  return (
+    <>
+      <PageHead title="Schedules">
+        {mayManage.value && (
+          <a class="button primary" href={links.scheduleNew}>
+            New schedule
+          </a>
+        )}
+      </PageHead>
+      <Problem error={error} />
+      <Panel title="Recurring jobs">
+        {loading ? (
+          <Loading />
+        ) : schedules.length === 0 ? (
+          <p class="empty">There are none.</p>
+        ) : (
+          <TableFrame label="Schedules">
+            <thead>
+              <tr>
+                <th scope="col">Schedule</th>
+                <th scope="col">When</th>
+                <th scope="col">Zone</th>
+                <th scope="col">Job</th>
+                <th scope="col">Next run</th>
+                <th scope="col">Last run</th>
+                {mayManage.value && <th scope="col">Actions</th>}
+              </tr>
+            </thead>
+            <tbody>
+              {schedules.map((schedule) => (
+                <ScheduleRow key={schedule.name} schedule={schedule} reload={reload} />
+              ))}
+            </tbody>
+          </TableFrame>
+        )}
+      </Panel>
+    </>
+  );
+}
+
+function ScheduleRow({ schedule, reload }: { schedule: ScheduleJson; reload: () => void }) {
+  const name = schedule.name ?? "";
+  return (
+    <tr>
+      <th scope="row">
+        <a href={links.schedule(name)}>{name}</a> {schedule.paused && <span class="badge paused">paused</span>}
+      </th>
+      <td>
+        {schedule.cronText} <code class="faint">{schedule.cron}</code>
+      </td>
+      <td>{schedule.timezone}</td>
+      <td>
+        {schedule.queueName} / {schedule.jobType}
+      </td>
+      <td>
+        <Ago time={schedule.nextTimes?.[0]} />
+      </td>
+      <td>
+        <Ago time={schedule.lastSlot} />
+      </td>
+      {mayManage.value && (
+        <td>
+          <div class="tools">
+            <ScheduleActions schedule={schedule} reload={reload} />
+          </div>
+        </td>
+      )}
+    </tr>
+  );
+}
+
+function ScheduleActions({ schedule, reload }: { schedule: ScheduleJson; reload: () => void }) {
+  const name = schedule.name ?? "";
+  const paused = schedule.paused === true;
+  return (
+    <>
+      <Action
+        label={paused ? "Resume" : "Pause"}
+        name={`${paused ? "Resume" : "Pause"} ${name}`}
+        run={async () => {
+          await setSchedulePaused(name, !paused);
+          reload();
+        }}
+        done={`${name} ${paused ? "fires again" : "is paused"}`}
+      />
+      <Action
+        label="Trigger"
+        name={`Trigger ${name}`}
+        run={async () => {
+          await triggerSchedule(name);
+          reload();
+        }}
+        done={`A job of ${name} is enqueued`}
+      />
+    </>
+  );
+}
+
+export function SchedulePage({ name }: { name: string }) {
+  const loaded = useLoaded(`schedule ${name}`, (signal) => getSchedule(name, signal));
+  const runs = useLoaded(`runs ${name}`, (signal) => listScheduleRuns(name, RUNS_SHOWN, signal));
+  const schedule = loaded.data;
+  const reload = (): void => {
+    loaded.reload();
+    runs.reload();
+  };
+  return (
+    <>
+      <PageHead title={name} note={schedule?.paused && <span class="badge paused">paused</span>}>
+        {mayManage.value && schedule && (
+          <>
+            <ScheduleActions schedule={schedule} reload={reload} />
+            <a class="button" href={links.scheduleEdit(name)}>
+              Edit
+            </a>
+            <ConfirmAction
+              label="Delete"
+              title={`Delete ${name}`}
+              confirm="Delete schedule"
+              danger
+              run={async () => {
+                await deleteSchedule(name);
+                go(links.schedules);
+              }}
+              done={`${name} is deleted`}
+            >
+              <p>It fires no more. The jobs that it enqueued stay.</p>
+            </ConfirmAction>
+          </>
+        )}
+      </PageHead>
+      <p class="crumbs">
+        <a href={links.schedules}>Schedules</a> / {name}
+      </p>
+      <Problem error={loaded.error ?? runs.error} />
+      {loaded.loading && <Loading />}
+      {schedule && (
+        <div class="job-columns">
+          <div class="stack">
+            <Panel title="When">
+              <div class="panel-body stack">
+                <Fields
+                  value={{
+                    words: schedule.cronText,
+                    cron: schedule.cron,
+                    zone: schedule.timezone,
+                    for: schedule.description,
+                    lastSlot: schedule.lastSlot,
+                    created: schedule.createTime,
+                    changed: schedule.updateTime,
+                    by: schedule.createdBy,
+                  }}
+                />
+                <NextTimes times={schedule.nextTimes ?? []} />
+              </div>
+            </Panel>
+            <Panel title={`${schedule.queueName} / ${schedule.jobType}`}>
+              <div class="panel-body stack">
+                <Fields value={only(schedule.payload)} />
+                <RawJson value={{ payload: schedule.payload, options: schedule.options }} />
+              </div>
+            </Panel>
+          </div>
+          <Panel title="Latest runs">
+            <Runs runs={runs.data?.runs ?? []} queue={schedule.queueName ?? ""} />
+          </Panel>
+        </div>
+      )}
+    </>
+  );
+}
+
+export function NextTimes({ times }: { times: readonly string[] }) {
+  if (times.length === 0) return <p class="hint">It fires at no time to come.</p>;
+  return (
+    <>
+      <h3>Next times</h3>
+      <ol class="elements plain">
+        {times.map((time) => (
+          <li key={time}>
+            {dateTime(time)}{" "}
+            <span class="faint">
+              <Ago time={time} />
+            </span>
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}
+
+function Runs({ runs, queue }: { runs: readonly ScheduleRunJson[]; queue: string }) {
+  if (runs.length === 0) return <p class="empty">It has not run yet.</p>;
+  return (
+    <TableFrame label="Latest runs">
+      <thead>
+        <tr>
+          <th scope="col">Slot</th>
+          <th scope="col">Job</th>
+          <th scope="col">State</th>
+          <th scope="col">Why</th>
+        </tr>
+      </thead>
+      <tbody>
+        {runs.map((run) => (
+          <tr key={run.jobId}>
+            <td>
+              {dateTime(run.slot)} {run.triggered && <span class="pill">triggered</span>}
+            </td>
+            <td>
+              <CopyId id={run.jobId ?? ""} link={links.job(queue, run.jobId ?? "")} />
+            </td>
+            <td>{run.state && run.state !== "JOB_STATE_UNSPECIFIED" ? <StateBadge state={run.state} /> : "gone"}</td>
+            <td>
+              <span class="clip" title={run.failedReason}>
+                {run.failedReason || "–"}
+              </span>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </TableFrame>
+  );
+}
