@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { send } from "./client";
 import { ApiError } from "./errors";
+import { events } from "./events";
 
 /** The service sends a heartbeat every 15 s: a stream that is silent for longer is dead, whatever the network says. */
 const SILENCE_MS = 40_000;
@@ -67,26 +68,6 @@ async function connection<T>(options: StreamOptions<T>, outer: AbortSignal, aliv
   } finally {
     clearTimeout(timer);
     watchdog.abort();
-  }
-}
-
-/** The data of each event. Events of this API are `data:` lines with a blank line behind. */
-export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const reader = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader();
-  let rest = "";
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      const blocks = (rest + value.replaceAll("\r\n", "\n")).split("\n\n");
-      rest = blocks.pop() ?? "";
-      for (const block of blocks) {
-        const lines = block.split("\n").filter((line) => line.startsWith("data:"));
-        if (lines.length > 0) yield lines.map((line) => line.slice(5).trimStart()).join("\n");
-      }
-    }
-  } finally {
-    await reader.cancel().catch(() => undefined);
   }
 }
 
