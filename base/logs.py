@@ -26,6 +26,7 @@ _SECRET_NAME = re.compile(
     r"passw|passphrase|secret|token|authorization|cookie|api_?key|private_?key|credential", re.IGNORECASE
 )
 _URL_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _BEARER = re.compile(r"(?i)\bbearer\s+[\w.~+/=-]+")
 
 _sink: LogSink | None = None
@@ -142,10 +143,25 @@ def _writer(sink: LogSink, *, text: bool) -> Callable[[Any, str, Event], str]:
 
     def write(logger: Any, method: str, event: Event) -> str:
         line = encode(event) + b"\n"
-        sink.write(line, f"{console(logger, method, event)}\n".encode() if console else line)
+        sink.write(line, f"{console(logger, method, _printable(event))}\n".encode() if console else line)
         return ""
 
     return write
+
+
+def _printable(event: Event) -> Event:
+    """Escapes what would break a line, or steer the terminal: nobody's text looks like a line of its own.
+
+    Traces are ours, and have lines.
+    """
+    return {
+        key: _CONTROL.sub(_escaped, value) if isinstance(value, str) and key != "exception" else value
+        for key, value in event.items()
+    }
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 class _Output:

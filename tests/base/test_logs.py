@@ -59,6 +59,18 @@ def test_text_is_for_people_while_the_file_stays_json(tmp_path: Path) -> None:
     assert file[0]["port"] == 50051
 
 
+def test_no_text_can_look_like_a_line_of_its_own_or_steer_a_terminal(tmp_path: Path) -> None:
+    body = """
+log.info("told\\nFAKE", reason="a\\r\\nFAKE", colour="\\x1b[31mred")
+logging.getLogger("lib").warning("of a library\\nFAKE")
+"""
+    screen, file = run(tmp_path, body, LOG_FORMAT="text")
+    assert (len(screen), len(file)) == (2, 2)
+    assert all("\x1b" not in line and "FAKE" in line for line in screen)
+    screen, _ = run(tmp_path, body, LOG_FORMAT="json")
+    assert len(screen) == 2
+
+
 def test_levels_below_the_configured_one_are_left_out(tmp_path: Path) -> None:
     body = 'log.info("quiet"); log.warning("loud"); logging.getLogger("lib").info("quiet too")'
     _, file = run(tmp_path, body, LOG_LEVEL="warning")
