@@ -94,7 +94,7 @@ export function initial(given: Schema, root: Schema): Json {
     }
     return value;
   }
-  if (kind === "list") return schema.minItems ? [initial(schema.items ?? {}, root)] : [];
+  if (kind === "list") return schema.minItems ? [initial(schema.items ?? {}, root) ?? ""] : [];
   return undefined;
 }
 
