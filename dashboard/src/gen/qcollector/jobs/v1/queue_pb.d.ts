@@ -551,7 +551,7 @@ export declare const QueueStatsSchema: GenMessage<QueueStats, {jsonType: QueueSt
  */
 export declare type HealthCheck = Message<"qcollector.jobs.v1.HealthCheck"> & {
   /**
-   * What: store, workers, smtp, storage.
+   * What: store, workers, scheduler, database, smtp, storage.
    *
    * @generated from field: string name = 1;
    */
@@ -586,7 +586,7 @@ export declare type HealthCheck = Message<"qcollector.jobs.v1.HealthCheck"> & {
  */
 export declare type HealthCheckJson = {
   /**
-   * What: store, workers, smtp, storage.
+   * What: store, workers, scheduler, database, smtp, storage.
    *
    * @generated from field: string name = 1;
    */
@@ -688,6 +688,14 @@ export declare type Worker = Message<"qcollector.jobs.v1.Worker"> & {
    * @generated from field: bool draining = 9;
    */
   draining: boolean;
+
+  /**
+   * The id of each storage root that it sees, by the root's variable, such as UPLOAD_DIR. Hosts that share their storage see the
+   * same ids; empty where the root was never prepared there.
+   *
+   * @generated from field: map<string, string> storage_ids = 10;
+   */
+  storageIds: { [key: string]: string };
 };
 
 /**
@@ -758,6 +766,14 @@ export declare type WorkerJson = {
    * @generated from field: bool draining = 9;
    */
   draining?: boolean;
+
+  /**
+   * The id of each storage root that it sees, by the root's variable, such as UPLOAD_DIR. Hosts that share their storage see the
+   * same ids; empty where the root was never prepared there.
+   *
+   * @generated from field: map<string, string> storage_ids = 10;
+   */
+  storageIds?: { [key: string]: string };
 };
 
 /**
