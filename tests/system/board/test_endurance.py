@@ -16,7 +16,15 @@ pytestmark = pytest.mark.system
 
 JOBS = 100_000
 BATCH = 1000
-PAGES = ("", "queues/test:serial", "queues/test:serial?state=delayed", "queues/test:serial?q=nowhere")
+PAGES = (
+    "",
+    "queues/test:serial",
+    "queues/test:serial?state=delayed",
+    "queues/test:serial?q=nowhere",
+    "dead-letters",
+    "workers",
+    "schedules",
+)
 
 
 NOTICE = """

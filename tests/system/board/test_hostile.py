@@ -31,6 +31,7 @@ def test_payloads_logs_results_reasons_and_callers(enter: Enter, backstage: Back
     shows(visit, f"queues/test:work/jobs/{good}", 2)
     shows(visit, f"queues/test:work/jobs/{bad}", 4)
     shows(visit, "queues/test:work?state=failed")
+    shows(visit, "dead-letters")
 
 
 def test_reasons_of_cancellation_and_names_in_mails(enter: Enter, backstage: Backstage) -> None:
@@ -39,6 +40,15 @@ def test_reasons_of_cancellation_and_names_in_mails(enter: Enter, backstage: Bac
     backstage.call("POST", f"queue/email:send/jobs/{job_id}/cancel", {"reason": EVIL})
     visit = enter("admin")
     shows(visit, f"queues/email:send/jobs/{job_id}", 2)
+
+
+def test_schedules(enter: Enter, backstage: Backstage) -> None:
+    job = {"queueName": "email:send", "jobType": "welcome", "data": {"user": {"email": "a@b.c", "username": EVIL}}}
+    backstage.call("POST", "schedules", {"name": "evil", "description": EVIL, "cron": "0 3 * * *", "job": job})
+    visit = enter("admin")
+    shows(visit, "schedules/evil", 2)
+    visit.open("schedules")
+    backstage.call("DELETE", "schedules/evil")
 
 
 def test_addresses_that_somebody_was_lured_to(enter: Enter) -> None:

@@ -16,6 +16,12 @@ PAGES = {
     "job": ("queues/test:work/jobs/{completed}", "script job"),
     "job-failed": ("queues/test:work/jobs/{failed}", "script job"),
     "job-delayed": ("queues/email:send/jobs/{delayed}", "welcome job"),
+    "dead-letters": ("dead-letters", "Dead letters"),
+    "schedules": ("schedules", "Schedules"),
+    "schedule-new": ("schedules/_new", "New schedule"),
+    "workers": ("workers", "Workers"),
+    "enqueue": ("enqueue?queue=email:send&type=welcome", "Enqueue a job"),
+    "api": ("api", "API"),
     "nothing": ("no/such/page", "There is no such page"),
 }
 
@@ -91,3 +97,17 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(admin: Visit) -> None:
     admin.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(admin.button("Limits…")).to_be_focused()
+
+
+def test_the_api_describes_itself_call_by_call(admin: Visit) -> None:
+    admin.open("api", "API")
+    admin.page.get_by_label("Find a call").fill("cancel")
+    expect(admin.page.get_by_role("status").filter(has_text="with “cancel”")).to_be_visible()
+    admin.page.get_by_text("/api/v1/queue/{queueName}/jobs/{jobId}/cancel").click()
+    call = admin.page.locator("details.call[open]")
+    expect(call).to_contain_text("It stays cancelled.")
+    expect(call.get_by_role("row", name="queueName")).to_contain_text("1 to 128 characters")
+    call.locator("details.below > summary").first.click()
+    expect(call).to_contain_text("The job's id, unique in its queue.")
+    admin.picture("api-call")
+    admin.accessible()
