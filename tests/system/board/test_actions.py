@@ -159,3 +159,48 @@ def test_a_token_that_ends_leads_back_to_the_same_view(enter: Enter) -> None:
     visit.page.get_by_label("Token").fill(token("admin"))
     visit.button("Sign in").click()
     expect(visit.heading("test:work")).to_be_visible()
+
+
+def test_a_job_is_enqueued_by_a_form_that_knows_the_contracts_rules(admin: Visit, backstage: Backstage) -> None:
+    admin.open("enqueue?queue=email:send&type=welcome", "Enqueue a job")
+    admin.page.get_by_role("textbox", name=re.compile("^email")).fill("not an address")
+    admin.button("Enqueue job").click()
+    expect(admin.page.get_by_role("textbox", name=re.compile("^email"))).to_have_attribute("aria-invalid", "true")
+    expect(admin.page.get_by_text("is not written as it must be")).to_be_visible()
+    admin.page.get_by_role("textbox", name=re.compile("^email")).fill("ada@example.com")
+    admin.page.get_by_label("Delay in seconds").fill("3600")
+    admin.button("Enqueue job").click()
+    expect(admin.heading("welcome job")).to_be_visible()
+    job_id = admin.page.url.rpartition("/")[2]
+    assert backstage.job(job_id, "email:send")["payload"]["emailWelcome"]["user"]["email"] == "ada@example.com"
+
+
+def test_a_schedule_is_made_triggered_paused_and_deleted(admin: Visit, backstage: Backstage) -> None:
+    admin.open("schedules/_new", "New schedule")
+    admin.page.get_by_label("Name").fill("made-at-the-board")
+    admin.page.get_by_label("Cron expression").fill("15 4 * * 1")
+    expect(admin.page.get_by_text("At 04:15, only on Monday")).to_be_visible()
+    admin.page.get_by_label("Job type").select_option(label="test:work / noop")
+    admin.button("Save schedule").click()
+    expect(admin.heading("made-at-the-board")).to_be_visible()
+    admin.button("Trigger made-at-the-board").click()
+    expect(admin.page.get_by_role("region", name="Latest runs").get_by_text("completed")).to_be_visible()
+    admin.button("Pause made-at-the-board").click()
+    expect(admin.page.locator(".page-head").get_by_text("paused")).to_be_visible()
+    assert backstage.call("GET", "schedules/made-at-the-board")["schedule"]["paused"] is True
+    admin.button("Delete").click()
+    admin.page.get_by_role("dialog").get_by_role("button", name=re.compile("^Delete")).click()
+    expect(admin.heading("Schedules")).to_be_visible()
+    expect(admin.page.get_by_text("made-at-the-board", exact=True)).to_have_count(0)
+
+
+def test_dead_letters_are_run_again_from_their_own_page(admin: Visit, backstage: Backstage) -> None:
+    job_id = backstage.script({"fail_times": 1}, attempts=1)
+    backstage.until(job_id, ["FAILED"])
+    admin.open("dead-letters", "Dead letters")
+    row = admin.page.get_by_role("row", name=re.compile("script"))
+    row.get_by_role("button", name=re.compile("^Retry all")).click()
+    dialog = admin.page.get_by_role("dialog")
+    dialog.get_by_role("button", name=re.compile(r"^Retry \d+ job")).click()
+    expect(dialog).to_contain_text("retried")
+    backstage.until(job_id, ["COMPLETED", "FAILED"])
