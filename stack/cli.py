@@ -4,25 +4,26 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-app = typer.Typer(
-    name="qjobs",
-    help="Typed background jobs: a gRPC service, workers on Valkey, and REST through Envoy.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+from cli.commands import COMMANDS, WORKER_COMMANDS, Mount
 
-Workers = Annotated[int, typer.Option(envvar="WORKERS", min=1, max=64, help="Worker processes.")]
-EndWithParent = Annotated[bool, typer.Option(hidden=True, help="Stop when the process that called it ends.")]
+FILE = click.Path(path_type=Path)
+
+
+@click.group(cls=Mount, mounted=COMMANDS, context_settings={"max_content_width": 110})
+def app() -> None:
+    """Typed background jobs: a gRPC service, workers on Valkey, and REST through Envoy.
+
+    The first commands run processes, by the settings; those for operators talk to a service.
+    """
 
 
 @app.command()
-def up(workers: Workers = 1, end_with_parent: EndWithParent = False) -> None:
+@click.option("--workers", envvar="WORKERS", type=click.IntRange(1, 64), default=1, help="Worker processes.")
+@click.option("--end-with-parent", is_flag=True, hidden=True, help="Stop when the process that called it ends.")
+def up(workers: int, end_with_parent: bool) -> None:
     """Run the whole stack on this machine: what no setting names is embedded."""
     from base.settings import load
     from stack import tether, up
@@ -54,11 +55,13 @@ def service() -> None:
     uvloop.run(serve(settings))
 
 
-@app.command()
-def worker(
-    queues: Annotated[str, typer.Option(help="The queues to serve, separated by commas. Empty serves all.")] = "",
-) -> None:
-    """Run one worker process."""
+@app.group(cls=Mount, mounted=WORKER_COMMANDS, invoke_without_command=True)
+@click.option("--queues", default="", help="The queues to serve, separated by commas. Empty serves all.")
+@click.pass_context
+def worker(context: click.Context, queues: str) -> None:
+    """Run one worker process; `list` shows those that run."""
+    if context.invoked_subcommand is not None:
+        return
     import uvloop
 
     from base.settings import load
@@ -80,13 +83,10 @@ def scheduler() -> None:
 
 
 @app.command()
-def envoy(
-    service: Annotated[str, typer.Option(help="Where the service is, as host:port. Empty is this machine.")] = "",
-    validate: Annotated[bool, typer.Option("--validate", help="Check the configuration and end.")] = False,
-    drain: Annotated[
-        bool, typer.Option("--drain", help="Have the Envoy that runs here send callers elsewhere.")
-    ] = False,
-) -> None:
+@click.option("--service", default="", help="Where the service is, as host:port. Empty is this machine.")
+@click.option("--validate", is_flag=True, help="Check the configuration and end.")
+@click.option("--drain", is_flag=True, help="Have the Envoy that runs here send callers elsewhere.")
+def envoy(service: str, validate: bool, drain: bool) -> None:
     """Run Envoy, the REST gateway, with a configuration made from the settings."""
     from base.settings import load
     from stack import envoy
@@ -105,69 +105,67 @@ def board() -> None:
     from base.settings import load
     from stack import board
 
-    board.build(load().board_dir, typer.echo)
+    board.build(load().board_dir, click.echo)
 
 
 @app.command()
-def healthcheck(
-    process: Annotated[str, typer.Argument(help="service, worker, scheduler or envoy.")],
-    live: Annotated[bool, typer.Option("--live", help="Ask whether it lives, not whether it can work now.")] = False,
-) -> None:
-    """Ask a process of this machine how it is: status 0, or 1 and the reason. For the probes of containers."""
+@click.argument("process")
+@click.option("--live", is_flag=True, help="Ask whether it lives, not whether it can work now.")
+def healthcheck(process: str, live: bool) -> None:
+    """Ask a process of this machine (service, worker, scheduler or envoy) how it is.
+
+    Status 0, or 1 and the reason: for the probes of containers.
+    """
     from base.settings import load
     from stack.healthcheck import Process, problem
 
     if process not in list(Process):
-        raise typer.BadParameter(f"{process!r} is none of {', '.join(Process)}")
+        raise click.BadParameter(f"{process!r} is none of {', '.join(Process)}")
     if reason := problem(load(), Process(process), live=live):
-        typer.echo(f"{process}: {reason}", err=True)
+        click.echo(f"{process}: {reason}", err=True)
         sys.exit(1)
 
 
 @app.command()
-def token(
-    role: Annotated[
-        str, typer.Option(help="The role's word: user, service, admin, super_admin, or your own.")
-    ] = "admin",
-    sub: Annotated[str, typer.Option(help="The subject: the caller's id.")] = "developer",
-    name: Annotated[str, typer.Option(help="The caller's name.")] = "",
-    ttl: Annotated[int, typer.Option(min=1, help="Seconds for which it holds.")] = 3600,
-) -> None:
+@click.option("--role", default="admin", help="The role's word: user, service, admin, super_admin, or your own.")
+@click.option("--sub", default="developer", help="The subject: the caller's id.")
+@click.option("--name", default="", help="The caller's name.")
+@click.option("--ttl", type=click.IntRange(min=1), default=3600, help="Seconds for which it holds.")
+def token(role: str, sub: str, name: str, ttl: int) -> None:
     """Print a bearer token signed with JWT_SECRET."""
     from base.settings import load
     from stack.tokens import secret_of, sign
 
-    typer.echo(sign(secret_of(load()), subject=sub, role=role, name=name, seconds=ttl))
+    click.echo(sign(secret_of(load()), subject=sub, role=role, name=name, seconds=ttl))
 
 
 @app.command()
+@click.argument("manifest", type=FILE)
+@click.option("--identity", type=FILE, help="The file with the private key of an encrypted backup.")
+@click.option("--database-url", default="", help="The empty database that the dump is restored into.")
+@click.option("--into", type=FILE, help="Where archives are unpacked, instead of where they came from.")
+@click.option("--only", multiple=True, help="A target, such as uploads. May be repeated.")
+@click.option("--force", is_flag=True, help="Replace what is there already.")
 def restore(
-    manifest: Annotated[Path, typer.Argument(help="The backup's manifest.json.")],
-    identity: Annotated[Path | None, typer.Option(help="The file with the private key of an encrypted backup.")] = None,
-    database_url: Annotated[str, typer.Option(help="The empty database that the dump is restored into.")] = "",
-    into: Annotated[
-        Path | None, typer.Option(help="Where archives are unpacked, instead of where they came from.")
-    ] = None,
-    only: Annotated[list[str] | None, typer.Option(help="A target, such as uploads. May be repeated.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there already.")] = False,
+    manifest: Path, identity: Path | None, database_url: str, into: Path | None, only: tuple[str, ...], force: bool
 ) -> None:
-    """Restore a backup, once all of it is found to be as it was written."""
+    """Restore the backup of MANIFEST, its manifest.json, once all of it is found to be as it was written."""
     from base.settings import load
     from stack.restore import Aim, Restore
 
     backup = Restore(manifest, Aim(load(), database_url, into, force), identity)
-    for entry in backup.check(only or ()):
-        typer.echo(f"{entry.target}: {backup.put_back(entry)}")
+    for entry in backup.check(only):
+        click.echo(f"{entry.target}: {backup.put_back(entry)}")
 
 
 def main() -> None:
     """What keeps a command from running is said in plain words, with status 2."""
     try:
-        app()
+        app(prog_name="qjobs")
     except Exception as error:
         if not _is_for_the_user(error):
             raise
-        typer.echo(str(error), err=True)
+        click.echo(str(error), err=True)
         sys.exit(2)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Final
 
-import typer
+import click
 
 from base.settings import Settings
 from stack import board
@@ -36,7 +36,7 @@ def up(settings: Settings, workers: int) -> None:
         board.build_for_stack(settings, say=lambda text: say("board", text))
 
         async def body() -> None:
-            typer.echo(welcome(stack, time.monotonic() - began))
+            click.echo(welcome(stack, time.monotonic() - began))
             await keep_small(stack.logs)
 
         asyncio.run(supervisor(stack, folder).run(body))
@@ -51,7 +51,7 @@ def supervisor(stack: Plan, folder: DataFolder) -> Supervisor:
 
 def say(name: str, text: str) -> None:
     """One line of state."""
-    typer.echo(f"{time.strftime('%H:%M:%S')}  {name:<10} {text}")
+    click.echo(f"{time.strftime('%H:%M:%S')}  {name:<10} {text}")
 
 
 def development_token(secret: str, seconds: int) -> str:

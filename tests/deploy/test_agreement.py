@@ -6,7 +6,6 @@ import tomllib
 from typing import Any
 
 import pytest
-import typer.main
 import yaml
 
 from base.settings import PROJECT, SECRETS_DIR, Settings
@@ -71,12 +70,11 @@ def test_the_images_and_the_examples_name_settings_alone() -> None:
 
 @each_start
 def test_commands_and_probes_are_those_that_there_are(start: Start) -> None:
-    command = typer.main.get_command(app)
     for words in (["qjobs", *start.command], *start.probes):
         if words[0] == "sleep":
             continue
         assert words[0] == "qjobs"
-        known = command.commands[words[1]]  # type: ignore[attr-defined]
+        known = app.commands[words[1]]
         known.make_context(words[1], list(words[2:]))  # refuses options and arguments that it does not know
 
 

@@ -1,0 +1,185 @@
+"""`qjobs job`."""
+
+# ruff: noqa: PLC0415  (gRPC is imported once a command is carried out)
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from cli.command import Action, OperatorGroup
+from cli.completion import queue_names
+from cli.parameters import (
+    AHEAD,
+    DURATION,
+    all_option,
+    filter_options,
+    job_argument,
+    jobs_argument,
+    limit_option,
+    one_job,
+    payload_options,
+    queue_argument,
+    queue_option,
+    some_jobs,
+    type_argument,
+    yes_option,
+)
+from cli.selection import Filter
+
+
+@click.group(cls=OperatorGroup)
+def job() -> None:
+    """Jobs: find, enqueue and follow them; retry, cancel, promote and remove them, one by one or by the thousand.
+
+    A job is named by its id, after its queue or alone: then all queues are searched.
+    """
+
+
+@job.command("list")
+@click.argument("queue", default="", metavar="[QUEUE]", shell_complete=queue_names)
+@filter_options(states=True)
+@click.option(
+    "--order",
+    type=click.Choice(["newest", "oldest", "queue"]),
+    default="newest",
+    show_default=True,
+    help="`queue` is the queue's own order: next to run, or latest ended, first. It wants one queue and one state.",
+)
+@limit_option
+def list_(queue: str, wanted: Filter, order: str, limit: int) -> Action:
+    """The jobs of a queue, or of all, that match."""
+    from cli import steering
+
+    if order == "queue" and not (queue and len(wanted.states) == 1):
+        raise click.UsageError("--order queue wants one QUEUE and one --state.")
+    return lambda session: steering.list_jobs(session, queue, wanted, order, limit)
+
+
+@job.command()
+@job_argument
+@queue_option
+def show(words: tuple[str, ...], queue: str) -> Action:
+    """One job in full: its way, payload, result and failed attempts."""
+    from cli import steering
+
+    named = one_job(words, queue)
+    return lambda session: steering.show(session, named)
+
+
+@job.command()
+@queue_argument
+@type_argument
+@payload_options
+@click.option("--delay", type=DURATION, default="0", help="Run it so much later, such as 10m.")
+@click.option("--at", "run_at", type=AHEAD, help="Run it then: a time, or a duration from now.")
+@click.option("--expire-at", type=AHEAD, help="Fail it unless it has started by then.")
+@click.option("--id", "job_id", default="", help="An id of your own: the same again enqueues nothing more.")
+@click.option("--wait", is_flag=True, help="Follow it to its end; the exit status says how it went.")
+@click.option("--dry-run", is_flag=True, help="Check everything and enqueue nothing.")
+def enqueue(
+    queue: str,
+    job_type: str,
+    payload: dict[str, Any],
+    delay: float,
+    run_at: datetime | None,
+    expire_at: datetime | None,
+    job_id: str,
+    wait: bool,
+    dry_run: bool,
+) -> Action:
+    """Enqueue a job. `qjobs type show` tells what its data is made of."""
+    from cli import enqueueing
+
+    typed = enqueueing.Typed(**payload, delay=delay, run_at=run_at, expire_at=expire_at, job_id=job_id)
+    mode = enqueueing.Mode(dry_run=dry_run, wait=wait)
+    return lambda session: enqueueing.enqueue(session, queue, job_type, typed, mode)
+
+
+@job.command()
+@job_argument
+@queue_option
+def watch(words: tuple[str, ...], queue: str) -> Action:
+    """Follow a job to its end; the exit status says how it went."""
+    from cli import filters, watching
+
+    named = one_job(words, queue)
+
+    async def action(session: Any) -> Any:
+        return await watching.watch(session, await filters.queue_of(session, named.queue, named.ids[0]), named.ids[0])
+
+    return action
+
+
+@job.command()
+@job_argument
+@queue_option
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
+def logs(words: tuple[str, ...], queue: str, follow: bool) -> Action:
+    """A job's log lines, of which the last 200 are kept."""
+    from cli import filters, watching
+
+    named = one_job(words, queue)
+
+    async def action(session: Any) -> Any:
+        found = await filters.queue_of(session, named.queue, named.ids[0])
+        return await watching.logs(session, found, named.ids[0], to_end=follow)
+
+    return action
+
+
+@job.command()
+@jobs_argument
+@filter_options(states=True)
+@all_option
+@yes_option
+def retry(words: tuple[str, ...], queue: str, wanted: Filter, every: bool, yes: bool) -> Action:
+    """Run failed or cancelled jobs again: by their ids, or all that match."""
+    return _change("retry", words, queue, wanted, every=every, yes=yes)
+
+
+@job.command()
+@jobs_argument
+@filter_options(states=True)
+@all_option
+@click.option("--reason", default="", help="Why, for those who look at the job later; with a single id.")
+@yes_option
+def cancel(words: tuple[str, ...], queue: str, wanted: Filter, every: bool, reason: str, yes: bool) -> Action:
+    """Cancel jobs that have not ended, also running ones: by their ids, or all that match."""
+    return _change("cancel", words, queue, wanted, every=every, yes=yes, reason=reason)
+
+
+@job.command()
+@jobs_argument
+@filter_options(states=True)
+@all_option
+@yes_option
+def promote(words: tuple[str, ...], queue: str, wanted: Filter, every: bool, yes: bool) -> Action:
+    """Make delayed jobs ready now: by their ids, or all that match."""
+    return _change("promote", words, queue, wanted, every=every, yes=yes)
+
+
+@job.command()
+@jobs_argument
+@filter_options(states=True)
+@all_option
+@yes_option
+def remove(words: tuple[str, ...], queue: str, wanted: Filter, every: bool, yes: bool) -> Action:
+    """Remove jobs that do not run, and all that is kept of them: by their ids, or all that match."""
+    return _change("remove", words, queue, wanted, every=every, yes=yes)
+
+
+def _change(
+    deed: str, words: tuple[str, ...], queue: str, wanted: Filter, *, every: bool, yes: bool, reason: str = ""
+) -> Action:
+    """By ids, or by what the jobs have in common, which is asked about first."""
+    from cli import steering
+
+    named = some_jobs(words, queue, wanted, every=every)
+    if named.ids:
+        if reason and len(named.ids) > 1:
+            raise click.UsageError("--reason goes with a single id.")
+        return lambda session: steering.change(session, deed, named, reason)
+    if reason:
+        raise click.UsageError("--reason goes with a single id.")
+    return lambda session: steering.change_all(session, deed, named.queue, wanted, yes=yes)

@@ -1,0 +1,204 @@
+"""Recurring jobs: seen, made, changed, fired."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from qcollector.jobs.v1.job_pb2 import JobOptions
+from qcollector.jobs.v1.schedule_service_pb2 import (
+    CreateScheduleRequest,
+    DeleteScheduleRequest,
+    DeleteScheduleResponse,
+    GetScheduleRequest,
+    ListScheduleRunsRequest,
+    ListSchedulesRequest,
+    PauseScheduleRequest,
+    PreviewScheduleRequest,
+    ResumeScheduleRequest,
+    Schedule,
+    ScheduleJob,
+    ScheduleRun,
+    TriggerScheduleRequest,
+    UpdateScheduleRequest,
+)
+from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceStub
+
+from cli.columns import Column, Columns
+from cli.details import fields, section, tree
+from cli.enqueueing import Typed
+from cli.exits import CommandError, Exit
+from cli.mapping import as_json, moment
+from cli.moments import ago, shown
+from cli.session import Session
+from cli.untrusted import harmless
+from cli.words import colour_of, state_word, yes_or_no
+
+if TYPE_CHECKING:
+    from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceAsyncStub
+
+SCHEDULES: Final[Columns[Schedule]] = (
+    Column("Name", lambda one: one.name),
+    Column("Paused", lambda one: yes_or_no(one.paused), style=lambda one: "yellow" if one.paused else ""),
+    Column("When", lambda one: one.cron_text or one.cron),
+    Column("Zone", lambda one: one.timezone),
+    Column("Queue", lambda one: one.queue_name),
+    Column("Type", lambda one: one.job_type),
+    Column("Last", lambda one: ago(moment(one.last_slot))),
+    Column("Next", lambda one: ago(moment(one.next_times[0])) if one.next_times else ""),
+)
+RUNS: Final[Columns[ScheduleRun]] = (
+    Column("Slot", lambda run: shown(moment(run.slot))),
+    Column("Enqueued", lambda run: ago(moment(run.enqueue_time))),
+    Column("Triggered", lambda run: yes_or_no(run.triggered)),
+    Column("Job", lambda run: run.job_id),
+    Column("State", lambda run: state_word(run.state) or "gone", style=lambda run: colour_of(state_word(run.state))),
+    Column("Failed because", lambda run: run.failed_reason.partition("\n")[0]),
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line says of a schedule; None leaves it as it is."""
+
+    cron: str | None = None
+    timezone: str | None = None
+    description: str | None = None
+    queue: str = ""
+    job_type: str = ""
+    typed: Typed = field(default_factory=Typed)
+
+
+async def list_all(session: Session) -> None:
+    answer = await session.call(_calls(session).ListSchedules, ListSchedulesRequest())
+    with session.screen.listing(SCHEDULES, "There are no schedules.") as write:
+        write(answer.schedules)
+
+
+async def names(session: Session) -> list[str]:
+    answer = await session.call(_calls(session).ListSchedules, ListSchedulesRequest())
+    return [one.name for one in answer.schedules]
+
+
+async def show(session: Session, name: str) -> None:
+    schedule = await _get(session, name)
+    session.screen.one(schedule, lambda: in_full(schedule))
+
+
+async def create(session: Session, name: str, wanted: Wanted, *, paused: bool) -> None:
+    request = CreateScheduleRequest(
+        name=name,
+        description=wanted.description or "",
+        cron=wanted.cron or "",
+        timezone=wanted.timezone or "",
+        job=_job(wanted, JobOptions()),
+        paused=paused,
+    )
+    schedule = (await session.call(_calls(session).CreateSchedule, request)).schedule
+    session.screen.one(schedule, lambda: _told(schedule, "is there"))
+
+
+async def update(session: Session, name: str, wanted: Wanted) -> None:
+    """Changes what is named. The job is replaced as a whole, since its sensitive values are not shown to be kept."""
+    request = UpdateScheduleRequest(
+        name=name, description=wanted.description, cron=wanted.cron, timezone=wanted.timezone
+    )
+    options = wanted.typed.options()
+    if wanted.typed.data or wanted.typed.settings:
+        before = await _get(session, name)
+        here = Wanted(
+            queue=wanted.queue or before.queue_name, job_type=wanted.job_type or before.job_type, typed=wanted.typed
+        )
+        request.job.CopyFrom(_job(here, before.options))
+    elif wanted.queue or wanted.job_type or options.ListFields():
+        raise CommandError("The job is replaced as a whole: say its --data as well.", Exit.USAGE)
+    schedule = (await session.call(_calls(session).UpdateSchedule, request)).schedule
+    session.screen.one(schedule, lambda: _told(schedule, "is changed"))
+
+
+async def pause(session: Session, name: str) -> None:
+    schedule = (await session.call(_calls(session).PauseSchedule, PauseScheduleRequest(name=name))).schedule
+    session.screen.one(schedule, lambda: f"{name} is paused: it fires no more until it is resumed.")
+
+
+async def resume(session: Session, name: str) -> None:
+    schedule = (await session.call(_calls(session).ResumeSchedule, ResumeScheduleRequest(name=name))).schedule
+    session.screen.one(schedule, lambda: _told(schedule, "fires again"))
+
+
+async def trigger(session: Session, name: str) -> None:
+    answer = await session.call(_calls(session).TriggerSchedule, TriggerScheduleRequest(name=name))
+    session.screen.one(
+        answer,
+        lambda: harmless(
+            answer.job_id if session.screen.quiet else f"{answer.queue_name}/{answer.job_id} is enqueued."
+        ),
+    )
+
+
+async def runs(session: Session, name: str, limit: int) -> None:
+    answer = await session.call(_calls(session).ListScheduleRuns, ListScheduleRunsRequest(name=name, limit=limit))
+    with session.screen.listing(RUNS, f"{name} has not fired yet.") as write:
+        write(answer.runs)
+
+
+async def preview(session: Session, cron: str, timezone: str, count: int) -> None:
+    request = PreviewScheduleRequest(cron=cron, timezone=timezone, count=count)
+    answer = await session.call(_calls(session).PreviewSchedule, request)
+    session.screen.one(answer, lambda: "\n".join([harmless(answer.cron_text), *map(_both, answer.times)]))
+
+
+async def delete(session: Session, name: str, *, yes: bool) -> None:
+    await _get(session, name)
+    session.screen.confirm(f"Delete the schedule {name}?", yes=yes)
+    await session.call(_calls(session).DeleteSchedule, DeleteScheduleRequest(name=name))
+    session.screen.one(DeleteScheduleResponse(), lambda: f"{name} is deleted. Jobs that it enqueued stay.")
+
+
+def in_full(schedule: Schedule) -> str:
+    """All that is known of a schedule."""
+    head = fields(
+        [
+            ("Name", schedule.name),
+            ("For", schedule.description),
+            ("Paused", yes_or_no(schedule.paused)),
+            ("When", f"{schedule.cron} ({schedule.cron_text})"),
+            ("Zone", schedule.timezone),
+            ("Queue", schedule.queue_name),
+            ("Type", schedule.job_type),
+            ("Last slot", _both(schedule.last_slot)),
+            ("Made by", schedule.created_by),
+            ("Made", _both(schedule.create_time)),
+            ("Changed", _both(schedule.update_time)),
+        ]
+    )
+    return (
+        head
+        + section("Next", "\n".join(map(_both, schedule.next_times)))
+        + section("Payload", tree(as_json(schedule.payload)))
+        + section("Options", tree({name: value for name, value in as_json(schedule.options).items() if value}))
+    )
+
+
+async def _get(session: Session, name: str) -> Schedule:
+    return (await session.call(_calls(session).GetSchedule, GetScheduleRequest(name=name))).schedule
+
+
+def _job(wanted: Wanted, options: JobOptions) -> ScheduleJob:
+    """The job: `options` as they were, and over them those that are typed."""
+    job = ScheduleJob(queue_name=wanted.queue, job_type=wanted.job_type, data=wanted.typed.struct(), options=options)
+    job.options.MergeFrom(wanted.typed.options())
+    return job
+
+
+def _told(schedule: Schedule, what: str) -> str:
+    first = f": next {_both(schedule.next_times[0])}" if schedule.next_times else ""
+    return harmless(f"{schedule.name} {what}, {schedule.cron_text or schedule.cron} ({schedule.timezone}){first}.")
+
+
+def _both(stamp: Timestamp) -> str:
+    at = moment(stamp)
+    return f"{shown(at)} ({ago(at)})" if at else ""
+
+
+def _calls(session: Session) -> "ScheduleServiceAsyncStub":
+    return ScheduleServiceStub(session.connection.channel)
