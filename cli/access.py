@@ -1,6 +1,5 @@
 """Where the service is and who calls: from the options, the environment, or the stack that runs on this machine."""
 
-import ipaddress
 import json
 import os
 import re
@@ -128,13 +127,18 @@ def _local_stack(data_dir: Path) -> Access | None:
         address, token = str(told["address"]), str(told["token"])
     except (ValueError, KeyError, TypeError):
         return None
-    if not (_ADDRESS.fullmatch(address) and _TOKEN.fullmatch(token) and _is_loopback(address)):
+    if not (
+        _ADDRESS.fullmatch(address) and _TOKEN.fullmatch(token) and is_loopback(address.rpartition(":")[0].strip("[]"))
+    ):
         return None
     return Access(address, token)
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether it is an address that only this machine answers at."""
+    import ipaddress  # noqa: PLC0415  (where a local stack was found)
+
     try:
-        return ipaddress.ip_address(address.rpartition(":")[0].strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -3,7 +3,6 @@
 Whatever goes wrong, there are none: a shell that completes is no place to complain.
 """
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
@@ -53,7 +52,9 @@ def schedule_names(ctx: click.Context, _param: click.Parameter, incomplete: str)
 def _items(
     ctx: click.Context, ask: "Callable[[Session], Awaitable[Iterable[str]]]", incomplete: str
 ) -> list[CompletionItem]:
-    """What begins as it was typed. Shells split words at colons, so that a queue's name is offered whole."""
+    """What begins as it was typed."""
+    import asyncio  # noqa: PLC0415  (as above)
+
     try:
         words = asyncio.run(asyncio.wait_for(_asked(ctx, ask), PATIENCE))
     except Exception:  # noqa: BLE001  (see above)

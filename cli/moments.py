@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
-_WHOLE: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+|0")
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhd])")
+_WHOLE: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|[smhd]))+|0")
 _LONGEST: Final = 100 * 366 * 86_400_000
 DURATION_REMEDY: Final = "give a number with its unit: 500ms, 30s, 10m, 2h, 1d or 1h30m"
 MOMENT_REMEDY: Final = (

@@ -1,12 +1,16 @@
 """`qjobs up`: a whole stack on this machine, until it is told to stop."""
 
 import asyncio
+import contextlib
+import json
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import click
 
 from base.settings import Settings
+from cli.access import LOCAL_STACK, is_loopback
 from stack import board
 from stack.folder import DataFolder
 from stack.plan import Plan, plan
@@ -36,11 +40,31 @@ def up(settings: Settings, workers: int) -> None:
         board.build_for_stack(settings, say=lambda text: say("board", text))
 
         async def body() -> None:
-            click.echo(welcome(stack, time.monotonic() - began))
-            await keep_small(stack.logs)
+            with known_to_operators(stack, folder):
+                click.echo(welcome(stack, time.monotonic() - began))
+                await keep_small(stack.logs)
 
         asyncio.run(supervisor(stack, folder).run(body))
     say("stack", "stopped")
+
+
+@contextlib.contextmanager
+def known_to_operators(stack: Plan, folder: DataFolder) -> Iterator[None]:
+    """Lets the commands for operators find the stack and its development token, below DATA_DIR, as long as it runs.
+
+    Nothing is told of a stack whose secret is not its own, that answers elsewhere than here, or that wants certificates.
+    """
+    settings = stack.settings
+    host = reachable(settings.bind_host)
+    path = folder.root / LOCAL_STACK
+    if stack.secret and is_loopback(host) and settings.grpc_tls_cert is None:
+        address = f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
+        token = development_token(stack.secret, TOKEN_SECONDS)
+        folder.write_private(path, json.dumps({"address": address, "token": token}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def supervisor(stack: Plan, folder: DataFolder) -> Supervisor:
@@ -83,6 +107,7 @@ def welcome(stack: Plan, seconds: float) -> str:
         lines += ["A token for development, good for a week (JWT_SECRET is not set):\n", f"  export TOKEN={token}\n"]
     lines += [
         "Try:\n",
+        "  qjobs stats",
         f'  curl -H "Authorization: Bearer $TOKEN" {rest}/api/v1/queue/health',
         f'  grpcurl -plaintext -H "authorization: Bearer $TOKEN" {host}:{settings.grpc_port} {STATS_CALL}\n',
     ]
