@@ -3,12 +3,13 @@
 import contextlib
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from email.message import Message as Headers
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final, TypeAlias
+from urllib.parse import unquote
 
 import grpc
 from google.api.httpbody_pb2 import HttpBody
@@ -28,6 +29,8 @@ from client import JobsError
 
 LONGEST_NAME: Final = 255
 STANDARD_OUTPUT: Final = "-"
+_EXTENDED_NAME: Final = re.compile(r"filename\*=UTF-8''([^;\s]+)", re.IGNORECASE)
+_PLAIN_NAME: Final = re.compile(r'filename="([^"]*)"')
 
 Stream: TypeAlias = "aio.UnaryStreamCall[DownloadResultRequest, HttpBody]"
 
@@ -61,10 +64,9 @@ async def download(session: Session, named: Named, to: str, *, force: bool) -> N
 
 async def _name(stream: Stream, made: ExportMetadata) -> str:
     """The name that the service gives the file. Raises CommandError where it is no plain name."""
-    told = dict(await stream.initial_metadata() or ()).get("content-disposition", "")
-    headers = Headers()
-    headers["content-disposition"] = told.decode("ascii", "replace") if isinstance(told, bytes) else told
-    name = headers.get_filename() or made.file_name
+    told = str(dict(await stream.initial_metadata() or ()).get("content-disposition", ""))
+    extended, plain = _EXTENDED_NAME.search(told), _PLAIN_NAME.search(told)
+    name = unquote(extended[1]) if extended else plain[1] if plain else made.file_name
     if not name:
         # A refusal comes instead of the name.
         code = await stream.code()

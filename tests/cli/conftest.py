@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ class Terminal(io.StringIO):
         return True
 
 
-Qjobs = Callable[..., Awaitable[Said]]
+Qjobs = Callable[..., Coroutine[Any, Any, Said]]
 
 
 def qjobs_at(address: str, *, role: str = "admin", out: type[io.StringIO] = io.StringIO) -> Qjobs:
