@@ -52,8 +52,9 @@ chaos: $(STAMP) ## Kill processes for minutes and count what is left.
 bench: $(STAMP) ## Measure, beside Bull and BullMQ where Node is present.
 	@PYTHONPATH=tests/plugin python -m bench
 
-gen: $(STAMP) ## Generate the code for the contract.
+gen: $(STAMP) ## Generate the code for the contract, and the reference of the command line.
 	@python tools/generate.py
+	@python tools/cli_reference.py
 
 setup: $(STAMP) ## Set up the virtual environment alone.
 

@@ -30,7 +30,7 @@ class _SharedOption(click.Option):
     """An option that every command has."""
 
 
-def _shared_options() -> list[click.Option]:
+def shared_options() -> list[click.Option]:
     return [
         _SharedOption(
             ["--address"], envvar="QJOBS_ADDRESS", show_envvar=True, metavar="HOST:PORT", default="",
@@ -65,7 +65,12 @@ class OperatorCommand(click.Command):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         settings.setdefault("epilog", EPILOG)
         super().__init__(*arguments, **settings)
-        self.params = [*self.params, *_shared_options()]
+        self.params = [*self.params, *shared_options()]
+
+    @property
+    def own_options(self) -> list[click.Option]:
+        """Those that not every command has."""
+        return [one for one in self.params if isinstance(one, click.Option) and not isinstance(one, _SharedOption)]
 
     def invoke(self, ctx: click.Context) -> None:
         given = {name: ctx.params.pop(name) for name in ("address", "token_file", "tls", "ca", "cert", "key")}

@@ -1,11 +1,14 @@
 """Data that a job type's JSON Schema admits, for people to start from: what must be set, and else as little as there may be."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 Schema = Mapping[str, Any]
 
 DEEPEST: Final = 8
+_PLACE: Final = re.compile(r"(?:[Dd]irectory|[Dd]ir|[Pp]ath)$")
+"""Names of properties that name a place on the service's hosts, which is relative to its DATA_DIR."""
 _BY_FORMAT: Final = {
     "email": "user@example.com",
     "date": "2025-01-31",
@@ -59,10 +62,21 @@ def _object(schema: Schema, known: Schema, depth: int) -> dict[str, Any]:
     properties: Schema = schema.get("properties", {})
     names = list(schema.get("required", ()))
     if not names and depth == 0:
-        names = [name for name, below in properties.items() if "$ref" not in below and "anyOf" not in below][:1]
+        names = [name for name, below in sorted(properties.items()) if "$ref" not in below and "anyOf" not in below][:1]
+    names += _noted(schema, names)
     if depth > DEEPEST:
         return {}
     return {name: _value(properties[name], known, name, depth + 1) for name in names if name in properties}
+
+
+def _noted(schema: Schema, names: Sequence[str]) -> list[str]:
+    """Rules between properties are told in words alone. Of `set template, text or html` the plainest is taken, else all."""
+    note = schema.get("description", "")
+    noted = [word for word in re.findall(r"\w+", note) if word in schema.get("properties", {}) and word not in names]
+    if " or " not in note:
+        return noted
+    plain = [name for name in noted if "pattern" not in schema["properties"][name]]
+    return (plain or noted)[:1]
 
 
 def _number(schema: Schema) -> float:
@@ -81,6 +95,8 @@ def _text(schema: Schema, name: str) -> str:
         return _BY_FORMAT.get(formats[0], "text")
     if "@" in schema.get("pattern", ""):
         return _BY_FORMAT["email"]
+    if _PLACE.search(name):
+        return "temp/example"
     text = name or "text"
     least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", len(text)))
     return text.ljust(least, "x")[: max(most, least)]

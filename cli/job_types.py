@@ -70,7 +70,7 @@ def in_full(one: JobType) -> str:
     return (
         head
         + section("Example", harmless(command))
-        + section("Schema of its data", harmless_json(json.dumps(schema, indent=2, ensure_ascii=False)))
+        + section("Schema of its data", harmless_json(json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True)))
     )
 
 

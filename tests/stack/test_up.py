@@ -53,11 +53,23 @@ async def test_the_printed_token_is_the_sample_administrators_and_exports_its_fo
     assert job["result"]["exportFormSubmissions"]["metadata"]["recordCount"] > 0
 
 
+async def test_operators_need_no_settings_and_nobody_else_can_read_them(stack: RunningStack) -> None:
+    told = environment(stack.home)
+    left = stack.home / "run" / "operator.json"
+    assert stat.S_IMODE(left.stat().st_mode) == 0o600
+    seen = qjobs("stats", "-o", "json", told=told)
+    assert seen.returncode == 0, seen.stderr
+    assert f'"workers": {len([name for name in PARTS if name.startswith("worker")])}' in seen.stdout
+    sent = qjobs("job", "enqueue", "email:send", "welcome", "--set", "user.email=ada@example.com", "--wait", told=told)
+    assert sent.returncode == 0, sent.stderr
+    assert "completed" in sent.stdout
+
+
 async def test_a_mail_ends_as_a_file_and_goes_nowhere_else(stack: RunningStack) -> None:
     job_id = stack.enqueue("email:send", "welcome", WELCOME)
     await eventually(lambda: stack.state("email:send", job_id) == "COMPLETED", what="the mail's job")
-    mail = (stack.home / "outbox" / "1.eml").read_text()
-    assert "X-Envelope-To: user@example.com" in mail
+    mails = [path.read_text() for path in (stack.home / "outbox").glob("*.eml")]
+    assert any("X-Envelope-To: user@example.com" in mail for mail in mails)
 
 
 async def test_a_second_supervisor_on_the_same_data_is_refused(stack: RunningStack) -> None:
