@@ -65,7 +65,6 @@ def formatter(name: str) -> Formatter:
 def _yaml(value: object) -> str:
     import yaml  # noqa: PLC0415  (for those who ask for it)
 
-    value = json.loads(json.dumps(value))  # PyYAML takes plain dicts alone
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
     if any(is_harmful(line) for line in text.splitlines()):
         # YAML can escape in quotes alone, and PyYAML quotes for this alone where it may write no letter beyond ASCII.

@@ -4,7 +4,6 @@ import json
 import shlex
 from typing import Final
 
-from google.protobuf.json_format import MessageToDict
 from qcollector.jobs.v1.job_service_pb2 import ListJobTypesRequest
 from qcollector.jobs.v1.queue_pb2 import JobType
 
@@ -12,6 +11,7 @@ from cli.columns import Column, Columns
 from cli.details import fields, section
 from cli.examples import example
 from cli.exits import CommandError, Exit
+from cli.mapping import as_json
 from cli.moments import in_words
 from cli.session import Session
 from cli.untrusted import harmless, harmless_json
@@ -51,7 +51,7 @@ async def show(session: Session, queue: str, word: str) -> None:
 
 
 def in_full(one: JobType) -> str:
-    schema = MessageToDict(one.schema)
+    schema = as_json(one)["schema"]
     head = fields(
         [
             ("Queue", one.queue_name),

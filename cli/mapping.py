@@ -34,7 +34,17 @@ def moment(stamp: Timestamp) -> datetime | None:
 
 
 def _printed(message: Message) -> Json:
-    return MessageToDict(message, always_print_fields_with_no_presence=True)
+    printed: Json = _plain(MessageToDict(message, always_print_fields_with_no_presence=True))
+    return printed
+
+
+def _plain(value: Any) -> Any:
+    """Plain dicts, and whole numbers without a fraction, as the gateway prints them."""
+    if isinstance(value, dict):
+        return {name: _plain(below) for name, below in value.items()}
+    if isinstance(value, list):
+        return [_plain(below) for below in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _take_unknown(message: Message) -> list[tuple[tuple[str, ...], AnyMessage]]:

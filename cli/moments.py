@@ -63,5 +63,5 @@ def ago(moment: datetime | None) -> str:
     if moment is None:
         return ""
     passed = (datetime.now(UTC) - moment).total_seconds() * 1000
-    word = in_words(abs(passed)) if abs(passed) >= 1000 else "0s"  # noqa: PLR2004
+    word = in_words(abs(passed) // 1000 * 1000) if abs(passed) >= 1000 else "0s"  # noqa: PLR2004
     return f"{word} ago" if passed >= 0 else f"in {word}"
