@@ -75,12 +75,6 @@ def terminal_table(columns: Columns[T], rows: Sequence[T], title: str = "") -> o
 
     head = Text(harmless(title)) if title else None
     table = Table(title=head, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        title=Text(harmless(title)) if title else None,
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-    )
     for column in columns:
         table.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
     for row in rows:
