@@ -1,6 +1,7 @@
 """`qjobs job` and `qjobs dead`."""
 
 import asyncio
+import re
 from pathlib import Path
 
 from testjobs.v1.testjobs_pb2 import Noop, Script, ScriptResult, Secret, Step
@@ -56,7 +57,7 @@ async def test_waiting_ends_with_the_job_and_says_how_it_went(qjobs: Qjobs, work
     await worker.end(job, ScriptResult(pad="x"))
     said = await asyncio.wait_for(good, 20)
     assert said.status == Exit.OK
-    assert "completed" in said.out.splitlines()[-4:][0] or "completed" in said.out
+    assert re.search(r"^test:work/\S+ completed after ", said.out, re.MULTILINE)
     bad = asyncio.create_task(qjobs("job", "enqueue", WORK, "noop", "--wait", "-o", "json"))
     await _claimable(service)
     await worker.run(reason="no good")
@@ -148,14 +149,13 @@ async def test_watching_prints_each_change_and_ends_with_the_job(
     job_id = await service.admin.enqueue(Script(steps=[Step(answer=1)]))
     lines = asyncio.create_task(qjobs("job", "watch", job_id))
     events = asyncio.create_task(qjobs("job", "watch", WORK, job_id, "-o", "jsonl"))
-    await asyncio.sleep(0.3)
     job = await worker.start()
     await worker.say(job, 40, ("note", "half way"))
     await worker.end(job, ScriptResult(pad="x"))
     seen, told = await asyncio.wait_for(events, 20), await asyncio.wait_for(lines, 20)
     assert (seen.status, told.status) == (Exit.OK, Exit.OK)
     assert [one["state"] for one in seen.lines][-1] == "JOB_STATE_COMPLETED"
-    assert "completed" in told.out.splitlines()[-1] or "completed" in told.out
+    assert re.search(r"^test:work/\S+ completed after ", told.out, re.MULTILINE)
     assert (await qjobs("job", "watch", WORK, "nothing")).status == Exit.NOT_FOUND
 
 
@@ -164,7 +164,6 @@ async def test_logs_are_shown_and_followed_without_a_line_twice(qjobs: Qjobs, wo
     job = await worker.start()
     await worker.say(job, 10, ("log", "first"))
     followed = asyncio.create_task(qjobs("job", "logs", job_id, "--follow", "-o", "jsonl"))
-    await asyncio.sleep(0.3)
     await worker.say(job, 20, ("log", "second"))
     await worker.end(job)
     said = await asyncio.wait_for(followed, 20)
@@ -186,7 +185,7 @@ async def test_dead_letters_are_listed_retried_and_removed_over_all_queues(
     assert (await qjobs("dead", "remove", alive)).status == Exit.CONFLICT
     succeeded(await qjobs("dead", "retry", dead[0]))
     assert "Retried 2 jobs" in succeeded(await qjobs("dead", "retry", "--type", "noop", "--yes")).out
-    assert "No dead" in (await qjobs("dead", "list")).err or "No job matches" in (await qjobs("dead", "list")).err
+    assert "No job matches" in (await qjobs("dead", "list")).err
 
 
 async def test_a_user_is_denied_what_administrators_may(service: Running, monkeypatch) -> None:

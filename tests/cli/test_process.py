@@ -7,7 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from base.settings import PROJECT
 from cli.commands import COMMANDS
 from cli.exits import Exit
 from tests.cli.conftest import Running, Worker
-from tests.conftest import free_port
+from tests.conftest import eventually, free_port
 from tests.service.certificates import self_signed
 from tests.service.conftest import serving, token
 from tests.stack.running import environment
@@ -149,16 +149,15 @@ async def test_tls_and_a_callers_certificate_are_spoken(settings, tmp_path: Path
 
 async def test_at_a_terminal_a_bar_shows_how_far_a_job_is(service: Running, worker: Worker, tmp_path: Path) -> None:
     job_id = await service.admin.enqueue(Noop())
-    screen = at_a_terminal(("job", "watch", WORK, job_id), {**at(service, tmp_path), "TERM": "xterm-256color"})
+    env = {**at(service, tmp_path), "TERM": "xterm-256color"}
+    terminal = AtTerminal(("job", "watch", WORK, job_id), env, {})
     job = await worker.start()
     await worker.say(job, 40, ("note", "half way"))
-    await asyncio.sleep(1)
+    await eventually(lambda: "40%" in terminal.seen, what="the bar")
     await worker.end(job)
-    status, seen = await screen
-    assert status == 0
-    assert "40%" in seen
-    assert "completed" in seen
-    assert "\x1b[" in seen
+    assert await terminal.ended() == 0
+    assert "completed" in terminal.seen
+    assert "\x1b[" in terminal.seen
 
 
 @pytest.mark.parametrize(
@@ -169,10 +168,10 @@ async def test_at_a_terminal_a_bulk_action_asks(
 ) -> None:
     await service.admin.enqueue(Noop())
     env = {**at(service, tmp_path), "TERM": "xterm", "NO_COLOR": "1"}
-    ended, seen = await at_a_terminal(("job", "remove", WORK, "--all"), env, {"[y/N]": answer + "\n"})
-    assert "Remove 1 job of test:work?" in seen
-    assert ended == status
-    assert "Traceback" not in seen
+    terminal = AtTerminal(("job", "remove", WORK, "--all"), env, {"[y/N]": answer + "\n"})
+    assert await terminal.ended() == status
+    assert "Remove 1 job of test:work?" in terminal.seen
+    assert "Traceback" not in terminal.seen
     _, out, _ = await run("job", "list", WORK, "-o", "jsonl", env=env)
     assert len(out.splitlines()) == left
 
@@ -204,30 +203,29 @@ AT_TERMINAL = (
 )
 
 
-def at_a_terminal(
-    words: tuple[str, ...], env: Mapping[str, str], answers: Mapping[str, str] | None = None
-) -> "asyncio.Future[tuple[int, str]]":
-    """Runs a command at a terminal of its own, and types an answer once its question has been read; status and screen."""
-    terminal, side = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", AT_TERMINAL, *words],
-        env=dict(env),
-        cwd=PROJECT,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        start_new_session=True,
-    )
-    os.close(side)
-    return asyncio.ensure_future(asyncio.to_thread(_read_terminal, process, terminal, dict(answers or {})))
+class AtTerminal:
+    """A command at a terminal of its own, where an answer is typed once its question has been read."""
 
+    def __init__(self, words: Sequence[str], env: Mapping[str, str], answers: Mapping[str, str]) -> None:
+        self.seen = ""
+        self._answers = dict(answers)
+        self._terminal, side = pty.openpty()
+        command = [sys.executable, "-c", AT_TERMINAL, *words]
+        self._process = subprocess.Popen(
+            command, env=dict(env), cwd=PROJECT, stdin=side, stdout=side, stderr=side, start_new_session=True
+        )
+        os.close(side)
+        self._reading = asyncio.ensure_future(asyncio.to_thread(self._read))
 
-def _read_terminal(process: subprocess.Popen[bytes], terminal: int, answers: dict[str, str]) -> tuple[int, str]:
-    seen = ""
-    with contextlib.suppress(OSError):  # the end of a terminal
-        while data := os.read(terminal, 4096):
-            seen += data.decode("utf-8", "replace")
-            for question in [one for one in answers if one in seen]:
-                os.write(terminal, answers.pop(question).encode())
-    os.close(terminal)
-    return process.wait(20), seen
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while data := os.read(self._terminal, 4096):
+                self.seen += data.decode("utf-8", "replace")
+                for question in [one for one in self._answers if one in self.seen]:
+                    os.write(self._terminal, self._answers.pop(question).encode())
+
+    async def ended(self) -> int:
+        """Its exit status."""
+        await asyncio.wait_for(self._reading, 60)
+        os.close(self._terminal)
+        return self._process.wait(20)
