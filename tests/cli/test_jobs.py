@@ -4,7 +4,7 @@ import asyncio
 import re
 from pathlib import Path
 
-from testjobs.v1.testjobs_pb2 import Noop, Script, ScriptResult, Secret, Step
+from testjobs.v1.testjobs_pb2 import Noop, Script, ScriptResult, Secret, Serial, Step
 
 from cli.exits import Exit
 from cli.screen import Screen
@@ -81,8 +81,11 @@ async def test_lists_cross_pages_and_queues_and_tell_that_they_go_on(qjobs: Qjob
     assert first.out.count("waiting") == 3
     assert "--limit" in first.err
     assert "--limit" not in succeeded(await qjobs("job", "list", WORK, "--limit", "7")).err
-    listed = succeeded(await qjobs("job", "list", "--limit", "0", "-o", "jsonl", "--order", "oldest")).lines
-    assert [job["id"] for job in listed] == ids
+    for name, payload in (("other", Serial()), ("again", Noop())):
+        ids.append(await service.admin.enqueue(payload, job_id=name))
+    for order, expected in (("newest", ids[::-1]), ("oldest", ids)):
+        listed = succeeded(await qjobs("job", "list", "--limit", "0", "-o", "jsonl", "--order", order)).lines
+        assert [job["id"] for job in listed] == expected
     assert succeeded(await qjobs("job", "list", "--type", "welcome", "-o", "json")).json == []
     assert len(succeeded(await qjobs("job", "list", "--text", "n00", "--after", "1h", "-o", "yaml")).yaml) == 7
 

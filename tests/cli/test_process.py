@@ -161,14 +161,14 @@ async def test_at_a_terminal_a_bar_shows_how_far_a_job_is(service: Running, work
 
 
 @pytest.mark.parametrize(
-    ("answer", "status", "left"), [("y", 0, 0), ("n", Exit.INTERRUPTED, 1), ("\x03", Exit.INTERRUPTED, 1)]
+    ("answer", "status", "left"), [("y\n", 0, 0), ("n\n", Exit.INTERRUPTED, 1), ("\x03", Exit.INTERRUPTED, 1)]
 )
 async def test_at_a_terminal_a_bulk_action_asks(
     service: Running, tmp_path: Path, answer: str, status: int, left: int
 ) -> None:
     await service.admin.enqueue(Noop())
     env = {**at(service, tmp_path), "TERM": "xterm", "NO_COLOR": "1"}
-    terminal = AtTerminal(("job", "remove", WORK, "--all"), env, {"[y/N]": answer + "\n"})
+    terminal = AtTerminal(("job", "remove", WORK, "--all"), env, {"[y/N]": answer})
     assert await terminal.ended() == status
     assert "Remove 1 job of test:work?" in terminal.seen
     assert "Traceback" not in terminal.seen
