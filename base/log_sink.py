@@ -6,7 +6,6 @@ import fcntl
 import os
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,7 +88,7 @@ class LogSink:
         self._dropped = 0
         self._some = threading.Event()
         self._writing = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -115,9 +114,9 @@ class LogSink:
                     self._file.write(b"".join(line for line, _ in lines))
 
     def close(self) -> None:
-        if self._closed:
+        if self._closed.is_set():
             return
-        self._closed = True
+        self._closed.set()
         self._some.set()
         self._thread.join(timeout=2 * STALLED_SECONDS)
         self.flush()
@@ -126,9 +125,9 @@ class LogSink:
         atexit.unregister(self.close)
 
     def _run(self) -> None:
-        while not self._closed:
+        while not self._closed.is_set():
             self._some.wait()
-            time.sleep(GATHER_SECONDS)
+            self._closed.wait(GATHER_SECONDS)
             self._some.clear()
             self.flush()
 

@@ -10,7 +10,7 @@ import click
 
 from cli.completion import job_types, queue_names, schedule_names
 from cli.moments import milliseconds_of, moment_of
-from cli.selection import Filter, Named, named, one_named
+from cli.selection import Chosen, Filter, Named, named, one_named
 
 Decorated = Callable[[Callable[..., Any]], Any]
 
@@ -74,17 +74,10 @@ type_argument: Final = click.argument("job_type", metavar="TYPE", shell_complete
 schedule_argument: Final = click.argument("name", shell_complete=schedule_names)
 job_argument: Final = click.argument("words", metavar="[QUEUE] ID", nargs=-1, required=True, shell_complete=queue_names)
 queue_option: Final = click.option("-q", "--queue", default="", help="The queue.", shell_complete=queue_names)
-all_option: Final = click.option("--all", "every", is_flag=True, help="Mean every job, where no condition is set.")
 yes_option: Final = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 limit_option: Final = click.option(
     "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Print so many at most; 0 prints all."
 )
-
-
-def jobs_argument(function: Callable[..., Any]) -> Any:
-    """Ids, which may stand after their queue, and the queue as an option."""
-    words = click.argument("words", metavar="[QUEUE] [ID]...", nargs=-1, shell_complete=queue_names)
-    return words(queue_option(function))
 
 
 def filter_options(*, states: bool) -> Decorated:
@@ -109,6 +102,27 @@ def filter_options(*, states: bool) -> Decorated:
             return function(**given, wanted=wanted)
 
         return _with(options, filtered)
+
+    return decorate
+
+
+def jobs_options(*, states: bool) -> Decorated:
+    """Jobs by their ids, which may stand after their queue, or by what they have in common; given as `chosen`."""
+    options = [
+        click.argument("words", metavar="[QUEUE] [ID]...", nargs=-1, shell_complete=queue_names),
+        queue_option,
+        filter_options(states=states),
+        click.option("--all", "every", is_flag=True, help="Mean every job, where no condition is set."),
+        yes_option,
+    ]
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        @functools.wraps(function)
+        def chosen(**given: Any) -> Any:
+            chosen = Chosen(**{field.name: given.pop(field.name) for field in fields(Chosen)})
+            return function(**given, chosen=chosen)
+
+        return _with(options, chosen)
 
     return decorate
 
@@ -149,10 +163,10 @@ def one_job(words: Sequence[str], queue: str) -> Named:
     return named
 
 
-def some_jobs(words: Sequence[str], queue: str, wanted: Filter, *, every: bool) -> Named:
+def some_jobs(chosen: Chosen) -> Named:
     """The jobs that are meant: by ids, or (none) by the filter. Raises click.UsageError unless it is one of the two."""
-    found = named(words, queue)
-    conditions = bool(wanted) or every
+    found = named(chosen.words, chosen.queue)
+    conditions = bool(chosen.wanted) or chosen.every
     if found.ids and conditions:
         raise click.UsageError("Name ids, or conditions such as --state, not both.")
     if not found.ids and not conditions:

@@ -22,6 +22,17 @@ class Filter:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """How a command was told which jobs it is for, and whether to ask first."""
+
+    words: tuple[str, ...]
+    queue: str
+    wanted: Filter
+    every: bool
+    yes: bool
+
+
+@dataclass(frozen=True)
 class Named:
     """Jobs by their ids; the queue is empty where it has to be found."""
 

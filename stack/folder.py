@@ -16,6 +16,8 @@ from stack.ports import LOOPBACK, free_port, is_free
 
 ORPHANS_SECONDS: Final = 20.0
 """How long the processes of an earlier stack may take to end before they are killed."""
+LOOK_SECONDS: Final = 0.05
+"""Between two looks at a lock: the system has no wait for one that ends by itself."""
 
 
 class DataFolder:
@@ -85,7 +87,7 @@ class DataFolder:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(process, signal.SIGKILL)
                 killed, deadline = True, time.monotonic() + 5
-            time.sleep(0.05)
+            time.sleep(LOOK_SECONDS)
 
     def secret(self, name: str, *, size: int = 32) -> str:
         """A random word of `size` random bytes, made at the first call and kept."""

@@ -1,5 +1,6 @@
 """Real servers and a namespace of its own for each test."""
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -49,6 +50,25 @@ async def eventually(
         await asyncio.sleep(every)
 
 
+def until(
+    condition: Callable[[], Any], *, seconds: float = 45, every: float = 0.02, what: str | Callable[[], str] = ""
+) -> Any:
+    """The same where no event loop runs; `what` is asked when it has failed."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what or condition}")
+        time.sleep(every)
+    return value
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
 @dataclass
 class ValkeyServer:
     """One valkey-server process, which a test can kill, freeze and start again on the same port and data."""
@@ -70,18 +90,20 @@ class ValkeyServer:
             *("--maxmemory-policy", "noeviction", "--loglevel", "warning", *self.options),
         ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                    connection.sendall(b"PING\r\n")
-                    if connection.recv(16).startswith(b"+PONG"):
-                        return self
-            except OSError:
-                pass
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                raise RuntimeError("valkey-server did not start")
-            time.sleep(0.01)
+        until(lambda: self.answers() or self.ended, seconds=10, every=0.01, what="valkey-server answers")
+        assert not self.ended, "valkey-server did not start"
+        return self
+
+    def answers(self) -> bool:
+        """Whether it serves: not yet while it loads its data."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+        return False
+
+    @property
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
 
     def kill(self) -> None:
         if self.process is not None:

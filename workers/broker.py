@@ -146,7 +146,7 @@ class JobBroker(BaseRedisBroker):
         await self._intake.enqueue(admitted.job)
 
     def listen(self) -> AsyncGenerator[bytes | AckableMessage, None]:
-        raise NotImplementedError("jobs carry leases that only workers.receiver.JobReceiver renews; run that receiver")
+        raise RuntimeError("jobs carry leases that only workers.receiver.JobReceiver renews; run that receiver")
 
 
 def enqueue(context: Context = TaskiqDepends()) -> Enqueue:  # noqa: B008  (taskiq's way to say it)

@@ -8,17 +8,15 @@ import click
 
 from cli.command import Action, OperatorGroup
 from cli.parameters import (
-    all_option,
     filter_options,
     job_argument,
-    jobs_argument,
+    jobs_options,
     limit_option,
     one_job,
     queue_option,
     some_jobs,
-    yes_option,
 )
-from cli.selection import Filter
+from cli.selection import Chosen, Filter
 
 
 @click.group(cls=OperatorGroup)
@@ -49,35 +47,28 @@ def show(words: tuple[str, ...], queue: str) -> Action:
 
 
 @dead.command()
-@jobs_argument
-@filter_options(states=False)
-@all_option
-@yes_option
-def retry(words: tuple[str, ...], queue: str, wanted: Filter, every: bool, yes: bool) -> Action:
+@jobs_options(states=False)
+def retry(chosen: Chosen) -> Action:
     """Run them again: by their ids, or all that match."""
-    return _change("retry", words, queue, wanted, every=every, yes=yes)
+    return _change("retry", chosen)
 
 
 @dead.command()
-@jobs_argument
-@filter_options(states=False)
-@all_option
-@yes_option
-def remove(words: tuple[str, ...], queue: str, wanted: Filter, every: bool, yes: bool) -> Action:
+@jobs_options(states=False)
+def remove(chosen: Chosen) -> Action:
     """Remove them: by their ids, or all that match."""
-    return _change("remove", words, queue, wanted, every=every, yes=yes)
+    return _change("remove", chosen)
 
 
-def _change(deed: str, words: tuple[str, ...], queue: str, wanted: Filter, *, every: bool, yes: bool) -> Action:
+def _change(deed: str, chosen: Chosen) -> Action:
     from cli import dead, steering
 
     # A queue that is named is a condition, too: `dead retry -q email:send` means all of it.
-    named = some_jobs(
-        words, queue, wanted, every=every or bool(queue and not words) or bool(words and ":" in words[-1])
-    )
+    whole_queue = bool(chosen.words and ":" in chosen.words[-1]) or bool(chosen.queue and not chosen.words)
+    named = some_jobs(replace(chosen, every=chosen.every or whole_queue))
     if named.ids:
         return lambda session: dead.change(session, deed, named)
-    return lambda session: steering.change_all(session, deed, named.queue, _failed(wanted), yes=yes)
+    return lambda session: steering.change_all(session, deed, named.queue, _failed(chosen.wanted), yes=chosen.yes)
 
 
 def _failed(wanted: Filter) -> Filter:

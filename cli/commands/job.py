@@ -12,10 +12,9 @@ from cli.completion import queue_names
 from cli.parameters import (
     AHEAD,
     DURATION,
-    all_option,
     filter_options,
     job_argument,
-    jobs_argument,
+    jobs_options,
     limit_option,
     one_job,
     payload_options,
@@ -23,9 +22,8 @@ from cli.parameters import (
     queue_option,
     some_jobs,
     type_argument,
-    yes_option,
 )
-from cli.selection import Filter
+from cli.selection import Chosen, Filter
 
 
 @click.group(cls=OperatorGroup)
@@ -129,57 +127,43 @@ def logs(words: tuple[str, ...], queue: str, follow: bool) -> Action:
 
 
 @job.command()
-@jobs_argument
-@filter_options(states=True)
-@all_option
-@yes_option
-def retry(words: tuple[str, ...], queue: str, wanted: Filter, every: bool, yes: bool) -> Action:
+@jobs_options(states=True)
+def retry(chosen: Chosen) -> Action:
     """Run failed or cancelled jobs again: by their ids, or all that match."""
-    return _change("retry", words, queue, wanted, every=every, yes=yes)
+    return _change("retry", chosen)
 
 
 @job.command()
-@jobs_argument
-@filter_options(states=True)
-@all_option
+@jobs_options(states=True)
 @click.option("--reason", default="", help="Why, for those who look at the job later; with a single id.")
-@yes_option
-def cancel(words: tuple[str, ...], queue: str, wanted: Filter, every: bool, reason: str, yes: bool) -> Action:
+def cancel(chosen: Chosen, reason: str) -> Action:
     """Cancel jobs that have not ended, also running ones: by their ids, or all that match."""
-    return _change("cancel", words, queue, wanted, every=every, yes=yes, reason=reason)
+    return _change("cancel", chosen, reason)
 
 
 @job.command()
-@jobs_argument
-@filter_options(states=True)
-@all_option
-@yes_option
-def promote(words: tuple[str, ...], queue: str, wanted: Filter, every: bool, yes: bool) -> Action:
+@jobs_options(states=True)
+def promote(chosen: Chosen) -> Action:
     """Make delayed jobs ready now: by their ids, or all that match."""
-    return _change("promote", words, queue, wanted, every=every, yes=yes)
+    return _change("promote", chosen)
 
 
 @job.command()
-@jobs_argument
-@filter_options(states=True)
-@all_option
-@yes_option
-def remove(words: tuple[str, ...], queue: str, wanted: Filter, every: bool, yes: bool) -> Action:
+@jobs_options(states=True)
+def remove(chosen: Chosen) -> Action:
     """Remove jobs that do not run, and all that is kept of them: by their ids, or all that match."""
-    return _change("remove", words, queue, wanted, every=every, yes=yes)
+    return _change("remove", chosen)
 
 
-def _change(
-    deed: str, words: tuple[str, ...], queue: str, wanted: Filter, *, every: bool, yes: bool, reason: str = ""
-) -> Action:
+def _change(deed: str, chosen: Chosen, reason: str = "") -> Action:
     """By ids, or by what the jobs have in common, which is asked about first."""
     from cli import steering
 
-    named = some_jobs(words, queue, wanted, every=every)
+    named = some_jobs(chosen)
     if named.ids:
         if reason and len(named.ids) > 1:
             raise click.UsageError("--reason goes with a single id.")
         return lambda session: steering.change(session, deed, named, reason)
     if reason:
         raise click.UsageError("--reason goes with a single id.")
-    return lambda session: steering.change_all(session, deed, named.queue, wanted, yes=yes)
+    return lambda session: steering.change_all(session, deed, named.queue, chosen.wanted, yes=chosen.yes)

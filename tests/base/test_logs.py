@@ -15,6 +15,7 @@ import pytest
 from base import log_sink
 from base.log_sink import LogSink, RotatedFile
 from base.logs import REDACTED, redact
+from tests.conftest import until
 
 PROGRAM = """
 import logging, sys, warnings
@@ -187,8 +188,7 @@ def test_a_full_pipe_holds_nobody_up_and_what_was_dropped_is_counted(monkeypatch
 
     listener = threading.Thread(target=read)
     listener.start()
-    while b"log_lines_dropped" not in b"".join(heard):
-        time.sleep(0.01)
+    until(lambda: b"log_lines_dropped" in b"".join(heard), what="the drop is told")
     sink.write(b"", b"last\n")
     sink.close()
     os.close(writing)

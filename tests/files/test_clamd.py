@@ -1,8 +1,6 @@
 """Debian's clamd, with a signature of the tests' own: what the stand-in of the other tests claims, on the real one."""
 
-import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from qcollector.jobs.v1.file_pb2 import FileImageProcess, FileScan, FileVirusSca
 
 from base.settings import Settings
 from base.storage import StorageRoots
-from tests.conftest import free_port
+from tests.conftest import free_port, listens, until
 from tests.files.clamdstandin import MALWARE
 from tests.mail.recording import RecordingJob
 from workers.files.clamd import NotScannedError
@@ -36,15 +34,8 @@ def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         f"StreamMaxLength {STREAM_MAX}\nMaxFileSize {FILE_MAX}\nMaxScanSize {FILE_MAX}\n"
     )
     process = subprocess.Popen(["/usr/sbin/clamd", f"--config-file={config}"], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            break
-        except OSError:
-            assert process.poll() is None, "clamd ended"
-            assert time.monotonic() < deadline, "clamd did not start"
-            time.sleep(0.1)
+    until(lambda: listens(port) or process.poll() is not None, seconds=60, every=0.1, what="clamd listens")
+    assert process.poll() is None, "clamd ended"
     yield port
     process.terminate()
     process.wait(30)

@@ -5,10 +5,8 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 from base.settings import PROJECT, Settings
 from stack.ports import LOOPBACK, free_port
 from stack.tokens import sign
+from tests.conftest import listens, until
 
 SECRET = "a-secret-of-the-gateway-tests"
 
@@ -51,13 +50,12 @@ def command(name: str, port: int, told: Mapping[str, str], log: Path) -> Iterato
 
 
 def wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
-            return
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"nothing listens on {port}: {log.read_text()[-2000:]}")
-        time.sleep(0.02)
+    until(
+        lambda: listens(port) or process.poll() is not None,
+        seconds=30,
+        what=lambda: f"somebody listens on {port}: {log.read_text()[-2000:]}",
+    )
+    assert process.poll() is None, log.read_text()[-2000:]
 
 
 @dataclass(frozen=True)

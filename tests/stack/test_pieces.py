@@ -51,9 +51,17 @@ def test_a_process_of_an_earlier_stack_is_waited_for(tmp_path: Path) -> None:
         pass
     with (tmp_path / "data/run/members.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.5)"], pass_fds=[lock.fileno()])
+        stays = "import sys; sys.stdin.read()"
+        orphan = subprocess.Popen([sys.executable, "-c", stays], stdin=subprocess.PIPE, pass_fds=[lock.fileno()])
     said: list[str] = []
-    with folder.held(say=said.append):
+
+    def say(text: str) -> None:
+        assert runs(orphan.pid)
+        said.append(text)
+        assert orphan.stdin is not None
+        orphan.stdin.close()  # now it ends
+
+    with folder.held(say):
         assert not runs(orphan.pid)
     orphan.wait()
     assert str(orphan.pid) in said[0]
@@ -104,7 +112,7 @@ class Sleeper(Part):
 
 async def test_a_part_that_ignores_its_signal_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
     said: list[str] = []
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
     part = Sleeper(tmp_path / "out", code)
     supervisor = Supervisor([part], members_lock=-1, grace=-3.5, say=lambda _, text: said.append(text))
 
@@ -117,7 +125,7 @@ async def test_a_part_that_ignores_its_signal_is_killed_when_its_time_is_over(tm
 
 async def test_a_part_that_dies_again_and_again_is_started_ever_later_and_said_ever_less(tmp_path: Path) -> None:
     said: list[str] = []
-    part = Sleeper(tmp_path / "out", "import time; time.sleep(0.05)")
+    part = Sleeper(tmp_path / "out", "pass")
     supervisor = Supervisor([part], members_lock=-1, grace=0, say=lambda _, text: said.append(text))
 
     async def body() -> None:

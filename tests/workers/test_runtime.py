@@ -213,7 +213,7 @@ async def test_a_handler_that_blocks_the_loop_loses_no_lease(
     """The worker has a thread of its own here, and the test keeps reaping."""
 
     async def blocking(_payload: Noop, _job: JobContext) -> NoopResult:
-        time.sleep(2.5 * LEASE)
+        time.sleep(2.5 * LEASE)  # what is tested: a loop that stands still for longer than a lease
         return NoopResult()
 
     load_handlers(("testjobs",))

@@ -1,7 +1,6 @@
 """What happens while somebody looks at the board: jobs made and asked after over REST."""
 
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stack.ports import LOOPBACK
+from tests.conftest import until
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,9 @@ class Backstage:
 
     def until(self, job_id: str, states: Sequence[str], queue: str = "test:work") -> Any:
         """The job, once it is in one of these states."""
-        deadline = time.monotonic() + 45
-        while True:
+
+        def arrived() -> Any:
             job = self.job(job_id, queue)
-            if job["state"].removeprefix("JOB_STATE_") in states:
-                return job
-            assert time.monotonic() < deadline, job
-            time.sleep(0.05)
+            return job if job["state"].removeprefix("JOB_STATE_") in states else None
+
+        return until(arrived, every=0.05, what=lambda: f"{' or '.join(states)}: {self.job(job_id, queue)}")
