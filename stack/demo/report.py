@@ -43,9 +43,9 @@ def _first_lines(mail: EmailMessage) -> list[str]:
 
 def show_stats(console: Console, queues: Sequence[QueueStats]) -> None:
     """One line for each queue."""
-    table = Table(title="Queues, times in milliseconds", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title="Queues, with median times in milliseconds", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("Queue", no_wrap=True)
-    for heading in ("Waiting", "Active", "Completed", "Failed", "Wait p50", "Run p50"):
+    for heading in ("Waiting", "Active", "Completed", "Failed", "Wait", "Run"):
         table.add_column(heading, justify="right", no_wrap=True)
     for queue in queues:
         counts = queue.counts
