@@ -29,8 +29,10 @@ class StoredSchedule:
     """A schedule as the store has it."""
 
     record: ScheduleRecord
-    last_slot: datetime
-    """The slot it fired last, or when it was made, changed or resumed: what is due lies after it."""
+    since: datetime
+    """What is due lies after it: the slot it fired last, or when it was made, changed or resumed."""
+    fired: datetime | None
+    """The slot it fired last."""
 
     @property
     def cron(self) -> Cron:
@@ -73,8 +75,12 @@ class Schedules:
         """Every schedule by name, and the store's time."""
         now, *rows = await self._store.run("schedule_list", _SCOPE)
         found = [
-            StoredSchedule(ScheduleRecord.FromString(rows[i + 1]), _moment(int(rows[i + 2])))
-            for i in range(0, len(rows), 3)
+            StoredSchedule(
+                ScheduleRecord.FromString(rows[i + 1]),
+                _moment(int(rows[i + 2])),
+                _moment(int(rows[i + 3])) if int(rows[i + 3]) else None,
+            )
+            for i in range(0, len(rows), 4)
         ]
         return sorted(found, key=lambda schedule: schedule.record.name), _moment(int(now))
 
@@ -129,7 +135,7 @@ class Schedules:
         for schedule in schedules:
             if schedule.record.paused:
                 continue
-            slot = schedule.cron.latest(schedule.last_slot, now)
+            slot = schedule.cron.latest(schedule.since, now)
             if slot is not None and (job_id := await self._fire(schedule, slot)):
                 fired.append(job_id)
                 if tell is not None:
@@ -142,7 +148,7 @@ class Schedules:
         schedules, now = await self.all()
         late = {}
         for schedule in schedules:
-            coming = [] if schedule.record.paused else schedule.cron.next_times(schedule.last_slot, 1)
+            coming = [] if schedule.record.paused else schedule.cron.next_times(schedule.since, 1)
             if coming and coming[0] <= now:
                 late[schedule.record.name] = (now - coming[0]).total_seconds()
         return late
@@ -179,7 +185,7 @@ class Schedules:
 
 def _told(schedule: StoredSchedule, job_id: str, slot: datetime, now: datetime) -> Fired:
     record = schedule.record
-    missed = schedule.cron.between(schedule.last_slot, slot, _MOST_MISSED)
+    missed = schedule.cron.between(schedule.since, slot, _MOST_MISSED)
     return Fired(record.queue_name, record.job_type, job_id, (now - slot).total_seconds(), missed)
 
 

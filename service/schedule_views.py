@@ -27,7 +27,7 @@ def schedule_view(schedule: StoredSchedule, catalog: Catalog, now: datetime) -> 
         paused=record.paused,
         create_time=record.create_time,
         update_time=record.update_time,
-        last_slot=timestamp(schedule.last_slot),
+        last_slot=timestamp(schedule.fired) if schedule.fired else None,
         next_times=[] if record.paused else [timestamp(time) for time in schedule.cron.next_times(now, NEXT_TIMES)],
         created_by=record.created_by.id,
     )

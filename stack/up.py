@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import click
@@ -90,25 +92,33 @@ def welcome(stack: Plan, seconds: float) -> str:
     rest = f"http://{host}:{settings.rest_port}"
     lines = [
         f"\nReady after {seconds:.1f} s. Ctrl-C stops it.\n",
-        *([f"  Board  {rest}/"] if has_board(settings) else []),
-        f"  REST   {rest}/api/v1/queue",
-        f"  gRPC   {host}:{settings.grpc_port}",
+        *([f"  Board    {rest}/"] if has_board(settings) else []),
+        f"  REST     {rest}/api/v1/queue",
+        f"  gRPC     {host}:{settings.grpc_port}",
     ]
     if settings.metrics_port:
         ports = {part.name: part.metrics_port for part in stack.parts if isinstance(part, QjobsCommand)}
-        lines.append(f"  Metrics {', '.join(f'{host}:{port} ({name})' for name, port in ports.items())}: /metrics")
+        lines.append(f"  Metrics  {', '.join(f'{host}:{port} ({name})' for name, port in ports.items())}: /metrics")
     if any(part.name == "mail" for part in stack.parts):
-        lines.append(f"  Mail   is kept in {settings.data_dir}/outbox and goes nowhere else")
+        lines.append(f"  Mail     is kept in {settings.data_dir}/outbox and goes nowhere else")
     if settings.sample_data and any(part.name == "postgres" for part in stack.parts):
-        lines.append(f"  Data   sample forms with two years of submissions, such as {form_id(1)}")
-    lines.append(f"  Logs   {settings.root('log')}\n")
+        lines.append(f"  Data     sample forms with two years of submissions, such as {form_id(1)}")
+    lines.append(f"  Logs     {settings.root('log')}\n")
     if stack.secret:
         token = development_token(stack.secret, TOKEN_SECONDS)
         lines += ["A token for development, good for a week (JWT_SECRET is not set):\n", f"  export TOKEN={token}\n"]
     lines += [
         "Try:\n",
-        "  qjobs stats",
+        f"  {_this_program()} stats",
         f'  curl -H "Authorization: Bearer $TOKEN" {rest}/api/v1/queue/health',
         f'  grpcurl -plaintext -H "authorization: Bearer $TOKEN" {host}:{settings.grpc_port} {STATS_CALL}\n',
     ]
     return "\n".join(lines)
+
+
+def _this_program() -> str:
+    """How another shell calls this command, which may not have its folder on the PATH; short where that lies below here."""
+    program = Path(sys.prefix, "bin", "qjobs")
+    if not program.exists():
+        return "qjobs"
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)

@@ -1,5 +1,5 @@
 -- Notes a job that a schedule enqueued. A slot counts once, whoever fired it first.
--- KEYS: records slots runs
+-- KEYS: records slots runs fired
 -- ARGV: name slot job_id triggered
 -- RETURNS: 1 noted, 0 known already or no such schedule
 --- @include clock
@@ -8,6 +8,7 @@ if redis.call('HEXISTS', records, name) == 0 then return 0 end
 if triggered ~= '1' then
   if tonumber(slot) <= tonumber(redis.call('HGET', slots, name) or '0') then return 0 end
   redis.call('HSET', slots, name, slot)
+  redis.call('HSET', fired, name, slot)
 end
 local kept = redis.call('HGET', runs, name)
 local history = kept and cmsgpack.unpack(kept) or {}

@@ -141,7 +141,7 @@ async def test_a_scheduler_that_died_before_it_noted_its_slot_is_repeated_withou
     await schedules.create(record())
     await _turn_back(store, "every-minute", 2)
     schedule = await schedules.get("every-minute")
-    slot = schedule.cron.latest(schedule.last_slot, datetime.now(UTC))
+    slot = schedule.cron.latest(schedule.since, datetime.now(UTC))
     assert slot
     await schedules._enqueue(schedule.record, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}")
     await schedules.fire_due()
@@ -161,14 +161,29 @@ async def test_a_paused_schedule_does_not_fire_and_a_changed_one_counts_from_the
     assert len((await schedules.fire_due())[0]) == 1
 
 
+async def test_the_last_slot_is_one_that_was_fired_and_outlives_a_change(schedules: Schedules, store: Store) -> None:
+    await schedules.create(record())
+    assert (await schedules.get("every-minute")).fired is None
+    await schedules.trigger("every-minute")
+    assert (await schedules.get("every-minute")).fired is None, "a trigger fires no slot"
+    await _turn_back(store, "every-minute", 2)
+    await schedules.fire_due()
+    slot = max(run.slot for run in await schedules.runs("every-minute") if not run.triggered)
+    await schedules.update(record(), restart=True)
+    assert (await schedules.get("every-minute")).fired == slot
+    await schedules.delete("every-minute")
+    await schedules.create(record())
+    assert (await schedules.get("every-minute")).fired is None
+
+
 async def test_triggering_enqueues_at_once_and_leaves_the_slots_alone(schedules: Schedules, engine: Engine) -> None:
     await schedules.create(record(options=JobOptions(priority=4)))
-    before = (await schedules.get("every-minute")).last_slot
+    before = (await schedules.get("every-minute")).since
     job_id, queue = await schedules.trigger("every-minute")
     job = await engine.inspection.get(queue, job_id)
     assert job
     assert (job.priority, job.envelope.created_by.id) == (4, "alice")
-    assert (await schedules.get("every-minute")).last_slot == before
+    assert (await schedules.get("every-minute")).since == before
     (run,) = await schedules.runs("every-minute")
     assert run.triggered
 

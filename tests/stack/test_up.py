@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import re
 import signal
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
 from base.database.encryption import UNREADABLE, AnswerCipher
+from base.settings import PROJECT
 from stack.sample_data.ids import form_id
 from stack.sample_data.people import ADMIN_ID
 from tests.conftest import eventually
@@ -63,6 +66,14 @@ async def test_operators_need_no_settings_and_nobody_else_can_read_them(stack: R
     sent = qjobs("job", "enqueue", "email:send", "welcome", "--set", "user.email=ada@example.com", "--wait", told=told)
     assert sent.returncode == 0, sent.stderr
     assert "completed" in sent.stdout
+
+
+async def test_the_first_command_that_is_printed_works_in_a_bare_shell(stack: RunningStack) -> None:
+    (command,) = re.findall(r"^  (\S*qjobs stats)$", stack.said, re.MULTILINE)
+    bare = {"PATH": "/usr/bin:/bin", "DATA_DIR": stack.told["DATA_DIR"]}
+    shell = subprocess.run(["sh", "-c", command], env=bare, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert shell.returncode == 0, shell.stderr
+    assert "email:send" in shell.stdout
 
 
 async def test_a_mail_ends_as_a_file_and_goes_nowhere_else(stack: RunningStack) -> None:

@@ -79,7 +79,7 @@ class Schedule(_message.Message):
 
     @_builtins.property
     def last_slot(self) -> _timestamp_pb2.Timestamp:
-        """The slot that it fired last."""
+        """The slot that it fired last. Unset until it has fired one."""
 
     @_builtins.property
     def next_times(self) -> _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]:

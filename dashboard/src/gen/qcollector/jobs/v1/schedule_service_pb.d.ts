@@ -104,7 +104,7 @@ export declare type Schedule = Message<"qcollector.jobs.v1.Schedule"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * The slot that it fired last.
+   * The slot that it fired last. Unset until it has fired one.
    *
    * @generated from field: google.protobuf.Timestamp last_slot = 13;
    */
@@ -216,7 +216,7 @@ export declare type ScheduleJson = {
   updateTime?: TimestampJson;
 
   /**
-   * The slot that it fired last.
+   * The slot that it fired last. Unset until it has fired one.
    *
    * @generated from field: google.protobuf.Timestamp last_slot = 13;
    */
