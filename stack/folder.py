@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,7 @@ class DataFolder:
         self.run = self.root / "run"
         self.outbox = self.root / "outbox"
         self._members = -1
+        self._spoken_for: frozenset[int] = frozenset()
 
     @contextlib.contextmanager
     def held(self, say: Callable[[str], None]) -> Iterator[None]:
@@ -112,12 +113,16 @@ class DataFolder:
             file.write(text)
         new.replace(path)
 
+    def keep_off(self, ports: Iterable[int]) -> None:
+        """Gives none of these to an embedded server: others of the stack are about to listen there."""
+        self._spoken_for = frozenset(ports)
+
     def port(self, name: str) -> int:
         """The port of one of the embedded servers: the one it had before where that is free, else a new one."""
         path = self.run / "ports.json"
         known: dict[str, int] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-        if name not in known or not is_free(LOOPBACK, known[name]):
-            known[name] = free_port(avoid=known.values())
+        if name not in known or known[name] in self._spoken_for or not is_free(LOOPBACK, known[name]):
+            known[name] = free_port(avoid={*known.values(), *self._spoken_for})
             self.write_private(path, json.dumps(known))
         return known[name]
 

@@ -58,6 +58,7 @@ def plan(settings: Settings, folder: DataFolder, workers: int) -> Plan:
         },
     )
     require_free(LOOPBACK, {"ENVOY_ADMIN_PORT": settings.envoy_admin_port})
+    folder.keep_off((settings.rest_port, settings.grpc_port, settings.envoy_admin_port, *metrics))
     StorageRoots(settings).prepare()
     log = settings.root("log")
     servers = _embedded(settings, folder, log)

@@ -12,6 +12,7 @@ from base.settings import Settings
 from engine.presence import Presence
 from engine.store import Store
 from stack.folder import DataFolder
+from stack.healthcheck import Process, problem
 from stack.part import Command, Part, Stage, ask, catches
 from stack.ports import LOOPBACK, reachable
 
@@ -46,6 +47,11 @@ class Service(QjobsCommand):
     needs: ClassVar[tuple[str, ...]] = (STORE, DATABASE)
 
     async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
+        if self._settings.grpc_tls_cert is None:
+            # Whoever listens there need not be the service, which may not even have found its port taken yet.
+            if reason := await asyncio.to_thread(problem, self._settings, Process.SERVICE):
+                raise LookupError(reason)
+            return
         _, writer = await asyncio.open_connection(reachable(self._settings.bind_host), self._settings.grpc_port)
         writer.close()
 

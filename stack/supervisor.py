@@ -6,7 +6,7 @@ import signal
 import time
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from stack.errors import StackError
 from stack.part import Part, Stage, ending, spawn, until_ready
@@ -16,6 +16,8 @@ FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 10.0
 SETTLED_SECONDS: Final = 30.0
 """A part that ran so long begins with the first pause again when it dies."""
+CANCEL_SECONDS: Final = 1.0
+"""How long a task may take to end before it is cancelled once more."""
 STOP_SECONDS: Final = {Stage.WORK: 4.0, Stage.FRONT: 2.0, Stage.STORE: 3.0}
 """How long a stage may take to stop before it is killed; the first has its jobs' time besides."""
 
@@ -50,9 +52,7 @@ class Supervisor:
             for task in done:
                 await task
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end_all(tasks)
             await self._drain()
 
     def _catch_signals(self) -> None:
@@ -132,6 +132,15 @@ class Supervisor:
         except TimeoutError:
             await _kill(process)
             self._say(part.name, f"killed: it did not end within {seconds:g} s")
+
+
+async def _end_all(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """More than one cancel may be needed: Python 3.11's wait_for, which the store's client waits by, can swallow one."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CANCEL_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _lives(process: Process | None) -> bool:

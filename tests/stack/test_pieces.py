@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import signal
 import smtplib
 import subprocess
 import sys
@@ -37,6 +38,14 @@ def test_a_servers_port_and_secret_are_remembered(tmp_path: Path) -> None:
     with again.held(say=print):
         assert (again.port("valkey"), again.secret("valkey")) == (port, secret)
         assert again.port("postgres") != port
+
+
+def test_a_server_gets_no_port_that_another_part_will_listen_on(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    with folder.held(say=print):
+        before = folder.port("mail")
+        folder.keep_off([before])
+        assert folder.port("mail") != before
 
 
 def test_a_folder_that_cannot_be_written_names_its_variable(tmp_path: Path) -> None:
@@ -121,6 +130,39 @@ async def test_a_part_that_ignores_its_signal_is_killed_when_its_time_is_over(tm
 
     await supervisor.run(body)
     assert "killed" in said[-1]
+
+
+class Deaf(Sleeper):
+    """A part whose check swallows the first cancel, and is never through."""
+
+    def __init__(self, output: Path) -> None:
+        super().__init__(output, "import signal; signal.pause()")
+        self.asked = asyncio.Event()
+        self.cancels = 0
+
+    async def check(self, process: asyncio.subprocess.Process) -> None:
+        self.asked.set()
+        while self.cancels < 2:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                self.cancels += 1
+        raise asyncio.CancelledError
+
+
+async def test_a_stack_that_is_not_ready_ends_when_told_to_though_a_cancel_is_swallowed(tmp_path: Path) -> None:
+    part = Deaf(tmp_path / "out")
+    supervisor = Supervisor([part], members_lock=-1, grace=0, say=lambda *_: None)
+
+    async def body() -> None:
+        raise AssertionError("it was never ready")
+
+    running = asyncio.create_task(supervisor.run(body))
+    await part.asked.wait()
+    signal.raise_signal(signal.SIGTERM)
+    async with asyncio.timeout(4):
+        await running
+    assert part.cancels == 2
 
 
 async def test_a_part_that_dies_again_and_again_is_started_ever_later_and_said_ever_less(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A whole stack as its operator sees it. One stack for all these tests: none of them ends it."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -30,6 +31,10 @@ WELCOME = {"user": {"email": "user@example.com"}}
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     home = tmp_path_factory.mktemp("up") / "data"
     stack = RunningStack(home, environment(home, SAMPLE_DATA="true"))
+    # A server of an earlier stack had the port that is the service's now.
+    home.mkdir(0o711)
+    (home / "run").mkdir(0o700)
+    (home / "run" / "ports.json").write_text(json.dumps({"mail": int(stack.told["GRPC_PORT"])}))
     stack.start()
     asyncio.run(stack.ready())
     yield stack
@@ -46,6 +51,11 @@ async def test_everything_runs_and_the_printed_token_works(stack: RunningStack) 
     assert set(stack.pids) == PARTS
     status, health = stack.call("GET", "health")
     assert (status, health["status"]) == (200, "healthy"), health
+
+
+async def test_an_embedded_server_makes_way_for_a_port_of_the_settings(stack: RunningStack) -> None:
+    ports = json.loads((stack.home / "run" / "ports.json").read_text())
+    assert ports["mail"] != int(stack.told["GRPC_PORT"])
 
 
 async def test_the_printed_token_is_the_sample_administrators_and_exports_its_forms(stack: RunningStack) -> None:
