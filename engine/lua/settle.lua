@@ -103,9 +103,11 @@ elseif #left > 0 and redis.call('HEXISTS', meta, 'paused') == 0 and redis.call('
   redis.call('ZADD', marker, 0, '0')
 end
 write_finished()
-for _, set in ipairs({ completed, failed }) do
-  local over = redis.call('ZCARD', set) - FINISHED_KEPT
-  if over > 0 then drop_from(set, redis.call('ZRANGE', set, 0, math.min(over, 500) - 1)) end
+if finished_count > 0 then
+  for _, set in ipairs({ completed, failed }) do
+    local over = redis.call('ZCARD', set) - FINISHED_KEPT
+    if over > 0 then drop_from(set, redis.call('ZRANGE', set, 0, math.min(over, 500) - 1)) end
+  end
 end
 write_tally()
 publish()

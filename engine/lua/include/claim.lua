@@ -19,11 +19,19 @@ local function admitted(n, default_max_active)
   return math.max(n, 0), 0
 end
 
+-- When the next delayed job is due (ms), 0 if there is none.
+local function first_due()
+  local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+  return head[2] and math.floor(tonumber(head[2]) / TIE) or 0
+end
+
 -- Answers flat rows: id, fence, fails, max, created, ready, envelope, secret, checkpoint; and ms until something is due.
 local function claim(n, worker, lease, default_max_active)
-  promote()
-  local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-  local due = head[2] and math.floor(tonumber(head[2]) / TIE) or 0
+  local due = first_due()
+  if due > 0 and due <= now then
+    promote()
+    due = first_due()
+  end
   local again
   n, again = admitted(n, default_max_active)
   if again > 0 and (due == 0 or again < due) then due = again end
@@ -69,6 +77,7 @@ local function claim(n, worker, lease, default_max_active)
   end
   if #written > 0 then redis.call('HSET', states, unpack(written)) end
   if #leases > 0 then redis.call('ZADD', active, unpack(leases)) end
-  if redis.call('ZCARD', wait) > 0 then redis.call('ZADD', marker, 0, '0') end
+  -- Fewer than were asked for: there are no more.
+  if #taken == n and redis.call('ZCARD', wait) > 0 then redis.call('ZADD', marker, 0, '0') end
   return rows, due_in
 end
