@@ -12,7 +12,7 @@ from base.settings import PROJECT
 OWN_FOLDER: Final = PROJECT / "templates" / "email"
 SUFFIXES: Final = (".html.j2", ".txt.j2")
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")  # a longer one is no name of a file
 
 
 def template_names(*folders: Path) -> tuple[str, ...]:

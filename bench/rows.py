@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 
@@ -25,10 +26,10 @@ TIMES: Final = ("uploaded_at", "createdAt", "updatedAt")
 _FILL: Final = """
     INSERT INTO files
         (id, field_id, filename, original_name, mime_type, size, minio_path, checksum, uploaded_by, uploaded_at)
-    SELECT gen_random_uuid(), $2, n || '-' || md5(n::text) || '.pdf', 'Rechnung, "Grüße" Nr. ' || n || '.pdf',
+    SELECT gen_random_uuid(), $3, n || '-' || md5(n::text) || '.pdf', 'Rechnung, "Grüße" Nr. ' || n || '.pdf',
            'application/pdf', n * 137 % 5000000, 'forms/2026/' || n % 365 || '/' || md5(n::text) || '.pdf',
-           CASE WHEN n % 3 > 0 THEN repeat(md5(n::text), 2) END, $3, timestamptz '2025-01-01' + n * interval '97 seconds'
-    FROM generate_series(1, $1::int) AS n
+           CASE WHEN n % 3 > 0 THEN repeat(md5(n::text), 2) END, $4, timestamptz '2025-01-01' + n * interval '97 seconds'
+    FROM generate_series($1::int, $2::int) AS n
 """
 
 
@@ -62,7 +63,23 @@ async def _fill(address: str, rows: int) -> None:
         field = await connection.fetchval(
             "INSERT INTO fields (form_id, type, title) VALUES ($1, 'file_upload', 'File') RETURNING id", form
         )
-        await connection.execute(_FILL, rows, field, user, timeout=120)
-        await connection.execute("ANALYZE files")
+        await _insert(connection, 1, rows, field, user)
     finally:
         await connection.close()
+
+
+async def grow(address: str, rows: int) -> None:
+    """Adds rows like those that are there, until there are so many."""
+    connection = await asyncpg.connect(address)
+    try:
+        count, field, user = await connection.fetchrow(
+            "SELECT count(*), min(field_id::text)::uuid, min(uploaded_by::text)::uuid FROM files"
+        )
+        await _insert(connection, count + 1, rows, field, user)
+    finally:
+        await connection.close()
+
+
+async def _insert(connection: asyncpg.Connection, first: int, last: int, field: UUID, user: UUID) -> None:
+    await connection.execute(_FILL, first, last, field, user, timeout=120)
+    await connection.execute("ANALYZE files")
