@@ -15,6 +15,8 @@ Metadata = tuple[tuple[str, str], ...]
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
+"""What a call ends in when the service is not there or stops in the middle: nobody here cancels a call and reads its status."""
 
 
 class Connection:
@@ -50,7 +52,7 @@ class Connection:
             try:
                 return await begin(self.metadata)
             except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                if error.code() not in AWAY:
                     raise JobsError.of(error) from None
                 refusal = UnavailableError.of(error)
             wait = max(pause, min(refusal.retry_after or 0, LONGEST_PAUSE))

@@ -18,7 +18,7 @@ from qcollector.jobs.v1.job_service_pb2 import (
 )
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 
-from client.connection import Connection
+from client.connection import AWAY, Connection
 from client.errors import JobsError, NotEnqueuedError
 
 ENDS = frozenset({JobState.JOB_STATE_COMPLETED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
@@ -100,7 +100,7 @@ class JobHandle:
                     if event.state in ENDS:
                         return
             except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                if error.code() not in AWAY:
                     raise JobsError.of(error) from None
                 # Found out by a call that has patience, and then gives up, whether the service comes back.
                 await self.get()
