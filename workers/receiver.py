@@ -59,6 +59,7 @@ class JobReceiver(Receiver):
         self._new_scope = type(anyio.CancelScope())
         self._types = broker.catalog.types
         self._settings = settings
+        self._tells_starts = settings.log_level == "debug"
         self._max_result_bytes = settings.queue_max_payload_bytes
         self._before = [m for m in broker.middlewares if type(m).pre_execute is not TaskiqMiddleware.pre_execute]
         self._after = [m for m in broker.middlewares if type(m).post_execute is not TaskiqMiddleware.post_execute]
@@ -121,6 +122,8 @@ class JobReceiver(Receiver):
             if job_type is None:
                 return settlements.unknown_type(job, key)
             job.decoded(envelope, job_type)
+            if self._tells_starts:
+                job.log.debug("job_started", starts=job.starts)
             payload = job_type.payload.FromString(job.claimed.secret or envelope.payload)
         except DecodeError as error:
             return settlements.for_good(job, f"the stored job cannot be read: {error}")
