@@ -106,9 +106,10 @@ class RunningStack:
         await eventually(lambda: not any(runs(pid) for pid in pids.values()), seconds=seconds, what=f"ended: {pids}")
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """One REST call with the development token: status and JSON."""
+        """One REST call below /api/v1/queue, or wherever a whole path says, with the development token: status and JSON."""
+        path = path if path.startswith("/") else f"/api/v1/queue/{path}"
         request = urllib.request.Request(
-            f"http://{LOOPBACK}:{self.told['REST_PORT']}/api/v1/queue/{path}",
+            f"http://{LOOPBACK}:{self.told['REST_PORT']}{path}",
             data=None if body is None else json.dumps(body).encode(),
             headers={"authorization": f"Bearer {self.token}", "content-type": "application/json"},
             method=method,
