@@ -35,7 +35,7 @@ export function FindJob() {
         <input
           type="search"
           aria-label="Find a job by its id"
-          placeholder="Find job by id  /"
+          placeholder="Job id  /"
           maxLength={128}
           value={id}
           aria-busy={busy}

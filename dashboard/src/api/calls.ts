@@ -4,8 +4,6 @@ import type { JobJson } from "../gen/qcollector/jobs/v1/job_pb";
 import type {
   BatchRetryJobsResponseJson,
   CancelJobResponseJson,
-  CheckEmailHealthResponseJson,
-  CheckHealthResponseJson,
   CleanQueueResponseJson,
   EnqueueJobRequestJson,
   EnqueueJobResponseJson,
@@ -48,10 +46,6 @@ export const jobEventsPath = (queue: string, id: string, after: string): string 
 
 export const getDashboard = (signal: AbortSignal) =>
   request<GetDashboardResponseJson>(`${QUEUES}/dashboard`, { signal });
-export const checkHealth = (signal: AbortSignal) =>
-  request<CheckHealthResponseJson>(`${QUEUES}/health`, { signal, alsoGood: 503 });
-export const checkEmailHealth = (signal: AbortSignal) =>
-  request<CheckEmailHealthResponseJson>(`${QUEUES}/email/health`, { signal, alsoGood: 503 });
 export const listWorkers = (signal: AbortSignal) => request<ListWorkersResponseJson>(`${QUEUES}/workers`, { signal });
 export const listJobTypes = () => request<ListJobTypesResponseJson>(`${QUEUES}/job-types`);
 

@@ -10,8 +10,6 @@ export interface Call {
   readonly query?: Parameters;
   readonly body?: unknown;
   readonly signal?: AbortSignal;
-  /** A status that is an answer rather than an error. */
-  readonly alsoGood?: number;
 }
 
 /** The answer as it came, its body unread. Raises ApiError. */
@@ -34,7 +32,7 @@ export async function send(path: string, call: Call = {}, accept = "application/
     if (call.signal?.aborted) throw error;
     throw new ApiError(0, "The service cannot be reached.");
   }
-  if (response.ok || response.status === call.alsoGood) return response;
+  if (response.ok) return response;
   const failure = apiError(response.status, await response.json().catch(() => undefined));
   // Only the session that made the call ends: a late answer must not end its successor.
   if (response.status === 401 && session.value === bearer) signOut(failure.message);

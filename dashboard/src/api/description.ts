@@ -55,7 +55,7 @@ export interface Description {
 
 export const DESCRIPTION_PATH = "/api/openapi.json";
 
-export const getDescription = (signal: AbortSignal) => request<Description>(DESCRIPTION_PATH, { signal });
+export const getDescription = (signal?: AbortSignal) => request<Description>(DESCRIPTION_PATH, signal && { signal });
 
 /** The name of the component that a schema refers to. */
 export function refersTo(schema: Schema): string | undefined {

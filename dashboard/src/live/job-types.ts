@@ -2,8 +2,10 @@
 
 import { effect, signal } from "@preact/signals";
 import { listJobTypes } from "../api/calls";
+import { getDescription } from "../api/description";
 import { lost } from "../api/stream";
 import type { JobTypeJson } from "../gen/qcollector/jobs/v1/queue_pb";
+import { type Comments, commented, type Schema } from "../schema/schema";
 import { session } from "../session";
 
 /** Null until they have come. */
@@ -26,6 +28,28 @@ export function loadJobTypes(): void {
       () => undefined,
     );
   });
+}
+
+const comments = signal<Comments>({});
+let asked = false;
+
+/** Asks for what forms say of the contract's own fields, once. Without it they show the rules alone. */
+export function wantComments(): void {
+  if (asked) return;
+  asked = true;
+  getDescription().then(
+    (description) => {
+      comments.value = description.components.schemas;
+    },
+    () => {
+      asked = false;
+    },
+  );
+}
+
+/** The schema of a type's data, with what is known of its fields. */
+export function schemaOf(type: JobTypeJson | undefined): Schema {
+  return commented((type?.schema ?? {}) as Schema, type?.payloadMessage ?? "", comments.value);
 }
 
 export function typesOf(queue: string): readonly JobTypeJson[] {

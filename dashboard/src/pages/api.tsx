@@ -88,7 +88,9 @@ function OneCall({ call, description }: { call: Call; description: Description }
       summary={
         <>
           <code class={`verb ${verb}`}>{verb.toUpperCase()}</code> <code class="path">{path}</code>{" "}
-          <span class="faint">{operation.summary}</span>
+          <span class="faint">
+            <Quoted text={operation.summary} />
+          </span>
         </>
       }
     >
@@ -238,7 +240,11 @@ function Unfolding({ class: kind, summary, children }: UnfoldingProps) {
 function Prose({ text }: { text: string }) {
   return (
     <div class="prose">
-      {text.split("`").map((piece, place) => (place % 2 === 1 ? <code key={place}>{piece}</code> : piece))}
+      <Quoted text={text} />
     </div>
   );
+}
+
+function Quoted({ text }: { text: string }) {
+  return <>{text.split("`").map((piece, place) => (place % 2 === 1 ? <code key={place}>{piece}</code> : piece))}</>;
 }

@@ -55,56 +55,58 @@ function QueueLetters({ queue, held }: { queue: string; held: number }) {
       <Problem error={page.error} />
       {page.loading && <Loading />}
       {groups.length > 0 && (
-        <TableFrame label={`Failed jobs of ${queue} by type`}>
-          <thead>
-            <tr>
-              <th scope="col">Type</th>
-              <th scope="col" class="number">
-                {held > LOOKED_AT ? `Of the latest ${LOOKED_AT}` : "Jobs"}
-              </th>
-              <th scope="col">Latest</th>
-              <th scope="col">Reasons</th>
-              <th scope="col">Actions</th>
-            </tr>
-          </thead>
-          <tbody>
-            {groups.map(([word, members]) => (
-              <tr key={word}>
-                <th scope="row">
-                  <a href={links.queue(queue, { state: "failed", type: word })}>{word}</a>
+        <div class="letters">
+          <TableFrame label={`Failed jobs of ${queue} by type`}>
+            <thead>
+              <tr>
+                <th scope="col">Type</th>
+                <th scope="col" class="number">
+                  {held > LOOKED_AT ? `Of the latest ${LOOKED_AT}` : "Jobs"}
                 </th>
-                <td class="number">{count(members.length)}</td>
-                <td>
-                  <Ago time={members[0]?.endTime} />
-                </td>
-                <td class="wide">
-                  <Reasons jobs={members} />
-                </td>
-                <td>
-                  <div class="tools">
-                    <button
-                      type="button"
-                      aria-expanded={type === word}
-                      aria-label={`Inspect ${queue} ${word}`}
-                      onClick={() => setType(type === word ? undefined : word)}
-                    >
-                      Inspect
-                    </button>
-                    {mayManage.value && (
+                <th scope="col">Latest</th>
+                <th scope="col">Reasons</th>
+                <th scope="col">Actions</th>
+              </tr>
+            </thead>
+            <tbody>
+              {groups.map(([word, members]) => (
+                <tr key={word}>
+                  <th scope="row">
+                    <a href={links.queue(queue, { state: "failed", type: word })}>{word}</a>
+                  </th>
+                  <td class="number">{count(members.length)}</td>
+                  <td>
+                    <Ago time={members[0]?.endTime} />
+                  </td>
+                  <td class="wide">
+                    <Reasons jobs={members} />
+                  </td>
+                  <td>
+                    <div class="tools">
                       <button
                         type="button"
-                        aria-label={`Retry all ${word} of ${queue}`}
-                        onClick={() => setRetrying(word)}
+                        aria-expanded={type === word}
+                        aria-label={`Inspect ${queue} ${word}`}
+                        onClick={() => setType(type === word ? undefined : word)}
                       >
-                        Retry all…
+                        Inspect
                       </button>
-                    )}
-                  </div>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </TableFrame>
+                      {mayManage.value && (
+                        <button
+                          type="button"
+                          aria-label={`Retry all ${word} of ${queue}`}
+                          onClick={() => setRetrying(word)}
+                        >
+                          Retry all…
+                        </button>
+                      )}
+                    </div>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </TableFrame>
+        </div>
       )}
       {type !== undefined && (
         <JobTable label={`Failed ${type} jobs of ${queue}`} jobs={jobs.filter((job) => job.jobType === type)} />
@@ -139,7 +141,9 @@ function Reasons({ jobs }: { jobs: readonly JobJson[] }) {
           {members.length > 1 && <span class="pill">{count(members.length)}</span>} {reason || "no reason given"}
         </li>
       ))}
-      {reasons.length > REASONS_SHOWN && <li class="hint">and {reasons.length - REASONS_SHOWN} other reasons</li>}
+      {reasons.length > REASONS_SHOWN && (
+        <li class="hint">and {plural(reasons.length - REASONS_SHOWN, "other reason")}</li>
+      )}
     </ul>
   );
 }

@@ -6,7 +6,7 @@ import { ApiError, messageOf } from "../api/errors";
 import type { JobOptionsJson } from "../gen/qcollector/jobs/v1/job_pb";
 import type { EnqueueJobRequestJson } from "../gen/qcollector/jobs/v1/job_service_pb";
 import type { JobTypeJson } from "../gen/qcollector/jobs/v1/queue_pb";
-import { jobTypes, typeOf, typesOf } from "../live/job-types";
+import { jobTypes, schemaOf, typeOf, typesOf } from "../live/job-types";
 import { go, links, route } from "../route";
 import { check, type Problems } from "../schema/check";
 import { fromPayload, initial, type Json } from "../schema/schema";
@@ -14,7 +14,7 @@ import { duration, fromLocalInput } from "../ui/format";
 import { Loading, PageHead, Panel, Problem } from "../ui/pieces";
 import { tell } from "../ui/toasts";
 import { only } from "./job";
-import { DataEditor, NO_OPTIONS, type OptionsDraft, OptionsEditor, schemaOf, TypeChoice } from "./job-data";
+import { DataEditor, NO_OPTIONS, type OptionsDraft, OptionsEditor, TypeChoice } from "./job-data";
 
 export function Enqueue() {
   const { query } = route.value;
@@ -29,17 +29,19 @@ export function Enqueue() {
       {jobTypes.value === null ? (
         <Loading />
       ) : (
-        <Panel title={type ? `${queue} / ${word}` : "Which job?"}>
-          <div class="panel-body stack form">
-            <TypeChoice
-              queue={queue}
-              word={word}
-              onChange={(nextQueue, next) => go(links.enqueue({ queue: nextQueue, type: next }))}
-            />
-            {type && <Policy type={type} />}
-            {type && <Prefilled key={`${queue} ${word} ${from}`} type={type} from={from} />}
-          </div>
-        </Panel>
+        <div class="form">
+          <Panel title={type ? `${queue} / ${word}` : "Which job?"}>
+            <div class="panel-body stack">
+              <TypeChoice
+                queue={queue}
+                word={word}
+                onChange={(nextQueue, next) => go(links.enqueue({ queue: nextQueue, type: next }))}
+              />
+              {type && <Policy type={type} />}
+              {type && <Prefilled key={`${queue} ${word} ${from}`} type={type} from={from} />}
+            </div>
+          </Panel>
+        </div>
       )}
     </>
   );

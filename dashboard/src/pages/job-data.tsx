@@ -1,20 +1,16 @@
 /** Which job, and what it works on: as a form or as JSON. What enqueues a job and what schedules one share it. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { JobTypeJson } from "../gen/qcollector/jobs/v1/queue_pb";
-import { jobTypes } from "../live/job-types";
+import { jobTypes, schemaOf, wantComments } from "../live/job-types";
 import type { Problems } from "../schema/check";
 import { ObjectFields } from "../schema/form";
-import type { Json, Schema } from "../schema/schema";
+import type { Json } from "../schema/schema";
 import { admits } from "../session";
 
 /** The types that the caller may enqueue. */
 export function offered(): readonly JobTypeJson[] {
   return jobTypes.value?.filter((type) => admits(type.minimumRole ?? "")) ?? [];
-}
-
-export function schemaOf(type: JobTypeJson): Schema {
-  return (type.schema ?? {}) as Schema;
 }
 
 interface TypeChoiceProps {
@@ -69,6 +65,7 @@ interface DataEditorProps {
 export function DataEditor({ type, value, problems, onChange, onReadable }: DataEditorProps) {
   const [text, setText] = useState<string | null>(null);
   const schema = schemaOf(type);
+  useEffect(wantComments, []);
   const typed = (next: string): void => {
     setText(next);
     try {
@@ -83,7 +80,7 @@ export function DataEditor({ type, value, problems, onChange, onReadable }: Data
     onReadable(true);
   };
   return (
-    <section aria-label="Data" class="stack">
+    <section aria-label="Data" class="stack data">
       <fieldset class="tabs" aria-label="How the data is shown">
         <button type="button" aria-pressed={text === null} onClick={() => show(false)}>
           Form
@@ -92,6 +89,7 @@ export function DataEditor({ type, value, problems, onChange, onReadable }: Data
           JSON
         </button>
       </fieldset>
+      {schema.description && <p class="hint">{schema.description}</p>}
       {text === null ? (
         <ObjectFields schema={schema} root={schema} path="data" value={value} problems={problems} onChange={onChange} />
       ) : (
@@ -167,7 +165,7 @@ interface OptionsEditorProps {
 export function OptionsEditor({ draft, problems, recurring = false, onChange }: OptionsEditorProps) {
   return (
     <fieldset class="group">
-      <legend>Options</legend>
+      <legend>Job options</legend>
       <p class="hint">What is empty takes the type's policy. A higher priority runs sooner.</p>
       <div class="option-grid">
         {CONTROLS.filter(([name]) => !(recurring && ONCE.has(name))).map(([name, label, kind, path]) => (

@@ -4,7 +4,7 @@ import type { JobJson } from "../gen/qcollector/jobs/v1/job_pb";
 import { links } from "../route";
 import { count, duration } from "../ui/format";
 import { Ago, CopyId, now, ProgressBar, TableFrame } from "../ui/pieces";
-import { StateBadge, stateWord } from "../ui/state";
+import { attemptOf, StateBadge, stateWord } from "../ui/state";
 
 interface JobTableProps {
   readonly label: string;
@@ -78,7 +78,7 @@ function JobRow({ job, chosen, onChoose }: Pick<JobTableProps, "chosen" | "onCho
         {showsProgress(job) ? <ProgressBar value={Number(job.progress ?? 0)} label={`Progress of ${id}`} /> : "–"}
       </td>
       <td class="number">
-        {count(job.attemptsMade)}/{count(job.maxAttempts)}
+        {count(attemptOf(job))}/{count(job.maxAttempts)}
       </td>
       <td>
         <When job={job} />
@@ -118,7 +118,7 @@ function When({ job }: { job: JobJson }) {
     case "active":
       return <>for {duration(now.value - Date.parse(job.startTime ?? ""))}</>;
     case "waiting":
-      return <span class="faint">as soon as a worker is free</span>;
+      return <span class="faint">next free worker</span>;
     default:
       return (
         <>

@@ -22,7 +22,7 @@ export function stepsOf(job: JobJson): Step[] {
   const failures = job.failures ?? [];
   add(job.createTime, "Created", "past", job.createdBy ? `by ${job.createdBy.name || job.createdBy.id}` : "");
   failures.forEach((failure, place) => {
-    add(failure.time, `Attempt ${place + 1} failed`, "bad", failure.reason);
+    add(failure.time, `Attempt ${place + 1} failed`, "bad", failure.worker && `on ${failure.worker}`);
   });
   const started = job.startTime ?? "";
   const lastFailure = failures.at(-1)?.time ?? "";
@@ -37,14 +37,14 @@ export function stepsOf(job: JobJson): Step[] {
   if (state === "delayed") add(job.runTime, failures.length > 0 ? "Next attempt" : "Due", "next");
   if (hasEnded(state)) {
     const kind = state === "completed" ? "good" : "bad";
-    add(
-      job.endTime,
-      `${state[0]?.toUpperCase()}${state.slice(1)}`,
-      kind,
-      state === "cancelled" ? job.failedReason : "",
-    );
+    const label = { completed: "Completed", failed: "Failed for good" }[state] ?? "Cancelled";
+    add(job.endTime, label, kind);
   }
   return steps.sort((one, other) => Date.parse(one.time) - Date.parse(other.time));
+}
+
+function afterWords(before: Step, step: Step): string {
+  return `after ${duration(Date.parse(step.time) - Date.parse(before.time))}`;
 }
 
 export function Timeline({ job }: { job: JobJson }) {
@@ -57,9 +57,10 @@ export function Timeline({ job }: { job: JobJson }) {
         const before = steps[place - 1];
         return (
           <li key={`${step.label} ${step.time}`} class={step.kind}>
-            <strong>{step.label}</strong>{" "}
-            {step.kind === "next" ? <Ago time={step.time} /> : <time dateTime={step.time}>{dateTime(step.time)}</time>}
-            {before && <span class="faint"> after {duration(Date.parse(step.time) - Date.parse(before.time))}</span>}
+            <strong>{step.label}</strong> <time dateTime={step.time}>{dateTime(step.time)}</time>{" "}
+            <span class="faint">
+              {step.kind === "next" ? <Ago time={step.time} /> : before && afterWords(before, step)}
+            </span>
             {step.detail && <div class="detail">{step.detail}</div>}
           </li>
         );

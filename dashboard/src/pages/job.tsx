@@ -4,15 +4,17 @@ import { useState } from "preact/hooks";
 import { act, getJob } from "../api/calls";
 import { saveResult } from "../download";
 import type { JobJson } from "../gen/qcollector/jobs/v1/job_pb";
+import type { JobLogLineJson } from "../gen/qcollector/jobs/v1/job_service_pb";
 import { useJob } from "../live/job";
-import { typeOf } from "../live/job-types";
+import { schemaOf, typeOf } from "../live/job-types";
 import { go, links } from "../route";
+import { worded } from "../schema/schema";
 import { admits, mayManage, maySeeAll } from "../session";
 import { Action, ConfirmAction } from "../ui/action";
 import { Fields, RawJson } from "../ui/fields";
-import { clock, count, dateTime, duration } from "../ui/format";
+import { clock, count, dateTime, duration, plural } from "../ui/format";
 import { CopyId, Loading, PageHead, Panel, Problem, ProgressBar } from "../ui/pieces";
-import { hasEnded, StateBadge, stateWord } from "../ui/state";
+import { attemptOf, hasEnded, StateBadge, stateWord } from "../ui/state";
 import { tell } from "../ui/toasts";
 import { Timeline } from "./job-timeline";
 
@@ -36,7 +38,7 @@ export function Job({ queue, id }: { queue: string; id: string }) {
         <a href={links.queue(queue)}>{queue}</a> / <CopyId id={id} whole />
       </p>
       {stateWord(job.state) === "active" && (
-        <div class="panel panel-body">
+        <div class="panel panel-body whole">
           <ProgressBar value={Number(job.progress ?? 0)} label="Progress of this job" />
         </div>
       )}
@@ -53,13 +55,6 @@ export function Job({ queue, id }: { queue: string; id: string }) {
               <Timeline job={job} />
             </div>
           </Panel>
-          {(job.failures?.length ?? 0) > 0 && <Failures job={job} />}
-          <Panel
-            title="Log"
-            tools={<span class="faint">{total > lines.length && `the last of ${count(total)} lines`}</span>}
-          >
-            {lines.length === 0 ? <p class="faint">Nothing logged.</p> : <Log lines={lines} />}
-          </Panel>
           <Panel title="Options">
             <div class="panel-body stack">
               <Options job={job} />
@@ -67,6 +62,8 @@ export function Job({ queue, id }: { queue: string; id: string }) {
           </Panel>
         </div>
         <div class="stack">
+          {(job.failures?.length ?? 0) > 0 && <Failures job={job} />}
+          {(lines.length > 0 || stateWord(job.state) === "active") && <Log lines={lines} total={total} />}
           <Payload job={job} queue={queue} id={id} />
           {job.result && (
             <Panel title="Result">
@@ -191,7 +188,7 @@ function Payload({ job, queue, id }: { job: JobJson; queue: string; id: string }
     >
       <div class="panel-body stack">
         {shown.payload ? (
-          <Fields value={only(shown.payload)} />
+          <PayloadFields queue={queue} jobType={job.jobType} payload={shown.payload} />
         ) : (
           <p class="faint">The service does not know this type any more.</p>
         )}
@@ -201,21 +198,30 @@ function Payload({ job, queue, id }: { job: JobJson; queue: string; id: string }
   );
 }
 
-function Log({ lines }: { lines: readonly { time?: string; message?: string }[] }) {
+/** What a job works on, in the words of its type's schema. */
+export function PayloadFields(of: { queue: string; jobType: string | undefined; payload: object | undefined }) {
+  const schema = schemaOf(typeOf(of.queue, of.jobType));
+  return <Fields value={worded(only(of.payload), schema, schema)} />;
+}
+
+function Log({ lines, total }: { lines: readonly JobLogLineJson[]; total: number }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
-    <section class="log-frame" aria-label="Log lines" tabIndex={0}>
-      <ol class="log">
-        {lines.map((line, place) => (
-          <li key={`${line.time} ${place}`}>
-            <time dateTime={line.time} title={dateTime(line.time)}>
-              {clock(line.time)}
-            </time>{" "}
-            {line.message}
-          </li>
-        ))}
-      </ol>
-    </section>
+    <Panel title="Log" tools={total > lines.length && <span class="faint">the last of {plural(total, "line")}</span>}>
+      {lines.length === 0 && <p class="faint">Nothing logged yet.</p>}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
+      <section class="log-frame" aria-label="Log lines" tabIndex={0}>
+        <ol class="log">
+          {lines.map((line, place) => (
+            <li key={`${line.time} ${place}`}>
+              <time dateTime={line.time} title={dateTime(line.time)}>
+                {clock(line.time)}
+              </time>{" "}
+              {line.message}
+            </li>
+          ))}
+        </ol>
+      </section>
+    </Panel>
   );
 }
 
@@ -226,7 +232,7 @@ function Failures({ job }: { job: JobJson }) {
         {job.failures?.map((failure, place) => (
           <li key={`${failure.time} ${place}`}>
             <div class="faint">
-              {dateTime(failure.time)} on {failure.worker || "no worker"}
+              Attempt {place + 1}, {dateTime(failure.time)}, on {failure.worker || "no worker"}
             </div>
             <pre class="text">{failure.reason}</pre>
           </li>
@@ -240,7 +246,7 @@ function Options({ job }: { job: JobJson }) {
   const options = job.options ?? {};
   const backoff = options.backoff;
   const shown: Record<string, unknown> = {
-    attempts: `${count(job.attemptsMade)} of ${count(job.maxAttempts)}`,
+    attempt: `${count(attemptOf(job))} of ${count(job.maxAttempts)}`,
     priority: job.priority ?? 0,
     delay: Number(options.delay ?? 0) > 0 ? duration(Number(options.delay)) : null,
     runAt: options.runAt ?? null,

@@ -9,7 +9,7 @@ import { links, route, setQuery } from "../route";
 import { mayManage, session } from "../session";
 import { Action } from "../ui/action";
 import { Chart } from "../ui/chart";
-import { count, duration, plural } from "../ui/format";
+import { count, DURATION_STEPS, duration, plural } from "../ui/format";
 import { Loading, PageHead, Problem } from "../ui/pieces";
 import { isState } from "../ui/state";
 import { BulkDialog, WORDS } from "./bulk";
@@ -54,11 +54,12 @@ export function Queue({ name }: { name: string }) {
         </section>
         <section class="panel">
           <Chart
-            title="95 of 100 jobs"
+            title="p95"
             samples={history.value.get(name) ?? []}
             lines={LATENCY}
             format={duration}
             floor={10}
+            steps={DURATION_STEPS}
           />
         </section>
       </div>

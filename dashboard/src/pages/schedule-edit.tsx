@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { createSchedule, getSchedule, previewSchedule, updateSchedule } from "../api/calls";
 import { ApiError, messageOf } from "../api/errors";
 import type { ScheduleJobJson, ScheduleJson } from "../gen/qcollector/jobs/v1/schedule_service_pb";
-import { jobTypes, typeOf } from "../live/job-types";
+import { jobTypes, schemaOf, typeOf } from "../live/job-types";
 import { useLoaded } from "../live/refresh";
 import { go, links } from "../route";
 import { check, type Problems } from "../schema/check";
@@ -13,15 +13,7 @@ import { Loading, PageHead, Panel, Problem } from "../ui/pieces";
 import { tell } from "../ui/toasts";
 import { optionsOf } from "./enqueue";
 import { only } from "./job";
-import {
-  DataEditor,
-  NO_OPTIONS,
-  type OptionsDraft,
-  OptionsEditor,
-  ProblemList,
-  schemaOf,
-  TypeChoice,
-} from "./job-data";
+import { DataEditor, NO_OPTIONS, type OptionsDraft, OptionsEditor, ProblemList, TypeChoice } from "./job-data";
 import { NextTimes } from "./schedules";
 
 export function NewSchedule() {
@@ -95,12 +87,7 @@ function ScheduleForm({ old }: { old?: ScheduleJson }) {
             required
             hint="Lower-case letters, digits and hyphens. It cannot be changed later."
           />
-          <Text
-            label="What it is for"
-            value={description}
-            onChange={setDescription}
-            problem={problems.get("description")}
-          />
+          <Text label="Purpose" value={description} onChange={setDescription} problem={problems.get("description")} />
           <Text
             label="Cron expression"
             value={cron}
@@ -179,7 +166,7 @@ function Preview({ cron, timezone }: { cron: string; timezone: string }) {
       {data && (
         <>
           <p>{data.cronText}</p>
-          <NextTimes times={data.times ?? []} />
+          <NextTimes times={data.times ?? []} zone={timezone} />
         </>
       )}
     </div>
@@ -218,8 +205,7 @@ function JobEditor({ old, job, problems, onChange, onReadable }: JobEditorProps)
         queue={job?.queueName ?? ""}
         word={job?.jobType ?? ""}
         onChange={(queueName, jobType) => {
-          const next = typeOf(queueName, jobType);
-          const schema = next ? schemaOf(next) : {};
+          const schema = schemaOf(typeOf(queueName, jobType));
           onChange({ queueName, jobType, data: (initial(schema, schema) ?? {}) as Data });
         }}
       />
@@ -251,8 +237,7 @@ function JobEditor({ old, job, problems, onChange, onReadable }: JobEditorProps)
 type Data = NonNullable<ScheduleJobJson["data"]>;
 
 function jobOf(old: ScheduleJson): ScheduleJobJson {
-  const type = typeOf(old.queueName, old.jobType);
-  const schema = type ? schemaOf(type) : {};
+  const schema = schemaOf(typeOf(old.queueName, old.jobType));
   return {
     queueName: old.queueName ?? "",
     jobType: old.jobType ?? "",

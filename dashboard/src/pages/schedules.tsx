@@ -14,10 +14,10 @@ import { go, links } from "../route";
 import { mayManage } from "../session";
 import { Action, ConfirmAction } from "../ui/action";
 import { Fields, RawJson } from "../ui/fields";
-import { dateTime } from "../ui/format";
+import { dateTime, dateTimeIn } from "../ui/format";
 import { Ago, CopyId, Loading, PageHead, Panel, Problem, TableFrame } from "../ui/pieces";
 import { StateBadge } from "../ui/state";
-import { only } from "./job";
+import { PayloadFields } from "./job";
 
 const RUNS_SHOWN = 50;
 
@@ -48,7 +48,7 @@ export function Schedules() {
                 <th scope="col">Zone</th>
                 <th scope="col">Job</th>
                 <th scope="col">Next run</th>
-                <th scope="col">Last run</th>
+                <th scope="col">Last fired</th>
                 {mayManage.value && <th scope="col">Actions</th>}
               </tr>
             </thead>
@@ -81,9 +81,7 @@ function ScheduleRow({ schedule, reload }: { schedule: ScheduleJson; reload: () 
       <td>
         <Ago time={schedule.nextTimes?.[0]} />
       </td>
-      <td>
-        <Ago time={schedule.lastSlot} />
-      </td>
+      <td>{schedule.lastSlot ? <Ago time={schedule.lastSlot} /> : <span class="faint">never</span>}</td>
       {mayManage.value && (
         <td>
           <div class="tools">
@@ -167,22 +165,26 @@ export function SchedulePage({ name }: { name: string }) {
               <div class="panel-body stack">
                 <Fields
                   value={{
-                    words: schedule.cronText,
-                    cron: schedule.cron,
-                    zone: schedule.timezone,
-                    for: schedule.description,
-                    lastSlot: schedule.lastSlot,
+                    purpose: schedule.description,
+                    fires: schedule.cronText,
+                    cronExpression: schedule.cron,
+                    timeZone: schedule.timezone,
+                    lastFired: schedule.lastSlot ?? "never",
                     created: schedule.createTime,
+                    createdBy: schedule.createdBy,
                     changed: schedule.updateTime,
-                    by: schedule.createdBy,
                   }}
                 />
-                <NextTimes times={schedule.nextTimes ?? []} />
+                {schedule.paused ? (
+                  <p class="hint">It fires again once somebody resumes it.</p>
+                ) : (
+                  <NextTimes times={schedule.nextTimes ?? []} zone={schedule.timezone ?? ""} />
+                )}
               </div>
             </Panel>
             <Panel title={`${schedule.queueName} / ${schedule.jobType}`}>
               <div class="panel-body stack">
-                <Fields value={only(schedule.payload)} />
+                <PayloadFields queue={schedule.queueName ?? ""} jobType={schedule.jobType} payload={schedule.payload} />
                 <RawJson value={{ payload: schedule.payload, options: schedule.options }} />
               </div>
             </Panel>
@@ -196,7 +198,8 @@ export function SchedulePage({ name }: { name: string }) {
   );
 }
 
-export function NextTimes({ times }: { times: readonly string[] }) {
+/** As the clocks of the zone show them that the expression is in. */
+export function NextTimes({ times, zone }: { times: readonly string[]; zone: string }) {
   if (times.length === 0) return <p class="hint">It fires at no time to come.</p>;
   return (
     <>
@@ -204,7 +207,7 @@ export function NextTimes({ times }: { times: readonly string[] }) {
       <ol class="elements plain">
         {times.map((time) => (
           <li key={time}>
-            {dateTime(time)}{" "}
+            {dateTimeIn(zone, time)}{" "}
             <span class="faint">
               <Ago time={time} />
             </span>
@@ -221,7 +224,7 @@ function Runs({ runs, queue }: { runs: readonly ScheduleRunJson[]; queue: string
     <TableFrame label="Latest runs">
       <thead>
         <tr>
-          <th scope="col">Slot</th>
+          <th scope="col">Fired</th>
           <th scope="col">Job</th>
           <th scope="col">State</th>
           <th scope="col">Why</th>

@@ -44,7 +44,7 @@ function WorkerTable({ workers }: { workers: readonly WorkerJson[] }) {
             Memory
           </th>
           <th scope="col">Busy</th>
-          <th scope="col">Queues: running of at most</th>
+          <th scope="col">Queues, running of at most</th>
         </tr>
       </thead>
       <tbody>

@@ -29,7 +29,6 @@ export function ObjectFields(props: Omit<FieldProps, "name" | "required">) {
   };
   return (
     <>
-      {schema.description && <p class="hint">{schema.description}</p>}
       {oneOfs(schema).map((names) => (
         <p key={names} class="hint">
           At most one of {names}.
@@ -69,7 +68,7 @@ function Field(props: FieldProps) {
     case "list":
       return <ListField {...props} schema={shape.schema} items={shape.items} />;
     case "map":
-      return <MapField {...props} values={shape.values} />;
+      return <MapField {...props} schema={shape.schema} values={shape.values} />;
     default:
       return <ScalarField {...props} schema={shape.schema} kind={shape.kind} />;
   }
@@ -89,7 +88,7 @@ function ScalarField(props: FieldProps & { kind: ScalarKind }) {
       </label>
       <Control {...props} id={id} described={`${id}-hint ${id}-problem`} invalid={problem !== undefined} />
       <p id={`${id}-hint`} class="hint">
-        {limits}
+        {schema.description} {limits}
       </p>
       <p id={`${id}-problem`} class="field-problem">
         {problem}
@@ -110,7 +109,11 @@ function limitsOf(schema: Schema): string {
   if (schema.maxLength !== undefined) said.push(`at most ${schema.maxLength} characters`);
   if (schema.format) said.push(schema.format);
   if (schema.contentEncoding) said.push(schema.contentEncoding);
-  return said.join(", ");
+  return sentence(said.join(", "));
+}
+
+function sentence(text: string): string {
+  return text && `${text[0]?.toUpperCase()}${text.slice(1)}.`;
 }
 
 interface ControlProps extends FieldProps {
@@ -187,7 +190,7 @@ function truth(word: string): boolean | undefined {
 }
 
 /** From so many characters on a text gets several lines. */
-const LONG_TEXT = 2000;
+const LONG_TEXT = 5000;
 
 type Common = Readonly<Record<string, string | boolean>>;
 
@@ -240,16 +243,18 @@ interface GroupProps {
   readonly name: string;
   readonly required: boolean;
   readonly problem: string | undefined;
+  readonly hint?: string | undefined;
   readonly tools: ComponentChildren;
   readonly children?: ComponentChildren;
 }
 
-function Group({ name, required, problem, tools, children }: GroupProps) {
+function Group({ name, required, problem, hint, tools, children }: GroupProps) {
   return (
     <fieldset class="group">
       <legend>
         {words(name)} {required && <span class="must">required</span>}
       </legend>
+      {hint && <p class="hint">{hint}</p>}
       {problem && <p class="field-problem">{problem}</p>}
       {children}
       <div class="tools">{tools}</div>
@@ -265,6 +270,7 @@ function ObjectField(props: FieldProps) {
       name={name}
       required={required}
       problem={problems.get(path)}
+      hint={schema.description}
       tools={
         isSet ? (
           !required && (
@@ -303,6 +309,7 @@ function ListField({
       name={name}
       required={required}
       problem={problems.get(path)}
+      hint={schema.description}
       tools={
         <button type="button" onClick={() => put([...list, initial(item, root) ?? ""])}>
           Add to {words(name)}
@@ -335,7 +342,17 @@ function ListField({
   );
 }
 
-function MapField({ name, values, root, path, value, required, problems, onChange }: FieldProps & { values: Schema }) {
+function MapField({
+  name,
+  schema,
+  values,
+  root,
+  path,
+  value,
+  required,
+  problems,
+  onChange,
+}: FieldProps & { values: Schema }) {
   const [key, setKey] = useState("");
   const map = (value ?? {}) as { readonly [name: string]: Json };
   const put = (next: { readonly [name: string]: Json }): void => {
@@ -347,6 +364,7 @@ function MapField({ name, values, root, path, value, required, problems, onChang
       name={name}
       required={required}
       problem={problems.get(path)}
+      hint={schema.description}
       tools={
         <>
           <input

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { check } from "./check";
-import { fromPayload, initial, type Schema, shapeOf } from "./schema";
+import { commented, fromPayload, initial, ordered, type Schema, shapeOf, worded } from "./schema";
 
 const ROOT: Schema = {
   type: "object",
@@ -45,6 +45,31 @@ describe("a form of a schema", () => {
       labels: {},
     };
     expect(fromPayload(payload, ROOT, ROOT)).toEqual({ to: [{ mail: "a@b" }], format: "csv" });
+  });
+
+  it("shows a payload in the words of its enums, and says of none that it is unspecified", () => {
+    const payload = {
+      to: [{ mail: "a@b" }],
+      format: "EXPORT_FORMAT_CSV",
+      labels: { a: "EXPORT_FORMAT_CSV" },
+      level: 1,
+    };
+    expect(worded(payload, ROOT, ROOT)).toEqual({ ...payload, format: "csv" });
+    expect(worded({ format: "EXPORT_FORMAT_UNSPECIFIED", more: 1 }, ROOT, ROOT)).toEqual({ format: null, more: 1 });
+  });
+
+  it("says of each field what the contract says of it, in the contract's order", () => {
+    const comments = {
+      Export: { properties: { level: { description: "How far." }, to: { description: "Whom to tell." } } },
+      Address: { properties: { mail: { description: "Where the mail goes." } } },
+    };
+    const root = commented(ROOT, "some.package.Export", comments);
+    const to = shapeOf(root.properties?.to ?? {}, root);
+    expect(to.schema.description).toBe("Whom to tell.");
+    expect(to.kind === "list" && shapeOf(to.items, root).schema.properties?.mail?.description).toBe(
+      "Where the mail goes.",
+    );
+    expect(ordered(root).map(([name]) => name)).toEqual(["to", "format", "level", "labels", "secret", "when"]);
   });
 
   it("names every field that breaks a rule by the service's own paths", () => {

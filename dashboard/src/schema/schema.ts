@@ -44,19 +44,20 @@ export type Json = string | number | boolean | null | undefined | readonly Json[
 export function resolved(schema: Schema, root: Schema): Schema {
   const name = schema.$ref?.replace("#/$defs/", "");
   const target = name === undefined ? undefined : root.$defs?.[name];
-  return target ? { ...target, ...(schema.writeOnly && { writeOnly: true }) } : schema;
+  return target ? inPlaceOf(schema, target) : schema;
+}
+
+/** What is said of a field holds for what stands in its place, too. */
+function inPlaceOf(schema: Schema, target: Schema): Schema {
+  const description = [schema.description, target.description].filter(Boolean).join(" ");
+  return { ...target, ...(schema.writeOnly && { writeOnly: true }), ...(description && { description }) };
 }
 
 export function shapeOf(given: Schema, root: Schema): Shape {
   const schema = resolved(given, root);
   // A list is "an array, or its only element", and a time "a date, or a date with a time".
   const array = schema.anyOf?.find((one) => one.type === "array");
-  if (array)
-    return {
-      kind: "list",
-      schema: { ...array, ...(schema.writeOnly && { writeOnly: true }) },
-      items: array.items ?? {},
-    };
+  if (array) return { kind: "list", schema: inPlaceOf(schema, array), items: array.items ?? {} };
   if (schema.type === "array" && schema.items) return { kind: "list", schema, items: schema.items };
   if (schema.anyOf?.some((one) => one.format === "date-time")) return { kind: "time", schema };
   if (schema.enum) return { kind: "choice", schema };
@@ -76,12 +77,31 @@ function isText(type: Schema["type"]): boolean {
   return type === "string" || (Array.isArray(type) && type.includes("string"));
 }
 
-/** Properties as a form shows them: what must be set first, then by name. */
+/** Properties as a form shows them: what must be set first. */
 export function ordered(schema: Schema): [string, Schema][] {
   const must = new Set(schema.required);
   return Object.entries(schema.properties ?? {}).sort(
-    ([one], [other]) => Number(must.has(other)) - Number(must.has(one)) || one.localeCompare(other),
+    ([one], [other]) => Number(must.has(other)) - Number(must.has(one)),
   );
+}
+
+/** What the contract says of the fields of its messages, by the message's name, in the contract's order. */
+export type Comments = Readonly<
+  Record<string, { readonly properties?: Readonly<Record<string, { readonly description?: string }>> }>
+>;
+
+/** The schema of a message with those comments. What they do not know is in the order of its names. */
+export function commented(schema: Schema, message: string, comments: Comments): Schema {
+  const one = (part: Schema, name: string): Schema => {
+    const said = comments[name.split(".").at(-1) ?? ""]?.properties ?? {};
+    const place = (property: string): number => Object.keys({ ...said, [property]: {} }).indexOf(property);
+    const properties = Object.entries(part.properties ?? {})
+      .sort(([a], [b]) => place(a) - place(b) || a.localeCompare(b))
+      .map(([property, of]): [string, Schema] => [property, inPlaceOf(said[property] ?? {}, of)]);
+    return part.properties ? { ...part, properties: Object.fromEntries(properties) } : part;
+  };
+  const parts = Object.entries(schema.$defs ?? {}).map(([name, part]): [string, Schema] => [name, one(part, name)]);
+  return { ...one(schema, message), $defs: Object.fromEntries(parts) };
 }
 
 /** What a form begins with where the schema wants something. */
@@ -119,13 +139,31 @@ export function fromPayload(value: unknown, given: Schema, root: Schema): Json {
       return Object.keys(pairs).length > 0 ? pairs : undefined;
     }
     case "choice":
-      return shape.schema.enum?.find((word) => word === value || String(value).toLowerCase().endsWith(`_${word}`));
+      return wordOf(value, shape.schema);
     case "number":
       // Zero is what nobody set, where the rules do not admit it.
       return value === 0 && (shape.schema.minimum ?? 0) > 0 ? undefined : (value as Json);
     default:
       return value as Json;
   }
+}
+
+/** A payload as the API shows it, with the words of enum values instead of their names in the contract. */
+export function worded(value: unknown, given: Schema, root: Schema): unknown {
+  const shape = shapeOf(given, root);
+  const each = (of: (name: string) => Schema): unknown =>
+    Object.fromEntries(Object.entries(value ?? {}).map(([name, member]) => [name, worded(member, of(name), root)]));
+  if (shape.kind === "list") {
+    return Array.isArray(value) ? value.map((element: unknown) => worded(element, shape.items, root)) : value;
+  }
+  if (shape.kind === "choice") return value === null ? value : (wordOf(value, shape.schema) ?? null);
+  if (typeof value !== "object" || value === null) return value;
+  if (shape.kind === "object") return each((name) => shape.schema.properties?.[name] ?? {});
+  return shape.kind === "map" ? each(() => shape.values) : value;
+}
+
+function wordOf(value: unknown, schema: Schema): string | number | undefined {
+  return schema.enum?.find((word) => word === value || String(value).toLowerCase().endsWith(`_${word}`));
 }
 
 function members(value: unknown, take: (name: string, member: unknown) => Json): { [name: string]: Json } {

@@ -20,12 +20,14 @@ interface ChartProps {
   readonly format: (value: number) => string;
   /** The height of the graph is at least this, so that next to nothing looks like it. */
   readonly floor?: number;
+  /** Distances between two lines of the grid that make round labels; without them, powers of ten. */
+  readonly steps?: readonly number[];
 }
 
 const HEIGHT = 150;
 const WINDOW_SECONDS = 300;
 
-export function Chart({ title, samples, lines, format, floor = 1 }: ChartProps) {
+export function Chart({ title, samples, lines, format, floor = 1, steps }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const look = theme.value;
@@ -36,7 +38,11 @@ export function Chart({ title, samples, lines, format, floor = 1 }: ChartProps) 
     if (element === null) return;
     const draw = (): void => {
       plot.current?.destroy();
-      plot.current = new uPlot(optionsOf(element, lines, format, floor), dataOf([], lines), element);
+      plot.current = new uPlot(
+        optionsOf(element, { lines, format, floor, ...(steps && { steps }) }),
+        dataOf([], lines),
+        element,
+      );
     };
     draw();
     const sized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -76,12 +82,9 @@ function dataOf(samples: readonly Sample[], lines: readonly Line[]): uPlot.Align
   return [samples.map((sample) => sample.time), ...lines.map((line) => samples.map((sample) => line.of(sample)))];
 }
 
-function optionsOf(
-  element: HTMLElement,
-  lines: readonly Line[],
-  format: (value: number) => string,
-  floor: number,
-): uPlot.Options {
+type Look = Required<Pick<ChartProps, "lines" | "format" | "floor">> & Pick<ChartProps, "steps">;
+
+function optionsOf(element: HTMLElement, { lines, format, floor, steps }: Look): uPlot.Options {
   const style = getComputedStyle(element);
   // A canvas knows no custom properties, and light-dark() in them is only resolved where it is used as a colour.
   const colour = (property: string): string => {
@@ -112,6 +115,7 @@ function optionsOf(
         font,
         size: 58,
         space: 36,
+        ...(steps && { incrs: [...steps] }),
         values: (_plot, splits) => splits.map(format),
       },
     ],

@@ -2,14 +2,15 @@
 
 const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const DATE = new Intl.DateTimeFormat("en-GB", {
+const WHOLE = {
   year: "numeric",
   month: "short",
   day: "numeric",
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
-});
+} as const;
+const DATE = new Intl.DateTimeFormat("en-GB", WHOLE);
 
 const UNITS = [
   ["d", 86_400_000],
@@ -17,6 +18,14 @@ const UNITS = [
   ["min", 60_000],
   ["s", 1000],
 ] as const;
+
+/** Round durations in milliseconds, for the axis of a graph. */
+export const DURATION_STEPS: readonly number[] = [
+  ...[1, 1000, 10_000].flatMap((size) => [size, 2 * size, 5 * size]),
+  ...[10, 20, 50, 100, 200, 500],
+  ...[60_000, 3_600_000].flatMap((size) => [0.5 * size, size, 2 * size, 5 * size, 10 * size]),
+  ...[1, 2, 5, 10, 20, 50].map((days) => days * 86_400_000),
+].sort((one, other) => one - other);
 
 export function count(value: number | string | undefined): string {
   return NUMBER.format(Number(value ?? 0));
@@ -47,6 +56,16 @@ export function dateTime(time: string | undefined): string {
   return Number.isNaN(at) ? "–" : DATE.format(at);
 }
 
+/** The same where the clocks of a zone show it, with the zone's name; in the browser's own if it knows no such zone. */
+export function dateTimeIn(zone: string, time: string): string {
+  try {
+    const there = new Intl.DateTimeFormat("en-GB", { ...WHOLE, timeZone: zone, timeZoneName: "short" });
+    return there.format(Date.parse(time));
+  } catch {
+    return dateTime(time);
+  }
+}
+
 export function clock(time: string | number | undefined): string {
   const at = typeof time === "number" ? time : Date.parse(time ?? "");
   return Number.isNaN(at) ? "–" : CLOCK.format(at);
@@ -61,6 +80,17 @@ export function bytes(size: number | string | undefined): string {
     unit += 1;
   }
   return `${NUMBER.format(value)} ${units[unit]}`;
+}
+
+/** Fields that the contract counts in milliseconds and in bytes. */
+const MILLISECONDS = /Ms$|^(processingTime|scanTime|averageResponseTime|maxAge)$/;
+const BYTES = /Bytes$|^(size|fileSize|archiveSize)$/;
+
+/** A field's number in its unit, where the name tells it. Three places behind the point are enough to read. */
+export function amount(name: string, value: number): string {
+  if (MILLISECONDS.test(name)) return duration(value);
+  if (BYTES.test(name)) return bytes(value);
+  return String(Math.round(value * 1000) / 1000);
 }
 
 /** `runAt` as "run at". */

@@ -22,9 +22,18 @@ export function Ago({ time }: { time: string | undefined }) {
   );
 }
 
-/** An id, shortened to its telling end, with a button that copies it whole. */
+/** Ids that the service makes begin alike within seconds: their end tells them apart. */
+const MADE_ID = /^[0-9a-z]{26}-\d+$/;
+const SHOWN_LETTERS = 28;
+
+function shortened(id: string): string {
+  if (MADE_ID.test(id)) return `…${id.slice(-12)}`;
+  return id.length <= SHOWN_LETTERS ? id : `${id.slice(0, SHOWN_LETTERS - 10)}…${id.slice(-9)}`;
+}
+
+/** An id, shortened where that is enough to know it, with a button that copies it whole. */
 export function CopyId({ id, link, whole = false }: { id: string; link?: string; whole?: boolean }) {
-  const text = whole || id.length <= 13 ? id : `…${id.slice(-12)}`;
+  const text = whole ? id : shortened(id);
   const copy = async (): Promise<void> => {
     try {
       await navigator.clipboard.writeText(id);

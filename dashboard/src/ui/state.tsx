@@ -1,6 +1,6 @@
 /** The states of a job: their words, and the badge that shows one. */
 
-import type { JobStateJson } from "../gen/qcollector/jobs/v1/job_pb";
+import type { JobJson, JobStateJson } from "../gen/qcollector/jobs/v1/job_pb";
 
 const PREFIX = "JOB_STATE_";
 
@@ -24,6 +24,11 @@ export function stateName(word: StateWord): JobStateJson {
 
 export function hasEnded(word: string): boolean {
   return word === "completed" || word === "failed" || word === "cancelled";
+}
+
+/** Which attempt a job is at: the one that runs, or else the last that did. */
+export function attemptOf(job: JobJson): number {
+  return (job.attemptsMade ?? 0) + (stateWord(job.state) === "active" ? 1 : 0);
 }
 
 export function StateBadge({ state }: { state: JobStateJson | undefined }) {
