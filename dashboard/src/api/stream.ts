@@ -1,4 +1,8 @@
-/** Server-sent events by fetch, since EventSource sends no authorization. Lost streams are taken up again by themselves. */
+/**
+ * Server-sent events by fetch, since EventSource sends no authorization. Lost streams are taken up again by themselves.
+ *
+ * A tab that nobody sees holds none: browsers open six connections to one origin by HTTP/1.1, for all tabs together.
+ */
 
 import { signal } from "@preact/signals";
 import { send } from "./client";
@@ -9,6 +13,8 @@ import { events } from "./events";
 const SILENCE_MS = 40_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
+/** Why a connection ended: its tab was hidden. */
+const HIDDEN = new Error("hidden");
 
 /** Streams that are down now, by a name for people. */
 export const lost = signal<ReadonlySet<string>>(new Set());
@@ -20,6 +26,8 @@ export interface StreamOptions<T> {
   readonly path: () => string;
   /** Takes one message; true ends the stream for good. */
   readonly take: (message: T) => boolean;
+  /** Told when a connection has ended: what came by it grows old. */
+  readonly closed?: () => void;
   /** The service refuses: trying again would not help. */
   readonly refused: (error: ApiError) => void;
 }
@@ -28,7 +36,9 @@ export interface StreamOptions<T> {
 export async function follow<T>(options: StreamOptions<T>, signal: AbortSignal): Promise<void> {
   let wait = FIRST_WAIT_MS;
   try {
-    while (!signal.aborted) {
+    for (;;) {
+      await seen(signal);
+      if (signal.aborted) return;
       try {
         const ended = await connection<T>(options, signal, () => {
           wait = FIRST_WAIT_MS;
@@ -37,6 +47,7 @@ export async function follow<T>(options: StreamOptions<T>, signal: AbortSignal):
         if (ended) return;
       } catch (error) {
         if (signal.aborted) return;
+        if (error === HIDDEN) continue;
         if (error instanceof ApiError && !error.away && error.status !== 429) {
           options.refused(error);
           return;
@@ -53,7 +64,11 @@ export async function follow<T>(options: StreamOptions<T>, signal: AbortSignal):
 
 async function connection<T>(options: StreamOptions<T>, outer: AbortSignal, alive: () => void): Promise<boolean> {
   const watchdog = new AbortController();
+  const hide = (): void => {
+    if (document.hidden) watchdog.abort(HIDDEN);
+  };
   let timer = setTimeout(() => watchdog.abort(), SILENCE_MS);
+  document.addEventListener("visibilitychange", hide);
   const signal = AbortSignal.any([outer, watchdog.signal]);
   try {
     const response = await send(options.path(), { signal }, "text/event-stream");
@@ -67,8 +82,25 @@ async function connection<T>(options: StreamOptions<T>, outer: AbortSignal, aliv
     return false;
   } finally {
     clearTimeout(timer);
+    document.removeEventListener("visibilitychange", hide);
     watchdog.abort();
+    options.closed?.();
   }
+}
+
+/** Waits until somebody sees this tab. */
+function seen(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (document.hidden && !signal.aborted) return;
+      document.removeEventListener("visibilitychange", look);
+      signal.removeEventListener("abort", look);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look);
+    signal.addEventListener("abort", look);
+    look();
+  });
 }
 
 function mark(name: string, isLost: boolean): void {

@@ -29,11 +29,21 @@ export const queueList = computed(() => [...(queues.value?.values() ?? [])]);
 /** Grows by one sample a second for each queue and for `""`, which is all of them. */
 export const history = signal<ReadonlyMap<string, readonly Sample[]>>(new Map());
 
+interface Tally {
+  readonly at: number;
+  readonly completed: number;
+  readonly failed: number;
+}
+let tallies = new Map<string, Tally>();
+/** Whether the figures are those of now. Over a time without a stream the graph shows the mean, and no leap at its end. */
+let current = false;
+
 /** Follows all queues while somebody is signed in. */
 export function watchQueues(): void {
   effect(() => {
     queues.value = null;
     history.value = new Map();
+    tallies = new Map();
     if (session.value === null) return;
     const end = new AbortController();
     const timer = setInterval(sample, SAMPLE_MS);
@@ -45,7 +55,11 @@ export function watchQueues(): void {
           const next = new Map(queues.peek());
           for (const queue of message.queues ?? []) next.set(queue.queueName ?? "", queue);
           queues.value = next;
+          current = true;
           return false;
+        },
+        closed: () => {
+          current = false;
         },
         refused: () => undefined,
       },
@@ -58,17 +72,10 @@ export function watchQueues(): void {
   });
 }
 
-interface Tally {
-  readonly at: number;
-  readonly completed: number;
-  readonly failed: number;
-}
-let tallies = new Map<string, Tally>();
-
 function sample(): void {
   const now = Date.now();
   const list = [...(queues.peek()?.values() ?? [])];
-  if (list.length === 0) return;
+  if (list.length === 0 || !current) return;
   const next = new Map<string, readonly Sample[]>();
   const nextTallies = new Map<string, Tally>();
   for (const [name, members] of [
