@@ -1,10 +1,10 @@
 # `make help` lists what there is. Everything runs in .venv, which is set up on first use from requirements.txt.
 
 PYTHON ?= python3
-# As an absolute path, while the PATH is still the caller's.
-BASE_PYTHON := $(or $(shell command -v $(PYTHON)),$(PYTHON))
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
+# As an absolute path, and never the environment's own, which may be activated: that one is made anew.
+BASE_PYTHON := $(or $(shell PATH='$(subst $(BIN):,,$(PATH))' command -v $(PYTHON)),$(PYTHON))
 STAMP := $(VENV)/.ready
 TESTS ?= tests
 
