@@ -117,7 +117,7 @@ def redact(_logger: Any, _method: str, event: Event) -> Event:
         if _names_secret(key):
             event[key] = REDACTED
         elif isinstance(value, str):
-            event[key] = _without_logins(value)
+            event[key] = redacted(value)
         elif isinstance(value, dict):
             event[key] = redact(None, "", dict(value))
     return event
@@ -128,7 +128,8 @@ def _names_secret(key: str) -> bool:
     return _SECRET_NAME.search(key) is not None
 
 
-def _without_logins(text: str) -> str:
+def redacted(text: str) -> str:
+    """The text without logins in addresses and without bearer tokens."""
     if "@" in text and "://" in text:
         text = _URL_LOGIN.sub(f"{REDACTED}@", text)
     if "earer " in text:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import grpc
 
 from client.errors import JobsError, UnavailableError
+from client.tracing import interceptors
 
 A = TypeVar("A")
 
@@ -28,8 +29,11 @@ class Connection:
     def __init__(
         self, address: str, token: str | Callable[[], str], credentials: grpc.ChannelCredentials | None, patience: float
     ) -> None:
+        traced = interceptors()
         self.channel = (
-            grpc.aio.insecure_channel(address) if credentials is None else grpc.aio.secure_channel(address, credentials)
+            grpc.aio.insecure_channel(address, interceptors=traced)
+            if credentials is None
+            else grpc.aio.secure_channel(address, credentials, interceptors=traced)
         )
         self._token = token
         self._patience = patience

@@ -11,6 +11,7 @@ from qcollector.jobs.v1.job_pb2 import Caller, JobBackoff, JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
 from base.settings import Settings
+from base.telemetry.trace_context import NO_TRACE, TraceContext
 from engine.catalog import Catalog
 from engine.checking import check_payload
 from engine.declarations import CUSTOM, JobType
@@ -33,7 +34,7 @@ class Origin:
 
     caller: Caller
     request_id: str = ""
-    traceparent: str = ""
+    trace: TraceContext = NO_TRACE
 
 
 class Asked(NamedTuple):
@@ -173,7 +174,8 @@ class Admission:
             queue_name=job_type.queue,
             job_type=job_type.type,
             payload=redacted(payload).SerializeToString() if job_type.sensitive else whole,
-            traceparent=origin.traceparent,
+            traceparent=origin.trace.traceparent,
+            tracestate=origin.trace.tracestate,
             request_id=origin.request_id,
             has_secret=job_type.sensitive,
         )

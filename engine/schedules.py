@@ -11,6 +11,8 @@ from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.job_pb2 import JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
+from base.telemetry import tracing
+from base.telemetry.trace_context import NO_TRACE, TraceContext
 from engine.admission import RESERVED_PREFIX, Admission, Asked, Origin
 from engine.catalog import Catalog
 from engine.cron import Cron
@@ -156,29 +158,33 @@ class Schedules:
     async def _fire(self, schedule: StoredSchedule, slot: datetime) -> str:
         """Enqueues first and notes then: whoever dies in between is repeated, and the job's id makes that harmless."""
         job_id = f"{RESERVED_PREFIX}{schedule.record.name}-{slot:%Y%m%dT%H%M%SZ}"
-        # Another scheduler may have fired this slot while the schedule was being changed.
-        with suppress(JobIdConflictError):
-            await self._enqueue(schedule.record, job_id)
-        noted = await self._store.run("schedule_fired", _SCOPE, schedule.record.name, _ms(slot), job_id, "0")
+        record = schedule.record
+        attributes = {"messaging.destination.name": record.queue_name, "messaging.message.id": job_id}
+        with tracing.begin(f"fire {record.name}", tracing.Kind.INTERNAL, attributes) as span:
+            # Another scheduler may have fired this slot while the schedule was being changed.
+            with suppress(JobIdConflictError):
+                await self._enqueue(record, job_id, span.trace)
+            noted = await self._store.run("schedule_fired", _SCOPE, record.name, _ms(slot), job_id, "0")
         return job_id if noted else ""
 
-    async def trigger(self, name: str) -> tuple[str, str]:
+    async def trigger(self, name: str, trace: TraceContext = NO_TRACE) -> tuple[str, str]:
         """Enqueues a schedule's job now, apart from its slots; its id and queue. Raises ScheduleNotFoundError."""
         schedule = await self.get(name)
         now = datetime.now(UTC)
         job_id = f"{RESERVED_PREFIX}{name}-{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z"
-        await self._enqueue(schedule.record, job_id)
+        await self._enqueue(schedule.record, job_id, trace)
         await self._store.run("schedule_fired", _SCOPE, name, _ms(now), job_id, "1")
         return job_id, schedule.record.queue_name
 
-    async def _enqueue(self, record: ScheduleRecord, job_id: str) -> None:
+    async def _enqueue(self, record: ScheduleRecord, job_id: str, trace: TraceContext) -> None:
         job_type = self._catalog.type(record.queue_name, record.job_type)
         options = JobOptions()
         options.CopyFrom(record.options)
         options.job_id = job_id
         asked = Asked(job_type, job_type.payload.FromString(record.payload))
+        origin = Origin(record.created_by, trace=trace)
         admitted = self._admission.admit(
-            EnqueueJobRequest(options=options), asked, Origin(record.created_by), _ms(datetime.now(UTC)), recurring=True
+            EnqueueJobRequest(options=options), asked, origin, _ms(datetime.now(UTC)), recurring=True
         )
         await self._intake.enqueue(admitted.job)
 

@@ -23,6 +23,7 @@ from base.database.connection import open_database, pool_state
 from base.release import release
 from base.settings import Settings
 from base.storage import StorageRoots
+from base.telemetry import tracing
 from base.telemetry.exposition import Probes, exposed
 from base.telemetry.instruments import Instruments
 from base.telemetry.pulse import Pulse
@@ -145,12 +146,14 @@ async def serve(settings: Settings, *, ready: Callable[[int], None] | None = Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    tracing.start("service")
     async with running(settings) as service:
         log.info("service_started", port=service.port, release=release(), tls=settings.grpc_tls_cert is not None)
         if ready is not None:
             ready(service.port)
         await stop.wait()
         log.info("service_stopping")
+    tracing.stop()
     log.info("service_stopped")
 
 

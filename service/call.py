@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
+from base.telemetry.trace_context import TraceContext
 from engine.errors import ShuttingDownError
 from service.auth import Principal
 
@@ -18,8 +19,8 @@ class Call:
 
     method: str
     request_id: str
-    traceparent: str
-    """The W3C trace context that came with it; empty if none did."""
+    trace: TraceContext
+    """What it is part of: its own span where calls are traced, else what came with it."""
     principal: Principal
     stopping: asyncio.Event
     """Set once the service stops."""

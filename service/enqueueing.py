@@ -125,7 +125,7 @@ class Enqueuer:
 
 def _origin() -> Origin:
     call = current_call()
-    return Origin(call.principal.proto(), call.request_id, call.traceparent)
+    return Origin(call.principal.proto(), call.request_id, call.trace)
 
 
 def _without_root(problem: FieldProblem) -> FieldProblem:

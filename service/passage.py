@@ -15,8 +15,11 @@ from google.protobuf.message import DecodeError, Message
 from grpc import aio
 from structlog.contextvars import bind_contextvars
 
+from base.telemetry import tracing
+from base.telemetry.trace_context import NO_TRACE, TraceContext, received
 from engine.checking import check_or_raise
 from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
+from service import call_spans
 from service.access_log import Entry
 from service.auth import Principal
 from service.call import Call, enter, shutting_down
@@ -31,7 +34,6 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 MAX_NAME: Final = 128
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Passage:
@@ -39,6 +41,7 @@ class Passage:
 
     def __init__(self, gate: Gate, method: str, rule: Rule, handler: Handler) -> None:
         self.gate = gate
+        self.path = method.removeprefix("/")
         self.method = method.rpartition("/")[2]
         self.rule = rule
         self.metrics = gate.metrics.of(self.method)
@@ -95,7 +98,7 @@ class _Visit:
     """One call on its way through a passage. Leaving it, by whatever way, answers the caller and the access log."""
 
     __slots__ = (
-        *("_authorization", "_began", "_caller", "_context", "_passage", "_request_id", "_traceparent"),
+        *("_authorization", "_began", "_caller", "_context", "_passage", "_request_id", "_span", "_trace"),
         *("answer", "request"),
     )
 
@@ -105,22 +108,31 @@ class _Visit:
         self._began = time.perf_counter()
         self._caller = ""
         self._authorization: str | None = None
-        self._traceparent = ""
         self._request_id = ""
+        self._trace: TraceContext = NO_TRACE
+        self._span = tracing.NO_SPAN
         self.request: Message | None = None
         self.answer: Message | None = None
 
     async def __aenter__(self) -> Self:
         self._passage.gate.enter()
         self._passage.metrics.open += 1
+        traceparent = tracestate = ""
         for key, value in self._context.invocation_metadata() or ():
             if key == "authorization":
                 self._authorization = str(value)
             elif key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
                 self._request_id = value
-            elif key == "traceparent" and isinstance(value, str) and _TRACEPARENT.fullmatch(value):
-                self._traceparent = value
+            elif key == "traceparent":
+                traceparent = str(value)
+            elif key == "tracestate":
+                tracestate = str(value)
         self._request_id = self._request_id or secrets.token_hex(8)
+        if traceparent:
+            self._trace = received(traceparent, tracestate)
+        if tracing.active():
+            self._span = call_spans.begin(self._passage.path, self._trace)
+            self._trace = self._span.trace
         return self
 
     async def admit(self) -> Principal:
@@ -138,9 +150,9 @@ class _Visit:
         self._caller = principal.id
         require_role(self._passage.rule, principal)
         bind_contextvars(request_id=self._request_id)
-        if self._traceparent:
-            bind_contextvars(trace_id=trace_id(self._traceparent))
-        enter(Call(self._passage.method, self._request_id, self._traceparent, principal, gate.closing))
+        if self._trace.traceparent:
+            bind_contextvars(trace_id=self._trace.trace_id)
+        enter(Call(self._passage.method, self._request_id, self._trace, principal, gate.closing))
         if self._passage.rule.lasting:
             gate.lasting.add(_this_task())
         return principal
@@ -188,11 +200,14 @@ class _Visit:
             request_id=self._request_id,
             queue=self._subject("queue_name"),
             job=self._subject("job_id"),
-            trace_id=trace_id(self._traceparent),
+            trace_id=self._trace.trace_id,
+            problem=problem,
         )
+        if self._span is not tracing.NO_SPAN:
+            call_spans.end(self._span, entry)
         access = self._passage.gate.access
         if problem:
-            entry.problem, entry.peer = problem, self._context.peer()
+            entry.peer = self._context.peer()
             access.refused(entry)
         elif self._passage.rule.changes:
             access.changed(entry)
@@ -203,10 +218,6 @@ class _Visit:
         """The queue or the job that the call is about, as far as its answer or its request says."""
         name: str = getattr(self.answer, field, "") or getattr(self.request, field, "")
         return name[:MAX_NAME]
-
-
-def trace_id(traceparent: str) -> str:
-    return traceparent[3:35]
 
 
 def _this_task() -> asyncio.Task[Any]:

@@ -33,7 +33,7 @@ from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceServicer
 from engine.cron import parse_cron
 from engine.errors import FieldProblem, RequestInvalidError
 from engine.schedules import timestamp
-from service.call import caller
+from service.call import caller, current_call
 from service.parts import Calls, Context
 from service.schedule_views import run_view, schedule_view
 
@@ -96,7 +96,7 @@ class ScheduleServicer(Calls, ScheduleServiceServicer):
         return ResumeScheduleResponse(schedule=shown.schedule)
 
     async def TriggerSchedule(self, request: TriggerScheduleRequest, _context: Context) -> TriggerScheduleResponse:
-        job_id, queue = await self.parts.schedules.trigger(request.name)
+        job_id, queue = await self.parts.schedules.trigger(request.name, current_call().trace)
         return TriggerScheduleResponse(job_id=job_id, queue_name=queue)
 
     async def ListScheduleRuns(self, request: ListScheduleRunsRequest, _context: Context) -> ListScheduleRunsResponse:

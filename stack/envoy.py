@@ -25,6 +25,7 @@ from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor
 
 from base.settings import PROJECT, Settings, SettingsError
 from engine.catalog import load_catalog
+from stack.envoy_tracing import collector
 from stack.errors import StackError
 from stack.part import Command, Part, Stage, ask
 from stack.ports import LOOPBACK, reachable
@@ -69,8 +70,9 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
 
     Raises:
       CatalogError: a job type's contract cannot be loaded.
-      SettingsError: GRPC_TLS_CERT cannot be read.
+      SettingsError: GRPC_TLS_CERT cannot be read, or a variable of OpenTelemetry's cannot be used.
     """
+    traces = collector()
     descriptors = folder / "contract.binpb"
     descriptors.write_bytes(_descriptors(settings))
     templates = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=False)  # noqa: S701
@@ -96,6 +98,8 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
             upstream_port=upstream.port,
             upstream_is_address=_is_address(upstream.host),
             tls=_tls(settings),
+            collector=traces,
+            collector_is_address=traces is not None and _is_address(traces.host),
         ),
         "utf-8",
     )

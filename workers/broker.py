@@ -3,6 +3,7 @@
 import inspect
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.json_format import ParseDict
@@ -26,13 +27,15 @@ from engine.catalog import Catalog, CatalogError, JobType, check_handlers
 from engine.ids import new_job_id
 from engine.intake import Intake
 from workers.handlers import Handler
+from workers.running import RunningJob
 
-OWN: Final = Origin(Caller(id="worker", name="worker", role="service"))
+OWN: Final = Caller(id="worker", name="worker", role="service")
 """Who enqueued a job that a worker makes itself."""
-
 
 Enqueue = Callable[[Message, JobOptions], Awaitable[None]]
 """Stores a job of this process's own, by the same rules as a caller's. Raises JobServiceError."""
+
+_OF_NO_JOB: Final = Origin(OWN)
 
 
 class JobTask(AsyncTaskiqDecoratedTask[Any, Any]):
@@ -134,7 +137,7 @@ class JobBroker(BaseRedisBroker):
         job_type = self.catalog.type(envelope.queue_name, envelope.job_type)
         await self.enqueue(job_type.payload.FromString(envelope.payload), envelope.options)
 
-    async def enqueue(self, payload: Message, options: JobOptions) -> None:
+    async def enqueue(self, payload: Message, options: JobOptions, origin: Origin = _OF_NO_JOB) -> None:
         """The same for a handler: see `enqueue`, the dependency.
 
         Raises:
@@ -142,7 +145,7 @@ class JobBroker(BaseRedisBroker):
         """
         job_type = self.catalog.by_message(payload.DESCRIPTOR.full_name)
         request = EnqueueJobRequest(payload=self.catalog.wrap_payload(job_type, payload), options=options)
-        admitted = self._admission.admit(request, self._admission.asked(request), OWN, time.time_ns() // 1_000_000)
+        admitted = self._admission.admit(request, self._admission.asked(request), origin, time.time_ns() // 1_000_000)
         await self._intake.enqueue(admitted.job)
 
     def listen(self) -> AsyncGenerator[bytes | AckableMessage, None]:
@@ -152,8 +155,10 @@ class JobBroker(BaseRedisBroker):
 def enqueue(context: Context = TaskiqDepends()) -> Enqueue:  # noqa: B008  (taskiq's way to say it)
     """For handlers that make jobs: `enqueue: Annotated[Enqueue, TaskiqDepends(enqueue)]`."""
     broker = context.broker
+    _, job = context.message.args
     assert isinstance(broker, JobBroker)
-    return broker.enqueue
+    assert isinstance(job, RunningJob)
+    return partial(broker.enqueue, origin=Origin(OWN, job.envelope.request_id, job.trace))
 
 
 def _options(message: TaskiqMessage) -> JobOptions:

@@ -93,5 +93,5 @@ class JobLog:
             run_ms=round(seconds * 1000, 2),
             reason=settlement.reason if settlement is not None else "",
             request_id=envelope.request_id,
-            trace_id=job.trace_id,
+            trace_id=job.trace.trace_id,
         )

@@ -22,7 +22,7 @@ from base.settings import Settings
 from engine.catalog import CatalogError, JobType
 from engine.claims import Claims
 from engine.jobs import ClaimedJob, Settlement
-from workers import settlements
+from workers import job_spans, settlements
 from workers.broker import JobBroker, message_of
 from workers.handlers import Handler
 from workers.joblog import JobLog
@@ -122,11 +122,18 @@ class JobReceiver(Receiver):
             if job_type is None:
                 return settlements.unknown_type(job, key)
             job.decoded(envelope, job_type)
-            if self._tells_starts:
-                job.log.debug("job_started", starts=job.starts)
             payload = job_type.payload.FromString(job.claimed.secret or envelope.payload)
         except DecodeError as error:
             return settlements.for_good(job, f"the stored job cannot be read: {error}")
+        with job_spans.begin(job) as span:
+            if self._tells_starts:
+                job.log.debug("job_started", starts=job.starts)
+            settlement = await self._handled(job, job_type, payload)
+            job_spans.settled(span, settlement)
+        return settlement
+
+    async def _handled(self, job: RunningJob, job_type: JobType, payload: Message) -> Settlement | None:
+        """What comes of the handler's work."""
         try:
             answer = await self._until_end(job, job_type, payload)
         except BaseException as error:  # noqa: BLE001  (whatever a handler raises ends its job, not the worker)

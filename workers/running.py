@@ -12,6 +12,7 @@ from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 from qcollector.jobs.v1.job_pb2 import Caller
 
 from base.settings import Settings
+from base.telemetry.trace_context import NO_TRACE, TraceContext
 from engine.catalog import JobType
 from engine.jobs import ClaimedJob
 from workers.notes import Notes, Voice
@@ -48,6 +49,7 @@ class RunningJob:
         "settings",
         "started",
         "task",
+        "trace",
     )
 
     def __init__(self, claimed: ClaimedJob, queue: str, settings: Settings, notes: Notes) -> None:
@@ -63,12 +65,15 @@ class RunningJob:
         self.broken_off: BreakOff | None = None
         self.scope: anyio.CancelScope | None = None
         self.task: asyncio.Task[None] | None = None
+        self.trace = NO_TRACE
+        """What this start is part of; whatever it enqueues is, too."""
         self._notes = notes
         self._voice: Voice | None = None
         self._bound_log: Any = None
 
     def decoded(self, envelope: JobEnvelope, job_type: JobType) -> None:
         self.envelope = envelope
+        self.trace = TraceContext(envelope.traceparent, envelope.tracestate)
         self.limit = (envelope.options.timeout or job_type.timeout) / 1000
 
     @property
@@ -108,16 +113,11 @@ class RunningJob:
                 "job_type": self.job_type,
                 "attempt": self.attempt,
                 "request_id": self.envelope.request_id,
-                "trace_id": self.trace_id,
+                "trace_id": self.trace.trace_id,
             }
             self._bound_log = _log.bind(**{key: value for key, value in fields.items() if value})
         logger: structlog.stdlib.BoundLogger = self._bound_log
         return logger
-
-    @property
-    def trace_id(self) -> str:
-        """Of the call that enqueued it; empty if that had none."""
-        return self.envelope.traceparent[3:35]
 
     async def progress(self, percent: float, message: str = "") -> None:
         if math.isnan(percent):

@@ -10,6 +10,7 @@ import structlog
 
 from base import logs
 from base.settings import Settings
+from base.telemetry import tracing
 from base.telemetry.exposition import Probes, exposed
 from base.telemetry.instruments import Instruments
 from base.telemetry.pulse import Pulse
@@ -42,7 +43,9 @@ _log = structlog.get_logger(__name__)
 async def run(settings: Settings) -> None:
     """Keeps house until SIGTERM or SIGINT. Any number of these processes may run."""
     logs.configure(settings, NAME)
+    tracing.start(NAME)
     await keep_house(settings, stop_event())
+    tracing.stop()
 
 
 async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:

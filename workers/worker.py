@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from base import logs
 from base.database.connection import pool_state
 from base.settings import Settings
+from base.telemetry import tracing
 from base.telemetry.exposition import Probes, exposed
 from base.telemetry.instruments import Instruments, Measured
 from base.telemetry.pulse import Pulse
@@ -46,10 +47,12 @@ async def run(settings: Settings, queues: Sequence[str] | None = None) -> None:
       QueueUnknownError: one of `queues` is not declared.
     """
     logs.configure(settings, NAME)
+    tracing.start(NAME)
     load_handlers(settings.job_plugins)
     gc.freeze()  # what is loaded by now stays: no later search has to look through it
     gc.set_threshold(GARBAGE)
     abandoned = await work(settings, stop_event(), queues)
+    tracing.stop()
     if abandoned:
         # Threads that nothing can end would hold up the process; what they worked on is handed back.
         logs.flush()

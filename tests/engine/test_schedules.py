@@ -14,6 +14,8 @@ from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 from testjobs.v1.testjobs_pb2 import Noop, Secret
 
 from base.settings import Settings
+from base.telemetry import tracing
+from base.telemetry.trace_context import NO_TRACE, TraceContext
 from engine.admission import Admission
 from engine.catalog import Catalog
 from engine.cron import Cron, parse_cron
@@ -143,7 +145,7 @@ async def test_a_scheduler_that_died_before_it_noted_its_slot_is_repeated_withou
     schedule = await schedules.get("every-minute")
     slot = schedule.cron.latest(schedule.since, datetime.now(UTC))
     assert slot
-    await schedules._enqueue(schedule.record, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}")
+    await schedules._enqueue(schedule.record, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}", NO_TRACE)
     await schedules.fire_due()
     assert len(await _jobs(engine)) == 1
     assert len(await schedules.runs("every-minute")) == 1
@@ -221,3 +223,15 @@ async def test_sensitive_values_of_a_schedules_jobs_reach_their_worker(schedules
     assert claimed.id == job_id
     assert Secret.FromString(claimed.secret).token == "hush"
     assert b"hush" not in claimed.envelope
+
+
+async def test_a_fired_job_is_part_of_the_trace_of_its_firing(
+    schedules: Schedules, store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    monkeypatch.setattr(type(tracing.NO_SPAN), "trace", trace)
+    await schedules.create(record())
+    await _turn_back(store, "every-minute", 2)
+    await schedules.fire_due()
+    (job,) = (await engine.inspection.page(QUEUE, JobQuery())).jobs
+    assert job.envelope.traceparent == trace.traceparent

@@ -17,6 +17,7 @@ from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from base.export_files import OWN_FOLDER
 from base.settings import Settings
 from base.storage import MARKER, StorageRoots
+from base.telemetry.trace_context import NO_TRACE, TraceContext
 from engine.admission import Admission, Asked, Origin
 from engine.catalog import Catalog
 from engine.inspection import Inspection
@@ -42,11 +43,13 @@ class Desk:
     admission: Admission
     intake: Intake
     inspection: Inspection
+    trace: TraceContext = NO_TRACE
+    """What its exports are part of."""
 
     async def enqueue(self, payload: Message, caller: Caller = APP, **options: Any) -> str:
         asked = Asked(self.catalog.by_message(payload.DESCRIPTOR.full_name), payload)
         request = EnqueueJobRequest(options={"job_id": f"export{next(_numbers)}", **options})
-        admitted = self.admission.admit(request, asked, Origin(caller), time.time_ns() // 1_000_000)
+        admitted = self.admission.admit(request, asked, Origin(caller, trace=self.trace), time.time_ns() // 1_000_000)
         return (await self.intake.enqueue(admitted.job)).id
 
     async def get(self, job_id: str, queue: str = QUEUE) -> JobRecord:

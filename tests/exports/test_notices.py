@@ -8,7 +8,8 @@ from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportExcel, ExportFormat, 
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
 from base.settings import Settings
-from engine.admission import Asked
+from base.telemetry.trace_context import TraceContext
+from engine.admission import Asked, Origin
 from engine.catalog import Catalog
 from engine.jobs import JobQuery, JobRecord
 from engine.store import Store
@@ -40,6 +41,13 @@ async def test_a_mail_tells_of_the_export_with_a_link(desk: Desk) -> None:
     assert record.id == mail_id(RecordingJob(desk.settings, job_id="mine", queue="export:data"))
 
 
+async def test_the_mail_is_part_of_the_exports_trace(desk: Desk) -> None:
+    desk.trace = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor=opaque")
+    await desk.export(ExportCsv(query={"model": "Form"}, notify=NOTIFY))
+    ((record, _),) = await mails(desk)
+    assert (record.envelope.traceparent, record.envelope.tracestate) == desk.trace
+
+
 async def test_no_mail_goes_out_unless_it_is_asked_for(desk: Desk) -> None:
     await desk.export(ExportCsv(query={"model": "Form"}))
     assert await mails(desk) == []
@@ -50,7 +58,7 @@ async def test_a_further_start_of_the_same_export_sends_no_second_mail(desk: Des
     mail = EmailExportNotification(user={"email": "somchai@example.com"}, export_info={"type": "Form", "format": "CSV"})
     asked = Asked(desk.catalog.by_message(mail.DESCRIPTOR.full_name), mail)
     options = {"job_id": mail_id(RecordingJob(desk.settings, job_id=job_id, queue="export:data"))}
-    earlier = desk.admission.admit(EnqueueJobRequest(options=options), asked, OWN, 1)
+    earlier = desk.admission.admit(EnqueueJobRequest(options=options), asked, Origin(OWN), 1)
     await desk.intake.enqueue(earlier.job)
     sheets = [{"name": "Forms", "query": {"model": "Form"}}]
     assert (await desk.export(ExportExcel(worksheets=sheets, notify=NOTIFY), job_id=job_id)).success

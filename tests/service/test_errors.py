@@ -239,15 +239,17 @@ async def test_changes_and_refusals_are_logged_and_looks_are_not(service: Runnin
 
 async def test_the_trace_of_the_caller_goes_on_in_the_job(service: Running, store: Store) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    traced = service.with_metadata(*bearer(), ("traceparent", trace), ("x-request-id", "r-1"))
+    state = ("tracestate", "vendor=opaque")
+    traced = service.with_metadata(*bearer(), ("traceparent", trace), state, ("x-request-id", "r-1"))
     job_id = await traced.enqueue(Noop())
-    odd_id = await service.with_metadata(*bearer(), ("traceparent", "00-zz-1-01")).enqueue(Noop())
+    odd_id = await service.with_metadata(*bearer(), ("traceparent", "00-zz-1-01"), state).enqueue(Noop())
     parts = _parts(service.settings, store, StreamLimits(), open_database(service.settings), Instruments("service"))
     record, odd = await parts.inspection.get_many(WORK, [job_id, odd_id])
     assert record is not None
     assert odd is not None
-    assert (record.envelope.traceparent, record.envelope.request_id) == (trace, "r-1")
-    assert odd.envelope.traceparent == ""
+    assert (record.envelope.traceparent, record.envelope.tracestate) == (trace, "vendor=opaque")
+    assert record.envelope.request_id == "r-1"
+    assert (odd.envelope.traceparent, odd.envelope.tracestate) == ("", "")
 
 
 async def test_an_oversized_message_is_refused_by_size(service: Running) -> None:

@@ -10,6 +10,7 @@ import aiosmtplib
 
 from base.settings import Settings
 from base.smtp import SmtpError, open_connection
+from base.telemetry import tracing
 from base.telemetry.pools import PoolState
 from base.telemetry.tallies import Counts
 from workers.mail.failures import MailDelayedError, MailRefusedError, MailServerAwayError
@@ -85,7 +86,8 @@ class Connections:
 
     async def _open(self) -> Connection:
         try:
-            client = await open_connection(self._settings)
+            with tracing.begin("smtp connect", tracing.Kind.CLIENT, {"network.protocol.name": "smtp"}):
+                client = await open_connection(self._settings)
         except SmtpError as error:
             self._opened.add(("failed",))
             raise MailServerAwayError(str(error)) from None

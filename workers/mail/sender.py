@@ -9,6 +9,7 @@ import aiosmtplib
 
 from base.settings import Settings
 from base.smtp import answer, explain
+from base.telemetry import tracing
 from base.telemetry.instruments import Instruments
 from engine.errors import RateLimitedError, StoreUnavailableError
 from engine.rates import RateLimit
@@ -70,7 +71,7 @@ class MailSender:
           MailRefusedError: it never will, whoever it is for.
           Snooze: SMTP_RATE_LIMIT is used up for longer than a job should wait.
         """
-        with self._metrics.conversation() as conversation:
+        with self._metrics.conversation() as conversation, self._span(mail) as span:
             await self._take_turn()
             try:
                 async with self._connections.one() as connection:
@@ -79,9 +80,9 @@ class MailSender:
                 # The server had hung up on a connection that lay idle, or was worn out. Nothing was handed over yet.
                 async with self._connections.one(fresh=True) as connection:
                     delivery = await self._hand_over(connection, mail)
-            conversation.ended(
-                accepted=len(delivery.accepted), refused=len(delivery.refused), deferred=len(delivery.deferred)
-            )
+            accepted, refused, deferred = len(delivery.accepted), len(delivery.refused), len(delivery.deferred)
+            conversation.ended(accepted=accepted, refused=refused, deferred=deferred)
+            span.note({"qjobs.mail.accepted": accepted, "qjobs.mail.refused": refused, "qjobs.mail.deferred": deferred})
         return delivery
 
     def expose(self, instruments: Instruments) -> None:
@@ -90,6 +91,16 @@ class MailSender:
 
     async def aclose(self) -> None:
         await self._connections.aclose()
+
+    def _span(self, mail: Outgoing) -> tracing.Span:
+        attributes: dict[str, tracing.Value] = {
+            "network.protocol.name": "smtp",
+            "server.address": self._settings.smtp_host or "",
+            "server.port": self._settings.smtp_port,
+            "qjobs.mail.recipients": len(mail.recipients),
+            "qjobs.mail.bytes": len(mail.content),
+        }
+        return tracing.begin("smtp send", tracing.Kind.CLIENT, attributes)
 
     async def _take_turn(self) -> None:
         try:

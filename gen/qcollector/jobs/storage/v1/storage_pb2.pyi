@@ -34,6 +34,7 @@ class JobEnvelope(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACCEPT_TIME_FIELD_NUMBER: _builtins.int
     HAS_SECRET_FIELD_NUMBER: _builtins.int
+    TRACESTATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The job's id."""
     queue_name: _builtins.str
@@ -48,6 +49,8 @@ class JobEnvelope(_message.Message):
     """The id of the call that enqueued it, as logs show it."""
     has_secret: _builtins.bool
     """Whether the payload message had sensitive values."""
+    tracestate: _builtins.str
+    """What the trace's vendors added to its context."""
     @_builtins.property
     def created_by(self) -> _job_pb2.Caller:
         """Who enqueued it."""
@@ -73,10 +76,11 @@ class JobEnvelope(_message.Message):
         request_id: _builtins.str = ...,
         accept_time: _timestamp_pb2.Timestamp | None = ...,
         has_secret: _builtins.bool = ...,
+        tracestate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "created_by", b"created_by", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "created_by", b"created_by", "has_secret", b"has_secret", "id", b"id", "job_type", b"job_type", "options", b"options", "payload", b"payload", "queue_name", b"queue_name", "request_id", b"request_id", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "created_by", b"created_by", "has_secret", b"has_secret", "id", b"id", "job_type", b"job_type", "options", b"options", "payload", b"payload", "queue_name", b"queue_name", "request_id", b"request_id", "traceparent", b"traceparent", "tracestate", b"tracestate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
