@@ -12,6 +12,7 @@ from qcollector.jobs.v1.job_pb2 import JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
 from base.telemetry import tracing
+from base.telemetry.spans import Kind
 from base.telemetry.trace_context import NO_TRACE, TraceContext
 from engine.admission import RESERVED_PREFIX, Admission, Asked, Origin
 from engine.catalog import Catalog
@@ -160,7 +161,7 @@ class Schedules:
         job_id = f"{RESERVED_PREFIX}{schedule.record.name}-{slot:%Y%m%dT%H%M%SZ}"
         record = schedule.record
         attributes = {"messaging.destination.name": record.queue_name, "messaging.message.id": job_id}
-        with tracing.begin(f"fire {record.name}", tracing.Kind.INTERNAL, attributes) as span:
+        with tracing.begin(f"fire {record.name}", Kind.INTERNAL, attributes) as span:
             # Another scheduler may have fired this slot while the schedule was being changed.
             with suppress(JobIdConflictError):
                 await self._enqueue(record, job_id, span.trace)

@@ -16,6 +16,7 @@ from grpc import aio
 from structlog.contextvars import bind_contextvars
 
 from base.telemetry import tracing
+from base.telemetry.spans import NO_SPAN
 from base.telemetry.trace_context import NO_TRACE, TraceContext, received
 from engine.checking import check_or_raise
 from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
@@ -110,7 +111,7 @@ class _Visit:
         self._authorization: str | None = None
         self._request_id = ""
         self._trace: TraceContext = NO_TRACE
-        self._span = tracing.NO_SPAN
+        self._span = NO_SPAN
         self.request: Message | None = None
         self.answer: Message | None = None
 
@@ -203,7 +204,7 @@ class _Visit:
             trace_id=self._trace.trace_id,
             problem=problem,
         )
-        if self._span is not tracing.NO_SPAN:
+        if self._span is not NO_SPAN:
             call_spans.end(self._span, entry)
         access = self._passage.gate.access
         if problem:

@@ -3,17 +3,18 @@
 from typing import Final
 
 from base.telemetry import tracing
+from base.telemetry.spans import NO_SPAN, Kind, Span, Value
 from engine.jobs import Outcome, Settlement
 from workers.running import RunningJob
 
 _WELL: Final = frozenset({Outcome.COMPLETE, Outcome.SNOOZE, Outcome.RELEASE})
 
 
-def begin(job: RunningJob) -> tracing.Span:
+def begin(job: RunningJob) -> Span:
     """A part of the trace of the call that enqueued the job. It is current for the job's handler."""
     if not tracing.active():
-        return tracing.NO_SPAN
-    attributes: dict[str, tracing.Value] = {
+        return NO_SPAN
+    attributes: dict[str, Value] = {
         "messaging.system": "qjobs",
         "messaging.operation.type": "process",
         "messaging.destination.name": job.queue,
@@ -23,12 +24,12 @@ def begin(job: RunningJob) -> tracing.Span:
         "qjobs.job.starts": job.starts,
         "qjobs.request_id": job.envelope.request_id,
     }
-    span = tracing.begin(f"process {job.queue}/{job.job_type}", tracing.Kind.CONSUMER, attributes, job.trace)
+    span = tracing.begin(f"process {job.queue}/{job.job_type}", Kind.CONSUMER, attributes, job.trace)
     job.trace = span.trace
     return span
 
 
-def settled(span: tracing.Span, settlement: Settlement | None) -> None:
+def settled(span: Span, settlement: Settlement | None) -> None:
     """Tells what came of it; nothing where the job was no longer this worker's."""
     if settlement is None:
         span.note({"qjobs.job.outcome": "lost"})

@@ -1,113 +1,62 @@
-"""Spans by OpenTelemetry's SDK, which reads its standard variables itself. Imported only where they ask for traces."""
+"""What a span is, for whoever begins one: with OpenTelemetry behind it or not."""
 
-import os
-import sys
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from enum import Enum
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
-from opentelemetry import context, trace
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from base.telemetry.trace_context import NO_TRACE, TraceContext
 
-from base.logs import redacted
-from base.release import release
-from base.settings import SettingsError
-from base.telemetry.trace_context import TraceContext
-from base.telemetry.tracing import CLOSE_SECONDS, Kind, Value
-
-_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_KINDS: Final = {kind: trace.SpanKind[kind.name] for kind in Kind}
-_w3c: Final = TraceContextTextMapPropagator()
+Value = str | int | float | bool
+"""Of an attribute."""
 
 
-class Tracer:
-    """Begins the spans of a process."""
+class Kind(Enum):
+    """What a span is about, in OpenTelemetry's words."""
 
-    def __init__(self, provider: TracerProvider) -> None:
-        self._provider = provider
-        self._tracer = provider.get_tracer("qjobs", release())
-
-    def begin(self, name: str, kind: Kind, attributes: Mapping[str, Value], parent: TraceContext | None) -> "OpenSpan":
-        around = None if parent is None else _context_of(parent)
-        return OpenSpan(self._tracer.start_span(name, around, _KINDS[kind], attributes))
-
-    def close(self) -> None:
-        """Hands over what is left, in a thread: nobody waits longer than CLOSE_SECONDS for a collector that is away."""
-        thread = threading.Thread(target=self._provider.shutdown, name="tracing", daemon=True)
-        thread.start()
-        thread.join(CLOSE_SECONDS)
+    SERVER = "SERVER"
+    CLIENT = "CLIENT"
+    CONSUMER = "CONSUMER"
+    INTERNAL = "INTERNAL"
 
 
-class OpenSpan:
-    """A span that has begun, and is current."""
+class Span(Protocol):
+    """A piece of work, current in its task until it ends."""
 
-    __slots__ = ("_span", "_token", "trace")
-
-    def __init__(self, span: trace.Span) -> None:
-        self._span = span
-        current = trace.set_span_in_context(span)
-        self._token = context.attach(current)
-        carrier: dict[str, str] = {}
-        _w3c.inject(carrier, current)
-        self.trace = TraceContext(carrier.get("traceparent", ""), carrier.get("tracestate", ""))
+    trace: TraceContext
+    """For whatever goes on elsewhere on its behalf."""
 
     def note(self, attributes: Mapping[str, Value]) -> None:
-        self._span.set_attributes(attributes)
+        """Adds attributes."""
 
     def failed(self, reason: str, kind: str = "") -> None:
-        if kind:
-            self._span.set_attribute("error.type", kind)
-        self._span.set_status(trace.StatusCode.ERROR, redacted(reason))
+        """Marks it as gone wrong. `reason` is redacted as in the log."""
 
-    def end(self) -> None:
-        context.detach(self._token)
-        self._span.end()
+    def end(self) -> None: ...
 
-    def __enter__(self) -> Self:
-        return self
+    def __enter__(self) -> Self: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self.failed(str(error), kind.__name__)
-        self.end()
+        """Ends it, as failed where an error leaves the block."""
 
 
-def exporting(name: str, exporters: Sequence[str]) -> Tracer:
-    """A tracer whose spans go where `exporters` say.
+class _NoSpan:
+    """What there is where nothing is traced."""
 
-    Raises:
-      SettingsError: OTEL_EXPORTER_OTLP_PROTOCOL is none of those that there are.
-    """
-    resource = Resource.create({"service.namespace": "qcollector", "service.version": release()})
-    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
-        resource = resource.merge(Resource({SERVICE_NAME: name}))
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    if "otlp" in exporters:
-        provider.add_span_processor(BatchSpanProcessor(_otlp()))
-    if "console" in exporters:
-        provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
-    return Tracer(provider)
+    trace = NO_TRACE
 
+    def note(self, attributes: Mapping[str, Value]) -> None: ...
 
-def _otlp() -> SpanExporter:
-    protocol = next((os.environ[variable] for variable in _PROTOCOLS if os.environ.get(variable)), "grpc")
-    match protocol:
-        case "grpc":
-            from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as over_grpc  # noqa: PLC0415  (one of two)
+    def failed(self, reason: str, kind: str = "") -> None: ...
 
-            return over_grpc.OTLPSpanExporter()
-        case "http/protobuf":
-            from opentelemetry.exporter.otlp.proto.http import trace_exporter as over_http  # noqa: PLC0415
+    def end(self) -> None: ...
 
-            return over_http.OTLPSpanExporter()
-    raise SettingsError(f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol}: set grpc or http/protobuf.")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
 
 
-def _context_of(parent: TraceContext) -> context.Context:
-    return _w3c.extract({"traceparent": parent.traceparent, "tracestate": parent.tracestate}, context.Context())
+NO_SPAN: Final[Span] = _NoSpan()

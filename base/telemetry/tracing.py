@@ -5,75 +5,21 @@ Where they do not, nothing of OpenTelemetry is imported, and `begin` answers a s
 
 import os
 from collections.abc import Mapping
-from enum import Enum
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final
 
 from base.settings import SettingsError
-from base.telemetry.trace_context import NO_TRACE, TraceContext
+from base.telemetry.spans import NO_SPAN, Kind, Span, Value
+from base.telemetry.trace_context import TraceContext
 
 if TYPE_CHECKING:
-    from base.telemetry.spans import Tracer
+    from base.telemetry.otel import Tracer
 
 CLOSE_SECONDS: Final = 2.0
 """How long the end of a process waits for the collector."""
-
-Value = str | int | float | bool
-
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _EXPORTERS: Final = ("otlp", "console")
 _NONE: Final = "none"
 
-
-class Kind(Enum):
-    """What a span is about, in OpenTelemetry's words."""
-
-    SERVER = "SERVER"
-    CLIENT = "CLIENT"
-    CONSUMER = "CONSUMER"
-    INTERNAL = "INTERNAL"
-
-
-class Span(Protocol):
-    """A piece of work, current in its task until it ends."""
-
-    trace: TraceContext
-    """For whatever goes on elsewhere on its behalf."""
-
-    def note(self, attributes: Mapping[str, Value]) -> None:
-        """Adds attributes."""
-
-    def failed(self, reason: str, kind: str = "") -> None:
-        """Marks it as gone wrong. `reason` is redacted as in the log."""
-
-    def end(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Ends it, as failed where an error leaves the block."""
-
-
-class _NoSpan:
-    """What there is where nothing is traced."""
-
-    trace = NO_TRACE
-
-    def note(self, attributes: Mapping[str, Value]) -> None: ...
-
-    def failed(self, reason: str, kind: str = "") -> None: ...
-
-    def end(self) -> None: ...
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-NO_SPAN: Final[Span] = _NoSpan()
 
 _tracer: "Tracer | None" = None
 
@@ -107,13 +53,13 @@ def start(process: str) -> None:
     if not asked:
         return
     try:
-        from base.telemetry import spans  # noqa: PLC0415  (imported only where it is asked for)
+        from base.telemetry import otel  # noqa: PLC0415  (imported only where it is asked for)
     except ImportError as error:
         raise SettingsError(
             f"OTEL_*: traces are asked for, but {error.name} is not installed. Install the project with its extra "
             "`tracing`, or unset OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_ENDPOINT."
         ) from None
-    use(spans.exporting(f"qjobs-{process}", asked))
+    use(otel.exporting(f"qjobs-{process}", asked))
 
 
 def use(tracer: "Tracer | None") -> None:
@@ -127,7 +73,7 @@ def stop() -> None:
     tracer = _tracer
     use(None)
     if tracer is not None:
-        tracer.close()
+        tracer.close(CLOSE_SECONDS)
 
 
 def active() -> bool:

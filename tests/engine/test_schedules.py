@@ -14,7 +14,7 @@ from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 from testjobs.v1.testjobs_pb2 import Noop, Secret
 
 from base.settings import Settings
-from base.telemetry import tracing
+from base.telemetry.spans import NO_SPAN
 from base.telemetry.trace_context import NO_TRACE, TraceContext
 from engine.admission import Admission
 from engine.catalog import Catalog
@@ -229,7 +229,7 @@ async def test_a_fired_job_is_part_of_the_trace_of_its_firing(
     schedules: Schedules, store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trace = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-    monkeypatch.setattr(type(tracing.NO_SPAN), "trace", trace)
+    monkeypatch.setattr(type(NO_SPAN), "trace", trace)
     await schedules.create(record())
     await _turn_back(store, "every-minute", 2)
     await schedules.fire_due()

@@ -168,7 +168,7 @@ except Exception as error:
     assert "extra `tracing`" in said
 
 
-TRACING = ("base.telemetry.spans", "opentelemetry.sdk.trace", "opentelemetry.exporter", "opentelemetry.instrumentation")
+TRACING = ("base.telemetry.otel", "opentelemetry.sdk.trace", "opentelemetry.exporter", "opentelemetry.instrumentation")
 MODULES = (
     "base.telemetry.tracing, service.bootstrap, workers.worker, workers.scheduler, client, cli.session, stack.cli, sys"
 )

@@ -12,6 +12,7 @@ from base.settings import Settings
 from base.smtp import SmtpError, open_connection
 from base.telemetry import tracing
 from base.telemetry.pools import PoolState
+from base.telemetry.spans import Kind
 from base.telemetry.tallies import Counts
 from workers.mail.failures import MailDelayedError, MailRefusedError, MailServerAwayError
 
@@ -86,7 +87,7 @@ class Connections:
 
     async def _open(self) -> Connection:
         try:
-            with tracing.begin("smtp connect", tracing.Kind.CLIENT, {"network.protocol.name": "smtp"}):
+            with tracing.begin("smtp connect", Kind.CLIENT, {"network.protocol.name": "smtp"}):
                 client = await open_connection(self._settings)
         except SmtpError as error:
             self._opened.add(("failed",))

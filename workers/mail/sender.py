@@ -11,6 +11,7 @@ from base.settings import Settings
 from base.smtp import answer, explain
 from base.telemetry import tracing
 from base.telemetry.instruments import Instruments
+from base.telemetry.spans import Kind, Span, Value
 from engine.errors import RateLimitedError, StoreUnavailableError
 from engine.rates import RateLimit
 from workers.handlers import provides
@@ -92,15 +93,15 @@ class MailSender:
     async def aclose(self) -> None:
         await self._connections.aclose()
 
-    def _span(self, mail: Outgoing) -> tracing.Span:
-        attributes: dict[str, tracing.Value] = {
+    def _span(self, mail: Outgoing) -> Span:
+        attributes: dict[str, Value] = {
             "network.protocol.name": "smtp",
             "server.address": self._settings.smtp_host or "",
             "server.port": self._settings.smtp_port,
             "qjobs.mail.recipients": len(mail.recipients),
             "qjobs.mail.bytes": len(mail.content),
         }
-        return tracing.begin("smtp send", tracing.Kind.CLIENT, attributes)
+        return tracing.begin("smtp send", Kind.CLIENT, attributes)
 
     async def _take_turn(self) -> None:
         try:
