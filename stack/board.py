@@ -50,8 +50,12 @@ def build(into: Path, say: Callable[[str], None]) -> None:
     """Builds the board into a folder, whole or not at all, unless it is there already.
 
     Raises:
-      StackError: no Node can be had, or the build failed.
+      StackError: this is no source tree, no Node can be had, or the build failed.
     """
+    if not SOURCES.exists():
+        raise StackError(
+            f"There is no {SOURCES}: the board is built where its sources are. Set BOARD_DIR to a build of it."
+        )
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

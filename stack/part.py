@@ -76,6 +76,11 @@ class Part(ABC):
         """Called when the stack begins to stop, before any signal."""
 
 
+def module(name: str) -> tuple[str, ...]:
+    """The command line of one of our modules. Whatever lies in the working directory, a name like ours there hides none."""
+    return (sys.executable, "-P", "-m", name)
+
+
 async def spawn(command: Command, *, keep_open: int = -1) -> asyncio.subprocess.Process:
     """Starts it in a session of its own, so that a Ctrl-C reaches the supervisor alone, which knows the order."""
     with command.output.open("ab") as output:

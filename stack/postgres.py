@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -15,7 +14,7 @@ from typing import Any, ClassVar, Final
 from base.postgres_programs import embedded_programs
 from stack.errors import StackError
 from stack.folder import DataFolder
-from stack.part import Command, Part, Stage, run
+from stack.part import Command, Part, Stage, module, run
 from stack.ports import LOOPBACK
 
 SUPERUSER: Final = "postgres"
@@ -68,8 +67,7 @@ class Postgres(Part):
     async def furnish(self) -> None:
         """Tables and sample data, by a process of its own: what it takes, it gives back."""
         if not await self._furnished():
-            command = (sys.executable, "-m", "stack.database")
-            await run(Command(command, self._log, environment=os.environ | self.environment))
+            await run(Command(module("stack.database"), self._log, environment=os.environ | self.environment))
 
     async def _furnished(self) -> bool:
         """Whether the last migration has been made, which is always together with all the others and the data."""

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -13,7 +12,7 @@ from engine.presence import Presence
 from engine.store import Store
 from stack.folder import DataFolder
 from stack.healthcheck import Process, problem
-from stack.part import Command, Part, Stage, ask, catches
+from stack.part import Command, Part, Stage, ask, catches, module
 from stack.ports import LOOPBACK, reachable
 
 STORE: Final = "valkey"
@@ -34,7 +33,7 @@ class QjobsCommand(Part):
 
     async def prepare(self) -> Command:
         return Command(
-            (sys.executable, "-m", "stack.cli", self.command),
+            (*module("stack.cli"), self.command),
             self._folder.run / f"{self.name}.out",
             environment={**os.environ, "METRICS_PORT": str(self.metrics_port)},
         )
@@ -106,8 +105,9 @@ class MailSink(Part):
         return {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(self.port)}
 
     async def prepare(self) -> Command:
-        arguments = (sys.executable, "-m", "stack.mailsink", self._folder.outbox, str(self.port))
-        return Command(arguments, self._log, environment=os.environ)
+        return Command(
+            (*module("stack.mailsink"), self._folder.outbox, str(self.port)), self._log, environment=os.environ
+        )
 
     async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
         await ask(LOOPBACK, self.port, b"QUIT\r\n", b"220 ")

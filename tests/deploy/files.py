@@ -78,6 +78,12 @@ def dockerfile() -> str:
     return (DEPLOY / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
 
 
+def extras_of_images() -> dict[str, set[str]]:
+    """The wheel's extras in each image, by its name in the Dockerfile; the gateway's come on top of the other's."""
+    app, gateway = re.findall(r"\.whl\)\[(\w+)\]", dockerfile())
+    return {"app": {app}, "gateway": {app, gateway}}
+
+
 def secret_names() -> set[str]:
     """The settings that compose and Kubernetes hand over as files."""
     example = next(found for found in manifests()["secret.example.yaml"] if found["metadata"]["name"] == "qjobs")

@@ -193,8 +193,9 @@ def test_what_the_dockerfile_copies_is_there_and_may_be_copied() -> None:
             assert place == "." or (PROJECT / place).exists()
             assert place == "." or place.partition("/")[0] in allowed
     build = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
-    sources = [*build["packages"], *build["force-include"]]
-    assert {source.partition("/")[0] for source in sources} <= allowed
+    assert set(build["sources"]) == set(build["only-include"])
+    for source in (*build["only-include"], *build["force-include"]):
+        assert {source, source.partition("/")[0]} & allowed, source
     assert {"var", ".git", "deploy"}.isdisjoint(allowed)
 
 

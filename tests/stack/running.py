@@ -54,6 +54,8 @@ class RunningStack:
 
     home: Path
     told: dict[str, str]
+    program: tuple[str | Path, ...] = (sys.executable, "-m", "stack.cli")
+    cwd: Path = PROJECT
     process: subprocess.Popen[bytes] | None = None
     output: Path = field(init=False)
 
@@ -63,9 +65,9 @@ class RunningStack:
     def start(self) -> None:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "stack.cli", "up"],
+                [*self.program, "up"],
                 env=self.told,
-                cwd=PROJECT,
+                cwd=self.cwd,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
