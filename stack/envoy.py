@@ -31,6 +31,8 @@ from stack.part import Command, Part, Stage, ask
 from stack.ports import LOOPBACK, reachable
 from stack.served_files import lay_out
 
+READY_PATH: Final = "/readyz"
+"""Where REST_PORT tells orchestrators whether this Envoy should get callers."""
 TEMPLATES: Final = PROJECT / "envoy"
 UNARY_SECONDS: Final = 110
 """How long any other call may take: below what a silent stream is allowed, so that it gets a proper answer."""
@@ -82,6 +84,7 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
             host=settings.bind_host,
             port=settings.rest_port,
             admin_port=settings.envoy_admin_port,
+            ready_path=READY_PATH,
             access_log=settings.envoy_access_log or str(settings.root("log") / "envoy.log"),
             max_body=settings.rest_max_body_bytes,
             buffer=settings.rest_max_body_bytes + BUFFER_ABOVE_BODY,

@@ -60,9 +60,20 @@ def _of_kubernetes() -> Iterator[Start]:
     for name, pod in pods():
         (container,) = pod["containers"]
         if container["image"] in OWN_IMAGES:
-            environment = dict(shared) if "envFrom" in container else {entry["name"]: "" for entry in container["env"]}
+            named = {entry["name"]: "" for entry in container.get("env", ())}
+            environment = (shared if "envFrom" in container else {}) | named
             seconds = pod["terminationGracePeriodSeconds"]
             yield Start(f"kubernetes {name}", container["args"], environment, list(_commands(container)), seconds)
+
+
+def http_probes() -> Iterator[tuple[str, str, str]]:
+    """Every path that Kubernetes asks one of our processes for, with the process's kind and the port's name."""
+    for _, pod in pods():
+        (container,) = pod["containers"]
+        for kind in ("startup", "readiness", "liveness"):
+            if asked := container[f"{kind}Probe"].get("httpGet"):
+                assert asked["port"] in {port["name"] for port in container["ports"]}
+                yield container["args"][0], asked["port"], asked["path"]
 
 
 def _commands(container: dict[str, Any]) -> Iterator[list[str]]:

@@ -12,6 +12,7 @@ from base.settings import PROJECT, SECRETS_DIR, Settings
 from engine.catalog import load_catalog
 from engine.scripts import load_scripts
 from stack.cli import app
+from stack.envoy import READY_PATH
 from tests.deploy.files import (
     COMPOSE,
     DEPLOY,
@@ -19,6 +20,7 @@ from tests.deploy.files import (
     Start,
     acl_line,
     dockerfile,
+    http_probes,
     manifests,
     pods,
     secret_names,
@@ -76,6 +78,16 @@ def test_commands_and_probes_are_those_that_there_are(start: Start) -> None:
         assert words[0] == "qjobs"
         known = app.commands[words[1]]
         known.make_context(words[1], list(words[2:]))  # refuses options and arguments that it does not know
+
+
+def test_kubernetes_asks_by_paths_that_are_answered_and_starts_no_process_for_it() -> None:
+    asked = set(http_probes())
+    answered = {("metrics", "/healthz"), ("metrics", "/readyz"), ("http", READY_PATH)}
+    assert {(port, path) for _, port, path in asked} == answered
+    assert {kind for kind, _, _ in asked} == {"service", "worker", "scheduler", "envoy"}
+    for start in STARTS:
+        if start.where.startswith("kubernetes"):
+            assert not [words for words in start.probes if "healthcheck" in words]
 
 
 @each_start
