@@ -9,13 +9,13 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from base.settings import PROJECT, Settings
-from stack.ports import LOOPBACK, free_port
+from stack.ports import LOOPBACK, free_port, is_free
 from tests.conftest import eventually
 
 PARTS = {"valkey", "postgres", "mail", "service", "worker-1", "scheduler", "envoy"}
@@ -33,6 +33,15 @@ def environment(home: Path, **told: str | int) -> dict[str, str]:
     set_up["METRICS_PORT"] = 0
     set_up |= {"SAMPLE_DATA": "false", "BOARD_ENABLED": "false"}  # seconds of work, for tests that do not look at it
     return bare | {name: str(value) for name, value in {**set_up, **ports, **told}.items()}
+
+
+def ports_in_a_row(count: int, avoid: Collection[str]) -> int:
+    """The first of so many free ports that follow one another."""
+    while True:
+        first = free_port()
+        row = range(first, first + count)
+        if all(is_free(LOOPBACK, port) and str(port) not in avoid for port in row):
+            return first
 
 
 def qjobs(*arguments: str, told: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -22,8 +23,11 @@ from base.settings import PROJECT
 from stack.sample_data.ids import form_id
 from stack.sample_data.people import ADMIN_ID
 from tests.conftest import eventually
-from tests.stack.running import PARTS, RunningStack, environment, qjobs
+from tests.stack.running import PARTS, RunningStack, environment, ports_in_a_row, qjobs
+from tests.telemetry.exposed import scrape
 
+MEASURED = ("service", "worker-1", "scheduler")
+"""The processes with metrics, in the order of their ports."""
 WELCOME = {"user": {"email": "user@example.com"}}
 
 
@@ -31,6 +35,7 @@ WELCOME = {"user": {"email": "user@example.com"}}
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     home = tmp_path_factory.mktemp("up") / "data"
     stack = RunningStack(home, environment(home, SAMPLE_DATA="true"))
+    stack.told["METRICS_PORT"] = str(ports_in_a_row(len(MEASURED), stack.told.values()))
     # A server of an earlier stack had the port that is the service's now.
     home.mkdir(0o711)
     (home / "run").mkdir(0o700)
@@ -84,6 +89,27 @@ async def test_the_first_command_that_is_printed_works_in_a_bare_shell(stack: Ru
     shell = subprocess.run(["sh", "-c", command], env=bare, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert shell.returncode == 0, shell.stderr
     assert "email:send" in shell.stdout
+
+
+async def test_each_process_has_a_metrics_port_of_its_own_and_they_are_printed(stack: RunningStack) -> None:
+    first = int(stack.told["METRICS_PORT"])
+    (line,) = re.findall(r"^  Metrics +(.+): /metrics$", stack.said, re.MULTILINE)
+    assert line == ", ".join(f"127.0.0.1:{first + place} ({name})" for place, name in enumerate(MEASURED))
+    for place, name in enumerate(MEASURED):
+        page = scrape(first + place)
+        assert page.value("qjobs_build_info", component=name.partition("-")[0]) == 1
+        assert page.value("process_start_time_seconds") == pytest.approx(
+            psutil.Process(stack.pids[name]).create_time(), abs=2
+        )
+
+
+async def test_a_metrics_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    told = environment(tmp_path / "data")
+    first = ports_in_a_row(len(MEASURED), told.values())
+    with socket.create_server(("127.0.0.1", first + 1)):
+        second = qjobs("up", told={**told, "METRICS_PORT": str(first)})
+    assert second.returncode == 2
+    assert f"METRICS_PORT (+1): another program listens on 127.0.0.1:{first + 1}" in second.stderr
 
 
 async def test_a_mail_ends_as_a_file_and_goes_nowhere_else(stack: RunningStack) -> None:
