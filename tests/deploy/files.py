@@ -91,8 +91,8 @@ def dockerfile() -> str:
 
 def extras_of_images() -> dict[str, set[str]]:
     """The wheel's extras in each image, by its name in the Dockerfile; the gateway's come on top of the other's."""
-    app, gateway = re.findall(r"\.whl\)\[(\w+)\]", dockerfile())
-    return {"app": {app}, "gateway": {app, gateway}}
+    app, gateway = (set(extras.split(",")) for extras in re.findall(r"\.whl\)\[([\w,]+)\]", dockerfile()))
+    return {"app": app, "gateway": app | gateway}
 
 
 def secret_names() -> set[str]:

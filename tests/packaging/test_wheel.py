@@ -67,7 +67,8 @@ def test_nothing_but_two_packages_of_ours_lies_in_site_packages(wheel: Path, tmp
 @pytest.mark.parametrize(
     ("extras", "packages"),
     [
-        (set(), ("base", "engine", "service", "workers", "client", "cli", "qcollector")),
+        (set(), ("service.bootstrap", "workers.worker", "workers.scheduler", "client", "cli.running", "stack.cli")),
+        (extras_of_images()["app"], ("base", "engine", "service", "workers", "client", "cli", "qcollector")),
         (extras_of_images()["gateway"], ("stack.envoy", "stack.cli", "stack.healthcheck", "stack.restore")),
     ],
 )
