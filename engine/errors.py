@@ -106,6 +106,10 @@ class DatabaseAwayError(JobServiceError):
     reason = ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE
 
 
+class DatabaseUnfitError(JobServiceError):
+    reason = ErrorReason.ERROR_REASON_DATABASE_UNFIT
+
+
 class ShuttingDownError(JobServiceError):
     reason = ErrorReason.ERROR_REASON_SHUTTING_DOWN
 

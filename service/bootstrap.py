@@ -20,6 +20,7 @@ from qcollector.jobs.v1.schedule_service_pb2_grpc import add_ScheduleServiceServ
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.connection import open_database, pool_state
+from base.database.needs import tell_missing
 from base.release import release
 from base.settings import Settings
 from base.storage import StorageRoots
@@ -127,9 +128,12 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         ):
             await server.start()
             service = Service(server, gate, probes, port, metrics)
+            # Beside the calls: a database that does not answer is no reason not to serve.
+            telling = asyncio.create_task(tell_missing(database, settings))
             try:
                 yield service
             finally:
+                telling.cancel()
                 await service.stop()
     finally:
         await database.dispose()

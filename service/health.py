@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base import smtp
 from base.database.errors import DatabaseError
-from base.database.needs import missing
+from base.database.needs import complaint, missing
 from base.settings import Settings
 from base.storage import StorageRoots
 from engine.catalog import Catalog
@@ -29,7 +29,6 @@ SMTP_PATIENCE_SECONDS: Final = 3
 """How long the overall check waits for the mail server. Its own check waits for the whole conversation."""
 DATABASE_REMEMBERED_SECONDS: Final = 30
 DATABASE_PATIENCE_SECONDS: Final = 3
-_NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +147,7 @@ class Health:
         reason = ""
         try:
             if lacks := await missing(self._engine):
-                more = f" and {len(lacks) - _NAMED} more" if len(lacks) > _NAMED else ""
-                reason = (
-                    f"the database at DATABASE_URL lacks {', '.join(lacks[:_NAMED])}{more}: bring it up to date with "
-                    "Q-Collector's own migrations, or name another one"
-                )
+                reason = complaint(lacks)
         except DatabaseError as error:
             reason = str(error)
         latency = (time.perf_counter() - began) * 1000

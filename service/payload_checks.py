@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.access import visible_form
 from base.database.connection import reading
-from base.database.errors import DatabaseError, FormUnknownError
+from base.database.errors import DatabaseError, DatabaseSetupError, FormUnknownError
 from base.settings import Settings
 from engine.admission import Admitted
-from engine.errors import DatabaseAwayError, FieldProblem, RequestInvalidError
+from engine.errors import DatabaseAwayError, DatabaseUnfitError, FieldProblem, RequestInvalidError
 from service.auth import Principal
 
 AGAIN_SECONDS: Final = 5.0
@@ -60,7 +60,7 @@ class PayloadChecks:
 
         Raises:
           RequestInvalidError: names the fields at fault.
-          DatabaseAwayError: the database that has to be asked cannot be.
+          DatabaseAwayError, DatabaseUnfitError: the database that has to be asked cannot be.
         """
         if (check := self._at_enqueue.get(admitted.type.payload)) is None:
             return
@@ -73,7 +73,7 @@ class PayloadChecks:
         """Whether the caller may still see what a job of that payload made.
 
         Raises:
-          DatabaseAwayError: the database that has to be asked cannot be.
+          DatabaseAwayError, DatabaseUnfitError: the database that has to be asked cannot be.
         """
         check = self._at_download.get(type(payload))
         return check is None or not await self._run(check, payload, principal)
@@ -81,6 +81,8 @@ class PayloadChecks:
     async def _run(self, check: Check, payload: Message, principal: Principal) -> Sequence[FieldProblem]:
         try:
             return await check(payload, Scene(principal.proto(), self._database, self._settings))
+        except DatabaseSetupError as error:
+            raise DatabaseUnfitError(str(error)) from error
         except DatabaseError as error:
             raise DatabaseAwayError(str(error), retry_after=AGAIN_SECONDS) from error
 

@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 
 from base.database.errors import (
     DatabaseError,
-    DatabaseSchemaError,
+    DatabaseSetupError,
     DatabaseUnavailableError,
     StatementTimeoutError,
 )
@@ -52,7 +52,7 @@ def open_database(settings: Settings) -> AsyncEngine:
 
     async def connect() -> Any:
         if settings.database_url is None:
-            raise DatabaseUnavailableError("there is no database: set DATABASE_URL")
+            raise DatabaseSetupError("there is no database: set DATABASE_URL")
         address = settings.database_url.get_secret_value()
         # The driver reads the whole address itself, so that sslmode, sslrootcert and several hosts mean what they say.
         try:
@@ -86,7 +86,7 @@ async def reading(
     """A transaction that cannot write, and whose statements all see the rows as they were at its beginning.
 
     Raises:
-      DatabaseUnavailableError, StatementTimeoutError, DatabaseSchemaError: at its beginning, or for a statement in it.
+      DatabaseUnavailableError, StatementTimeoutError, DatabaseSetupError: at its beginning, or for a statement in it.
     """
     with _in_plain_words():
         async with engine.connect() as connection:
@@ -102,7 +102,7 @@ async def writing(
     """A transaction that is committed at the end of its block, and rolled back when the block raises.
 
     Raises:
-      DatabaseUnavailableError, StatementTimeoutError, DatabaseSchemaError: as for `reading`.
+      DatabaseUnavailableError, StatementTimeoutError, DatabaseSetupError: as for `reading`.
     """
     with _in_plain_words():
         async with engine.begin() as connection:
@@ -136,7 +136,7 @@ def _plain(error: DBAPIError) -> DatabaseError | None:
     if state == _TIMED_OUT:
         return StatementTimeoutError("a statement was ended by the database, as it took longer than it may")
     if state in _NO_SUCH_THING:
-        return DatabaseSchemaError(
+        return DatabaseSetupError(
             f"the database lacks {_NO_SUCH_THING[state]} that this needs ({_first_line(error.orig)}): bring it up to date "
             "with Q-Collector's own migrations, and let the login of DATABASE_URL read it"
         )

@@ -6,15 +6,15 @@ class DatabaseError(Exception):
 
 
 class DatabaseUnavailableError(DatabaseError):
-    """The database is not configured, cannot be reached, or has no connection left. Later it may work."""
+    """The database cannot be reached, or has no connection left. Later it may work."""
 
 
 class StatementTimeoutError(DatabaseError):
     """A statement took longer than it may."""
 
 
-class DatabaseSchemaError(DatabaseError):
-    """A table or a column that the service needs is missing, or its login has no right to it."""
+class DatabaseSetupError(DatabaseError):
+    """DATABASE_URL is not set, or a table, a column or a right is missing: it stays so until somebody mends it."""
 
 
 class FormUnknownError(DatabaseError):

@@ -1,13 +1,19 @@
 """Whether a database has what the service needs. It never changes a schema: it says what it misses."""
 
+from collections.abc import Sequence
 from typing import Final
 
+import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.connection import reading
+from base.database.errors import DatabaseError
 from base.database.models import SECRET
 from base.database.tables import metadata
+from base.settings import Settings
+
+_NAMED: Final = 3
 
 _COLUMNS: Final = text("""
     SELECT wanted.name, attribute.attname, has_column_privilege(attribute.attrelid, attribute.attnum, 'SELECT')
@@ -15,13 +21,36 @@ _COLUMNS: Final = text("""
     JOIN pg_attribute AS attribute ON attribute.attrelid = to_regclass(quote_ident(wanted.name))
     WHERE attribute.attnum > 0 AND NOT attribute.attisdropped
 """)
+_log = structlog.get_logger(__name__)
+
+
+async def tell_missing(engine: AsyncEngine, settings: Settings) -> None:
+    """Says in the log, when a process starts, what the database lacks. Without DATABASE_URL its users say so one by one."""
+    if settings.database_url is None:
+        return
+    try:
+        lacks = await missing(engine)
+    except DatabaseError as error:
+        _log.warning("database_unavailable", reason=str(error))
+    else:
+        if lacks:
+            _log.warning("database_incomplete", reason=complaint(lacks), missing=lacks)
+
+
+def complaint(lacks: Sequence[str]) -> str:
+    """What `missing` has found, in a sentence with the remedy."""
+    more = f" and {len(lacks) - _NAMED} more" if len(lacks) > _NAMED else ""
+    return (
+        f"the database at DATABASE_URL lacks {', '.join(lacks[:_NAMED])}{more}: bring it up to date with Q-Collector's own "
+        "migrations, or name another one"
+    )
 
 
 async def missing(engine: AsyncEngine) -> list[str]:
     """What the database at DATABASE_URL lacks, one line each; empty when it has all.
 
     Raises:
-      DatabaseUnavailableError: it cannot be asked.
+      DatabaseError: it cannot be asked.
     """
     async with reading(engine, statement_seconds=30) as connection:
         rows = (await connection.execute(_COLUMNS, {"tables": list(metadata.tables)})).all()

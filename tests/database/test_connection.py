@@ -11,7 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database import connection as database_connection
 from base.database.connection import open_database, reading, writing
-from base.database.errors import DatabaseSchemaError, DatabaseUnavailableError, StatementTimeoutError
+from base.database.errors import (
+    DatabaseError,
+    DatabaseSetupError,
+    DatabaseUnavailableError,
+    StatementTimeoutError,
+)
 from base.database.tables import forms, submissions
 from base.settings import Settings
 from tests.conftest import free_port
@@ -20,11 +25,11 @@ PASSWORD = "very-secret-word"
 NOW = text("SELECT 1")
 
 
-async def refusal(settings: Settings, address: str | None) -> str:
+async def refusal(settings: Settings, address: str | None, kind: type[DatabaseError] = DatabaseUnavailableError) -> str:
     """What a transaction on that address says."""
     engine = open_database(settings.model_copy(update={"database_url": address and SecretStr(address)}))
     try:
-        with pytest.raises(DatabaseUnavailableError) as refused:
+        with pytest.raises(kind) as refused:
             async with reading(engine):
                 pass
         return str(refused.value)
@@ -33,7 +38,7 @@ async def refusal(settings: Settings, address: str | None) -> str:
 
 
 async def test_without_an_address_the_remedy_is_said(settings: Settings) -> None:
-    assert "set DATABASE_URL" in await refusal(settings, None)
+    assert "set DATABASE_URL" in await refusal(settings, None, DatabaseSetupError)
 
 
 async def test_a_server_that_is_down_is_said_to_be(settings: Settings) -> None:
@@ -157,7 +162,7 @@ async def test_idle_connections_that_are_cut_are_replaced_unnoticed(engine: Asyn
 async def test_a_column_that_is_missing_is_named(engine: AsyncEngine) -> None:
     async with writing(engine) as connection:
         await connection.execute(text("ALTER TABLE submissions DROP COLUMN status"))
-    with pytest.raises(DatabaseSchemaError, match=r"lacks a column .*status.*migrations"):
+    with pytest.raises(DatabaseSetupError, match=r"lacks a column .*status.*migrations"):
         async with reading(engine) as connection:
             await connection.execute(select(submissions.c.status))
 

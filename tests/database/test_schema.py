@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.columns import Words
 from base.database.connection import open_database, reading, writing
-from base.database.errors import DatabaseSchemaError
+from base.database.errors import DatabaseSetupError
 from base.database.needs import missing
 from base.database.tables import ENUMS, forms, metadata, users
 from base.settings import Settings
@@ -121,7 +121,7 @@ async def test_what_the_login_may_not_read_is_named_unless_no_job_reads_it(
     limited = open_database(database.model_copy(update={"database_url": SecretStr(own)}))
     try:
         assert await missing(limited) == ["the right to read users (email, department)"]
-        with pytest.raises(DatabaseSchemaError, match="the right to a table"):
+        with pytest.raises(DatabaseSetupError, match="the right to a table"):
             async with reading(limited) as connection:
                 await connection.execute(select(users.c.email))
     finally:

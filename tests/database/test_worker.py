@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 import workers.database
 from base.database.connection import reading, writing
-from base.database.errors import DatabaseUnavailableError
+from base.database.errors import DatabaseSetupError
 from base.settings import Settings
 from tests.conftest import free_port
 from workers.handlers import providers
@@ -32,14 +32,14 @@ async def test_what_the_database_lacks_is_said(engine: AsyncEngine, database: Se
     async with writing(engine) as connection:
         await connection.execute(text("DROP TABLE sessions"))
     (line,) = await said_at_start(database)
-    assert (line["event"], line["log_level"]) == ("database.incomplete", "warning")
+    assert (line["event"], line["log_level"]) == ("database_incomplete", "warning")
     assert line["missing"] == ["the table sessions"]
 
 
 async def test_a_database_that_is_down_keeps_no_worker_from_starting(settings: Settings) -> None:
     address = SecretStr(f"postgresql://user:hush@127.0.0.1:{free_port()}/data")
     (line,) = await said_at_start(settings.model_copy(update={"database_url": address}))
-    assert line["event"] == "database.unavailable"
+    assert line["event"] == "database_unavailable"
     assert "cannot be reached" in line["reason"]
     assert "hush" not in str(line)
 
@@ -47,6 +47,6 @@ async def test_a_database_that_is_down_keeps_no_worker_from_starting(settings: S
 async def test_without_a_database_each_use_says_what_to_set(settings: Settings) -> None:
     assert await said_at_start(settings) == []
     async with providers()[AsyncEngine](settings, None) as opened:
-        with pytest.raises(DatabaseUnavailableError, match="set DATABASE_URL"):
+        with pytest.raises(DatabaseSetupError, match="set DATABASE_URL"):
             async with reading(opened):
                 pass

@@ -20,7 +20,7 @@ from qcollector.jobs.v1.job_service_pb2 import (
     GetJobRequest,
 )
 from qcollector.jobs.v1.payload_pb2 import JobPayload
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 
 from base.database.connection import open_database, writing
 from base.database.tables import forms
@@ -253,13 +253,12 @@ async def test_users_export_forms_that_they_may_see_and_no_queries(sample_databa
             assert refusal.reason == "ROLE_INSUFFICIENT"
 
 
-async def test_without_the_database_forms_cannot_be_judged_and_the_caller_is_told_to_come_back(
+async def test_without_the_database_forms_cannot_be_judged_and_only_one_that_is_away_is_worth_coming_back_to(
     settings: Settings,
 ) -> None:
     async with alone(settings) as service:
         refusal = await refused(service.app.jobs.EnqueueJob(EnqueueJobRequest(payload=of_form(LEAD))))
-        assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
-        assert refusal.retry_after == 5
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "DATABASE_UNFIT")
         assert "set DATABASE_URL" in refusal.message
         assert await enqueue(service.app, USERS), "queries are judged by the models alone"
     away = settings.model_validate(
@@ -267,7 +266,21 @@ async def test_without_the_database_forms_cannot_be_judged_and_the_caller_is_tol
     )
     async with alone(away) as service:
         refusal = await refused(service.app.jobs.EnqueueJob(EnqueueJobRequest(payload=of_form(LEAD))))
-        assert (refusal.reason, "hush" in refusal.message) == ("DATABASE_UNAVAILABLE", False)
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+        assert (refusal.retry_after, "hush" in refusal.message) == (5, False)
+
+
+async def test_a_database_without_the_tables_is_told_by_the_table_and_not_to_be_asked_again(database: Settings) -> None:
+    engine = open_database(database)
+    async with writing(engine) as connection:
+        await connection.execute(text("DROP TABLE forms CASCADE"))
+    await engine.dispose()
+    async with alone(database) as service:
+        refusal = await refused(service.app.jobs.EnqueueJob(EnqueueJobRequest(payload=of_form(LEAD))))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "DATABASE_UNFIT")
+    assert refusal.retry_after is None
+    assert '"forms" does not exist' in refusal.message
+    assert "migrations" in refusal.message
 
 
 def rules() -> list[tuple[Message, str]]:

@@ -9,6 +9,7 @@ from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.queue_pb2 import Worker as WorkerReport
 from qcollector.jobs.v1.queue_pb2 import WorkerQueue
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from base import storage
 from base.database.connection import open_database, writing
@@ -20,6 +21,7 @@ from engine.presence import SCHEDULERS, Presence
 from engine.schedules import Schedules
 from engine.store import Store
 from service import health
+from tests.conftest import eventually
 
 from .conftest import WORK, Running, serving
 from .test_health import checked
@@ -102,6 +104,18 @@ async def test_a_database_that_lacks_tables_is_told_by_the_tables(
         status, reason = await check(service, "database")
         assert (status, "lacks the table submissions" in reason) == ("degraded", True)
         assert "migrations" in reason
+
+
+async def test_what_the_database_lacks_is_said_at_start(database: Settings) -> None:
+    engine = open_database(database)
+    async with writing(engine) as connection:
+        await connection.execute(text("DROP TABLE sessions"))
+    await engine.dispose()
+    with capture_logs() as lines:
+        async with serving(database, enable_email_service=False):
+            (line,) = await eventually(lambda: [line for line in lines if line["event"] == "database_incomplete"])
+    assert line["missing"] == ["the table sessions"]
+    assert "migrations" in line["reason"]
 
 
 async def test_a_database_that_is_away_degrades_and_does_not_hold_up_the_rest(settings: Settings) -> None:

@@ -72,6 +72,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ALREADY_EXISTS: a schedule has that name. Metadata: schedule."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 23
     """UNAVAILABLE: the application's database, which this call needs, cannot be asked. RetryInfo says when to come back."""
+    ERROR_REASON_DATABASE_UNFIT: _ErrorReason.ValueType  # 24
+    """FAILED_PRECONDITION: DATABASE_URL is not set, or the database lacks a table, a column or a right that this call needs. The message
+    says which, and what to do; until then the call fails again.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused: the `reason` of the google.rpc.ErrorInfo that each error carries, without its prefix, under the
@@ -128,4 +132,8 @@ ERROR_REASON_SCHEDULE_EXISTS: ErrorReason.ValueType  # 22
 """ALREADY_EXISTS: a schedule has that name. Metadata: schedule."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 23
 """UNAVAILABLE: the application's database, which this call needs, cannot be asked. RetryInfo says when to come back."""
+ERROR_REASON_DATABASE_UNFIT: ErrorReason.ValueType  # 24
+"""FAILED_PRECONDITION: DATABASE_URL is not set, or the database lacks a table, a column or a right that this call needs. The message
+says which, and what to do; until then the call fails again.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
