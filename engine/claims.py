@@ -1,6 +1,6 @@
 """What a worker does with the jobs of one queue: lease, renew, report, settle. Whatever it reports is fenced."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -8,7 +8,7 @@ from redis import exceptions as redis_errors
 
 from base.settings import Settings
 from engine.catalog import QueuePolicy
-from engine.jobs import Claim, ClaimedJob, Settlement
+from engine.jobs import Claim, ClaimedJob, Loss, Settlement
 from engine.packing import pack
 from engine.store import Store, translated
 
@@ -70,23 +70,22 @@ class Claims:
         )
         found = Claim(
             jobs=tuple(_claimed(rows[place : place + _COLUMNS]) for place in range(0, len(rows), _COLUMNS)),
-            lost=tuple(job_id.decode() for job_id in lost),
+            lost=_losses(lost),
             due_in=due_in,
         )
         if not later:
             return found
         rest = await self.settle(later, n)
-        return Claim(rest.jobs, found.lost + rest.lost, rest.due_in)
+        return Claim(rest.jobs, {**found.lost, **rest.lost}, rest.due_in)
 
-    async def extend(self, held: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-        """Renews the leases of jobs (id, fence); answers the ids that are no longer this worker's."""
+    async def extend(self, held: Sequence[tuple[str, int]]) -> Mapping[str, Loss]:
+        """Renews the leases of jobs (id, fence); answers those that are no longer this worker's."""
         if not held:
-            return ()
-        lost = await self._store.run("extend", self.queue, self.worker, self.lease_ms, pack(list(held)))
-        return tuple(job_id.decode() for job_id in lost)
+            return {}
+        return _losses(await self._store.run("extend", self.queue, self.worker, self.lease_ms, pack(list(held))))
 
-    async def note(self, notes: Sequence[Note]) -> list[bool]:
-        """Writes what running jobs say; False for each that is no longer this worker's."""
+    async def note(self, notes: Sequence[Note]) -> list[Loss | None]:
+        """Writes what running jobs say; None for each, unless it is no longer this worker's."""
         items = [
             (
                 *(note.id, note.fence, note.progress),
@@ -96,7 +95,7 @@ class Claims:
             for note in notes
         ]
         answer = await self._store.run("note", self.queue, self.worker, pack(items))
-        return [bool(kept) for kept in answer]
+        return [Loss(why.decode()) if why else None for why in answer]
 
     async def reap(self) -> Reaped:
         """Housekeeping, for whoever comes by: stalled jobs start again, due ones become ready, old ones go."""
@@ -135,6 +134,10 @@ class Claims:
             await cast("Any", self._store.client).zadd(self._marker, {"0": 0})
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error
+
+
+def _losses(answer: Sequence[bytes]) -> Mapping[str, Loss]:
+    return {job_id.decode(): Loss(why.decode()) for job_id, why in zip(answer[::2], answer[1::2], strict=True)}
 
 
 def _claimed(row: Sequence[Any]) -> ClaimedJob:

@@ -1,5 +1,6 @@
 """What a job is to the engine: its states, and the records that travel between the callers and the store."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -143,6 +144,14 @@ class Outcome(StrEnum):
     """This worker does not know the type: as SNOOZE, but fails for good ten minutes after the first time."""
 
 
+class Loss(StrEnum):
+    """Why a start of a job is no longer its worker's, by the word that the store answers."""
+
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    """Its lease ran out, or the store knows nothing of it any more."""
+
+
 class Settlement(msgspec.Struct, frozen=True, gc=False):
     """What a worker reports at the end of an attempt."""
 
@@ -159,7 +168,7 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     """What the store answers to a worker that settles and asks for more."""
 
     jobs: tuple[ClaimedJob, ...]
-    lost: tuple[str, ...] = ()
+    lost: Mapping[str, Loss] = {}
     """Settled jobs that were no longer this worker's."""
     due_in: int = 0
     """Milliseconds until something becomes due; 0 means nothing is known to."""

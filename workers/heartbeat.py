@@ -114,8 +114,8 @@ class Heartbeat:
     async def _renew(self, pump: Pump, claims: Claims) -> None:
         # Copying the values is one step under the interpreter's lock, so the worker's thread may go on changing the dict.
         held = {job.claimed.id: job.claimed.fence for job in list(pump.running.values()) if self._is_in_time(job)}
-        for job_id in await claims.extend(list(held.items())):
-            self._worker_loop.call_soon_threadsafe(pump.lost, job_id, held[job_id])
+        for job_id, why in (await claims.extend(list(held.items()))).items():
+            self._worker_loop.call_soon_threadsafe(pump.lost, job_id, held[job_id], why)
 
     async def _reap(self, pump: Pump, claims: Claims) -> None:
         reaped = await claims.reap()

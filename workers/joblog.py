@@ -13,14 +13,13 @@ import msgspec
 import structlog
 
 from base import logs
-from engine.jobs import Outcome, Settlement
+from engine.jobs import Loss, Outcome, Settlement
 from workers.running import RunningJob
 
-LOST: Final = "lost"
-"""The outcome of a job that was no longer this worker's when it ended."""
 EVENT: Final = "job_ended"
 
-_WORDS: Final = {outcome: outcome.name.lower() for outcome in Outcome}
+_WORDS: Final = {outcome: outcome.name.lower() for outcome in (*Outcome, *Loss)}
+_WARNINGS: Final = frozenset({Loss.LOST, Outcome.FAIL, Outcome.FAIL_FOR_GOOD})
 _encode: Final = msgspec.json.Encoder().encode
 _log = structlog.get_logger(__name__)
 
@@ -54,12 +53,12 @@ class JobLog:
         self._process = process
         self._write = logs.line_writer()
 
-    def ended(self, jobs: Sequence[tuple[RunningJob, Settlement | None]]) -> None:
-        """Logs how jobs ended. Those without a settlement were no longer this worker's."""
+    def ended(self, jobs: Sequence[tuple[RunningJob, Settlement | Loss]]) -> None:
+        """Logs how jobs ended, or why they were no longer this worker's."""
         now = time.time()
         moment, since_start = datetime.fromtimestamp(now, UTC), now - time.monotonic()
-        for job, settlement in jobs:
-            self._log(self._line(job, settlement, moment, job.started + since_start))
+        for job, end in jobs:
+            self._log(self._line(job, end, moment, job.started + since_start))
 
     def _log(self, line: Line) -> None:
         if self._write is not None and not line.reason:
@@ -73,16 +72,16 @@ class JobLog:
         else:
             _log.info(EVENT, **fields)
 
-    def _line(self, job: RunningJob, settlement: Settlement | None, now: datetime, started: float) -> Line:
+    def _line(self, job: RunningJob, end: Settlement | Loss, now: datetime, started: float) -> Line:
         claimed, envelope = job.claimed, job.envelope
         seconds = job.ended - job.started
-        outcome = settlement.outcome if settlement is not None else None
+        outcome, reason = (end, "") if isinstance(end, Loss) else (end.outcome, end.reason)
         return Line(
             timestamp=now,
             process=self._process,
-            level="warning" if outcome in (None, Outcome.FAIL, Outcome.FAIL_FOR_GOOD) else "info",
+            level="warning" if outcome in _WARNINGS else "info",
             event=EVENT,
-            outcome=_WORDS[outcome] if outcome is not None else LOST,
+            outcome=_WORDS[outcome],
             job_id=claimed.id,
             queue=job.queue,
             job_type=envelope.job_type,
@@ -91,7 +90,7 @@ class JobLog:
             start_time=datetime.fromtimestamp(started, UTC),
             wait_ms=max(round(started * 1000 - claimed.ready, 1), 0.0),
             run_ms=round(seconds * 1000, 2),
-            reason=settlement.reason if settlement is not None else "",
+            reason=reason,
             request_id=envelope.request_id,
             trace_id=job.trace.trace_id,
         )

@@ -12,12 +12,12 @@ from base.telemetry.instruments import Instruments
 from base.telemetry.tallies import LONG, Counts, Distribution, Durations, Reading, Readings
 from engine.catalog import Catalog
 from engine.claims import Reaped
-from engine.jobs import Outcome
+from engine.jobs import Loss, Outcome
 from workers.pump import Ended, Pump
 
 OTHER: Final = "other"
 """Stands for every type that this worker does not know: labels are bounded by the contract."""
-COMPLETED, RETRIED, FAILED, LOST = "completed", "retried", "failed", "lost"
+COMPLETED, RETRIED, FAILED = "completed", "retried", "failed"
 
 _WORDS: Final = {
     Outcome.COMPLETE: COMPLETED,
@@ -35,7 +35,7 @@ class _TypeMetrics:
     __slots__ = ("numbers", "run", "wait")
 
     def __init__(self, wait: Distribution, run: Distribution) -> None:
-        self.numbers = dict.fromkeys((*_WORDS.values(), LOST), 0)
+        self.numbers = dict.fromkeys((*_WORDS.values(), *Loss), 0)
         self.wait = wait
         self.run = run
 
@@ -59,10 +59,10 @@ class JobMetrics(Collector):
     def ended(self, jobs: Sequence[Ended]) -> None:
         """Counts how starts of jobs ended."""
         since_start = time.time() - time.monotonic()
-        for job, settlement in jobs:
+        for job, end in jobs:
             kinds, claimed, started = self._kinds[job.queue], job.claimed, job.started
             kind = kinds.get(job.envelope.job_type) or kinds[OTHER]
-            outcome = _WORDS[settlement.outcome] if settlement is not None else LOST
+            outcome = end if isinstance(end, Loss) else _WORDS[end.outcome]
             if outcome is RETRIED and claimed.fails + 1 >= claimed.max_attempts:
                 outcome = FAILED
             kind.numbers[outcome] += 1
@@ -78,7 +78,7 @@ class JobMetrics(Collector):
         )
         leases = CounterMetricFamily(
             "qjobs_leases_lost",
-            "Jobs that ceased to be this worker's while they ran, cancelled ones included.",
+            "Jobs that ceased to be this worker's while they ran, those apart that were cancelled.",
             labels=("queue",),
         )
         for queue, kinds in self._kinds.items():
@@ -86,7 +86,7 @@ class JobMetrics(Collector):
                 for outcome, number in kind.numbers.items():
                     if number or outcome in {COMPLETED, FAILED}:
                         attempts.add_metric((queue, word, outcome), number)
-            leases.add_metric((queue,), sum(kind.numbers[LOST] for kind in kinds.values()))
+            leases.add_metric((queue,), sum(kind.numbers[Loss.LOST] for kind in kinds.values()))
         yield from (attempts, leases)
 
     def expose(self, instruments: Instruments, pumps: Sequence[Pump]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from engine.claims import Claims, Note
 from engine.errors import StoreFullError, StoreUnavailableError
+from engine.jobs import Loss
 from engine.store import backoff_sleep
 from workers.context import LeaseLostError
 
@@ -24,7 +25,7 @@ class Voice:
 
     __slots__ = ("checkpoint", "fence", "job_id", "lines", "lost", "on_lost", "percent", "step", "waiters", "writing")
 
-    def __init__(self, job_id: str, fence: int, on_lost: Callable[[], None]) -> None:
+    def __init__(self, job_id: str, fence: int, on_lost: Callable[[Loss], None]) -> None:
         self.job_id = job_id
         self.fence = fence
         self.on_lost = on_lost
@@ -155,7 +156,7 @@ class Notes:
             del self._spoken[voice]
             voice.waiters, voice.writing = [], True
         try:
-            held = await self._claims.note(notes)
+            losses = await self._claims.note(notes)
         except (StoreUnavailableError, StoreFullError):
             for voice, note, waiting in zip(voices, notes, waiters, strict=True):
                 voice.put_back(note)
@@ -170,16 +171,16 @@ class Notes:
         finally:
             for voice in voices:
                 voice.writing = False
-        for voice, still_held, waiting in zip(voices, held, waiters, strict=True):
-            _written(voice, waiting, still_held=still_held)
+        for voice, why, waiting in zip(voices, losses, waiters, strict=True):
+            _written(voice, waiting, why)
         return True
 
 
-def _written(voice: Voice, waiting: list[asyncio.Future[None]], *, still_held: bool) -> None:
-    """Tells the job that its lease is lost, if so, and whoever waits for its checkpoint that the call was made."""
-    if not still_held and not voice.lost:
+def _written(voice: Voice, waiting: list[asyncio.Future[None]], why: Loss | None) -> None:
+    """Tells the job why it is lost, if it is, and whoever waits for its checkpoint that the call was made."""
+    if why is not None and not voice.lost:
         voice.lost = True
-        voice.on_lost()
+        voice.on_lost(why)
     for stored in waiting:
         if not stored.done():  # who waited may have been cancelled
             stored.set_result(None)

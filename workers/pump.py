@@ -9,10 +9,10 @@ import structlog
 
 from engine.claims import Claims
 from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
-from engine.jobs import ClaimedJob, Settlement
+from engine.jobs import ClaimedJob, Loss, Settlement
 from engine.store import backoff_sleep
 from workers import settlements
-from workers.running import BreakOff, RunningJob
+from workers.running import NOT_OURS, BreakOff, RunningJob
 
 MAX_ROWS: Final = 200
 """Jobs settled or claimed in one call: a script holds up everybody else's."""
@@ -24,8 +24,8 @@ SLICE: Final = 8
 """So many claimed jobs or more are started in two parts."""
 
 Start = Callable[["Pump", ClaimedJob], RunningJob]
-Ended = tuple[RunningJob, Settlement | None]
-"""A job whose task has ended, and the settlement that the store took; None if it was no longer this worker's."""
+Ended = tuple[RunningJob, Settlement | Loss]
+"""A job whose task has ended, and the settlement that the store took, or why it was no longer this worker's."""
 Record = Callable[[Sequence[Ended]], None]
 """Told of all jobs that ended, as many at once as one call settled."""
 
@@ -97,11 +97,11 @@ class Pump:
         self._looking = True
         self._wake.set()
 
-    def lost(self, job_id: str, fence: int) -> None:
+    def lost(self, job_id: str, fence: int, why: Loss) -> None:
         """The store says that this start of the job is no longer this worker's."""
         job = self.running.get(job_id)
         if job is not None and job.claimed.fence == fence and not job.ended:
-            job.break_off(BreakOff.LOST)
+            job.break_off(BreakOff(why))
 
     def end(self, job: RunningJob, settlement: Settlement | None) -> None:
         """Its task has ended: the slot is free. Without a settlement there is nothing to report."""
@@ -109,9 +109,9 @@ class Pump:
             return
         self.slots.discard(job)
         job.ended = time.monotonic()
-        if settlement is None or job.broken_off is BreakOff.LOST:
+        if settlement is None or job.broken_off in NOT_OURS:
             self._forget(job)
-            self._record([(job, None)])
+            self._record([(job, Loss.CANCELLED if job.broken_off is BreakOff.CANCELLED else Loss.LOST)])
         else:
             self._ended.append((job, settlement))
         self._wake.set()
@@ -152,7 +152,7 @@ class Pump:
         self._note_due(claim.due_in)
         for job, _ in ended:
             self._forget(job)
-        self._record([(job, None if job.claimed.id in claim.lost else settlement) for job, settlement in ended])
+        self._record([(job, claim.lost.get(job.claimed.id, settlement)) for job, settlement in ended])
         return claim.jobs
 
     def _take(self) -> list[tuple[RunningJob, Settlement]]:

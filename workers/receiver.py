@@ -30,7 +30,7 @@ from workers.metrics import JobMetrics
 from workers.notes import Notes
 from workers.outcomes import HandlerOutcome
 from workers.pump import Ended, Pump
-from workers.running import BreakOff, RunningJob
+from workers.running import NOT_OURS, BreakOff, RunningJob
 
 HAND_BACK_SECONDS: Final = 2.0
 """What jobs that are broken off by a shutdown have to end in, and what the last call to the store has after that."""
@@ -106,7 +106,7 @@ class JobReceiver(Receiver):
         """One start of one job, top to bottom. Whatever happens, its slot comes free and the store hears of it."""
         try:
             settlement = await self._outcome(job)
-            if job.broken_off is not BreakOff.LOST:
+            if job.broken_off not in NOT_OURS:
                 await job.last_word()
         except Exception as error:
             # Not the handler's doing: a middleware's, or our own.

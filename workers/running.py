@@ -14,7 +14,7 @@ from qcollector.jobs.v1.job_pb2 import Caller
 from base.settings import Settings
 from base.telemetry.trace_context import NO_TRACE, TraceContext
 from engine.catalog import JobType
-from engine.jobs import ClaimedJob
+from engine.jobs import ClaimedJob, Loss
 from workers.notes import Notes, Voice
 
 MAX_CHECKPOINT_BYTES: Final = 1_000_000
@@ -25,11 +25,15 @@ _log = structlog.get_logger(__name__)
 class BreakOff(StrEnum):
     """Why a running job is made to end."""
 
-    LOST = "lost"
-    """Somebody cancelled it, or its lease was lost: whatever comes of it is dropped."""
+    CANCELLED = Loss.CANCELLED.value
+    LOST = Loss.LOST.value
     TIMEOUT = "timeout"
     SHUTDOWN = "shutdown"
     """The worker ends: the job goes back to its queue."""
+
+
+NOT_OURS: Final = frozenset({BreakOff.CANCELLED, BreakOff.LOST})
+"""Whatever comes of such a job is dropped."""
 
 
 class RunningJob:
@@ -138,10 +142,10 @@ class RunningJob:
             await self._notes.flush(self._voice)
 
     def break_off(self, why: BreakOff) -> None:
-        """Cancels its task. The first reason given counts, except that LOST outdoes the others."""
-        if self.broken_off is None or why is BreakOff.LOST:
+        """Cancels its task. The first reason given counts, except that a loss outdoes the others."""
+        if self.broken_off is None or (why in NOT_OURS and self.broken_off not in NOT_OURS):
             self.broken_off = why
-        if why is BreakOff.LOST and self._voice is not None:
+        if why in NOT_OURS and self._voice is not None:
             self._voice.lost = True
         if self.scope is not None:
             self.scope.cancel(why)
@@ -151,8 +155,8 @@ class RunningJob:
             self._voice = Voice(self.claimed.id, self.claimed.fence, self._unheard)
         return self._voice
 
-    def _unheard(self) -> None:
-        self.break_off(BreakOff.LOST)
+    def _unheard(self, why: Loss) -> None:
+        self.break_off(BreakOff(why))
 
 
 _UNDECODED: Final = JobEnvelope()

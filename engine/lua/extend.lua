@@ -3,9 +3,10 @@
 -- ARGV: worker lease items
 -- FLAGS: allow-oom
 -- items: packed pairs of id, fence
--- RETURNS: the ids that are no longer this worker's
+-- RETURNS: the ids that are no longer this worker's, each with why not
 --- @include clock
 --- @include record
+--- @include loss
 local input = cmsgpack.unpack(items)
 if #input == 0 then return {} end
 local names = {}
@@ -15,11 +16,13 @@ local expiry = string.format('%.0f', now + tonumber(lease))
 local lost, leases = {}, {}
 for i, item in ipairs(input) do
   local record = kept[i] and unpack_record(kept[i])
-  if record and record[STATE] == 'a' and record[WORKER] == worker and record[STARTS] == item[2] then
+  local why = loss(record, worker, item[2])
+  if why == '' then
     leases[#leases + 1] = expiry
     leases[#leases + 1] = item[1]
   else
     lost[#lost + 1] = item[1]
+    lost[#lost + 1] = why
   end
 end
 if #leases > 0 then redis.call('ZADD', active, 'XX', unpack(leases)) end

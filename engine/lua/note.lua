@@ -3,19 +3,18 @@
 -- ARGV: worker items
 -- FLAGS: allow-oom
 -- items: packed arrays of id, fence, progress (-1: unchanged), messages (kind, text, kind, text ...), checkpoint (or false)
--- RETURNS: for each item 1, or 0 where the lease is lost
+-- RETURNS: for each item '', or why it is no longer this worker's
 --- @include clock
 --- @include record
+--- @include loss
 --- @include events
 local answer = {}
 for i, item in ipairs(cmsgpack.unpack(items)) do
   local id = item[1]
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
-  if not record or record[STATE] ~= 'a' or record[WORKER] ~= worker or record[STARTS] ~= item[2] then
-    answer[i] = 0
-  else
-    answer[i] = 1
+  answer[i] = loss(record, worker, item[2])
+  if answer[i] == '' then
     local changed = false
     if item[3] >= 0 then
       record[PROGRESS] = item[3]

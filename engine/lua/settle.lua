@@ -3,9 +3,10 @@
 -- ARGV: items n worker lease default_max_active
 -- FLAGS: allow-oom
 -- items: packed arrays of id, fence, outcome, output, delay (see Outcome in engine/jobs.py)
--- RETURNS: claimed rows (see include/claim), ids that were no longer this worker's, ms until something is due
+-- RETURNS: claimed rows (see include/claim), ids that were no longer this worker's, each with why not, ms until something is due
 --- @include clock
 --- @include record
+--- @include loss
 --- @include events
 --- @include tally
 --- @include drop
@@ -74,8 +75,10 @@ if #input > 0 then
   local kept = redis.call('HMGET', states, unpack(names))
   for i, item in ipairs(input) do
     local record = kept[i] and unpack_record(kept[i])
-    if not record or record[STATE] ~= 'a' or record[WORKER] ~= worker or record[STARTS] ~= item[2] then
+    local why = loss(record, worker, item[2])
+    if why ~= '' then
       lost[#lost + 1] = item[1]
+      lost[#lost + 1] = why
     else
       left[#left + 1] = item[1]
       settle(item[1], record, item[3], item[4], item[5])

@@ -42,8 +42,8 @@ async def test_a_jobs_whole_life_passes_on_a_cluster(engine: Engine, queue: str)
     watch = engine.hub.watch(queue, "j0")
     assert (await anext(watch)).record
     one, two, three, four = (await worker.claim(9)).jobs
-    assert await worker.note([Note("j0", one.fence, 50, (("log", "half"),), b"ckpt")]) == [True]
-    assert await worker.extend([(one.id, one.fence)]) == ()
+    assert await worker.note([Note("j0", one.fence, 50, (("log", "half"),), b"ckpt")]) == [None]
+    assert await worker.extend([(one.id, one.fence)]) == {}
     await worker.settle([complete(one), fail(two)], 0)
     await engine.steering.cancel(queue, "j2")
     await engine.steering.promote(queue, "later")

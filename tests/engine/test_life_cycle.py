@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from engine.claims import Note
 from engine.errors import JobNotFoundError, JobPurgedError, JobStateConflictError
-from engine.jobs import Outcome, Settlement, State
+from engine.jobs import Loss, Outcome, Settlement, State
 from engine.packing import pack, unpack
 from tests.conftest import eventually
 
@@ -169,9 +169,9 @@ async def test_a_stale_worker_is_fenced_off_in_every_call(engine: Engine) -> Non
     await eventually(lambda: _reaps(fresh))
     (claimed,) = (await fresh.claim(1)).jobs
     assert claimed.fence == held.fence + 1
-    assert (await stale.settle([complete(held)], 0)).lost == ("a",)
-    assert await stale.extend([("a", held.fence)]) == ("a",)
-    assert await stale.note([Note("a", held.fence, 50, (("log", "hello"),))]) == [False]
+    assert (await stale.settle([complete(held)], 0)).lost == {"a": Loss.LOST}
+    assert await stale.extend([("a", held.fence)]) == {"a": Loss.LOST}
+    assert await stale.note([Note("a", held.fence, 50, (("log", "hello"),))]) == [Loss.LOST]
     record = await engine.inspection.get(QUEUE, "a")
     assert record
     assert (record.state, record.worker, record.progress) == (State.ACTIVE, "fresh", 0)
@@ -186,7 +186,7 @@ async def test_a_finished_job_never_runs_again(engine: Engine) -> None:
     worker = engine.worker(queue_lease_seconds=0.01)
     (claimed,) = (await worker.claim(1)).jobs
     await worker.settle([complete(claimed)], 0)
-    assert (await worker.settle([fail(claimed)], 5)).lost == ("a",)
+    assert (await worker.settle([fail(claimed)], 5)).lost == {"a": Loss.LOST}
     await worker.reap()
     assert (await worker.claim(5)).jobs == ()
     assert await engine.counts() == {"completed": 1}
@@ -214,7 +214,7 @@ async def test_renewing_keeps_a_lease_beyond_its_time(engine: Engine) -> None:
     worker = engine.worker(queue_lease_seconds=0.3)
     (claimed,) = (await worker.claim(1)).jobs
     for _ in range(8):
-        assert await worker.extend([("a", claimed.fence)]) == ()
+        assert await worker.extend([("a", claimed.fence)]) == {}
         await asyncio.sleep(0.1)
         assert (await worker.reap()).stalled == ()
 
@@ -224,7 +224,7 @@ async def test_a_checkpoint_reaches_the_next_start_and_goes_with_the_end(engine:
     worker = engine.worker()
     (claimed,) = (await worker.claim(1)).jobs
     assert claimed.checkpoint == b""
-    assert await worker.note([Note("a", claimed.fence, checkpoint=b"half\xff")]) == [True]
+    assert await worker.note([Note("a", claimed.fence, checkpoint=b"half\xff")]) == [None]
     await worker.settle([Settlement("a", claimed.fence, Outcome.RELEASE)], 0)
     (claimed,) = (await worker.claim(1)).jobs
     assert claimed.checkpoint == b"half\xff"
@@ -245,8 +245,9 @@ async def test_a_job_cancelled_while_it_runs_stays_cancelled_whatever_its_worker
     worker = engine.worker()
     (claimed,) = (await worker.claim(1)).jobs
     await engine.steering.cancel(QUEUE, "a")
-    assert await worker.extend([("a", claimed.fence)]) == ("a",)
-    assert (await worker.settle([complete(claimed)], 0)).lost == ("a",)
+    assert await worker.extend([("a", claimed.fence)]) == {"a": Loss.CANCELLED}
+    assert await worker.note([Note("a", claimed.fence, 50)]) == [Loss.CANCELLED]
+    assert (await worker.settle([complete(claimed)], 0)).lost == {"a": Loss.CANCELLED}
     assert await engine.counts() == {"cancelled": 1}
 
 

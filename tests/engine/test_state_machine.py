@@ -93,7 +93,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.stale.append((worker, claimed))
         delay = 600_000 if outcome in {Outcome.SNOOZE, Outcome.UNKNOWN} else -1
         settlement = Settlement(job_id, claimed.fence, outcome, reason="r", delay=delay)
-        assert self.run(self.engine.worker(worker).settle([settlement], 0)).lost == ()
+        assert self.run(self.engine.worker(worker).settle([settlement], 0)).lost == {}
         match outcome:
             case Outcome.COMPLETE:
                 self._end(job_id, State.COMPLETED)
@@ -116,7 +116,7 @@ class EngineMachine(RuleBasedStateMachine):
     def settle_stale(self, data: st.DataObject) -> None:
         worker, claimed = data.draw(st.sampled_from(self.stale))
         settlement = Settlement(claimed.id, claimed.fence, Outcome.COMPLETE)
-        assert self.run(self.engine.worker(worker).settle([settlement], 0)).lost == (claimed.id,)
+        assert self.run(self.engine.worker(worker).settle([settlement], 0)).lost.keys() == {claimed.id}
 
     @precondition(lambda self: self.states)
     @rule(data=st.data(), action=st.sampled_from(["cancel", "retry", "promote", "delete"]))

@@ -27,6 +27,7 @@ from base.settings import PROJECT, Settings
 from base.telemetry.instruments import Instruments
 from engine.admission import Admission
 from engine.catalog import Catalog
+from engine.claims import Claims
 from engine.intake import Intake
 from engine.schedules import Schedules
 from engine.store import Store
@@ -101,9 +102,10 @@ async def test_attempts_are_counted_by_queue_type_and_outcome_with_their_duratio
     await caller.jobs.CancelJob(CancelJobRequest(queue_name=WORK, job_id=stays))
 
     def counted() -> bool:
-        return processes.page("worker").total("qjobs_leases_lost_total") > before.total("qjobs_leases_lost_total")
+        name, labels = "qjobs_attempts_total", {"queue": WORK, "type": "script", "outcome": "cancelled"}
+        return processes.page("worker").value(name, **labels) > before.value(name, **labels)
 
-    await eventually(counted, what="the lost job is counted")
+    await eventually(counted, what="the cancelled job is counted")
     after = processes.page("worker")
 
     def more(name: str, **labels: str) -> float:
@@ -111,14 +113,36 @@ async def test_attempts_are_counted_by_queue_type_and_outcome_with_their_duratio
 
     script = {"queue": WORK, "type": "script"}
     assert more("qjobs_attempts_total", queue=WORK, type="noop", outcome="completed") == 3
-    outcomes = ("completed", "retried", "failed", "lost")
-    assert [more("qjobs_attempts_total", **script, outcome=outcome) for outcome in outcomes] == [1, 1, 2, 1]
+    outcomes = ("completed", "retried", "failed", "cancelled", "lost")
+    assert [more("qjobs_attempts_total", **script, outcome=outcome) for outcome in outcomes] == [1, 1, 2, 1, 0]
+    assert more("qjobs_leases_lost_total", queue=WORK) == 0
     assert more("qjobs_job_run_seconds_count", queue=WORK, type="noop") == 3
     assert more("qjobs_job_run_seconds_bucket", **script, le="0.1") <= 4
     assert more("qjobs_job_run_seconds_sum", **script) >= 0.12
     assert more("qjobs_job_wait_seconds_count", **script) == 5
     assert after.value("qjobs_worker_slots", queue=WORK) == 50
     assert after.value("qjobs_pool_connections", pool="store", state="busy") >= 1
+
+
+async def test_a_lease_that_ran_out_is_counted_as_lost(
+    processes: Processes, caller: Caller, settings: Settings, catalog: Catalog
+) -> None:
+    before = processes.page("worker")
+    store = await Store.open(settings.model_copy(update={"redis_key_prefix": processes.told["REDIS_KEY_PREFIX"]}))
+    job_id = await caller.enqueue(Script(steps=[Step(sleep=300)]))
+
+    async def stalled() -> bool:
+        """Whether the job was found with a lease that has run out, which is what is made of it here."""
+        await store.client.zadd(store.keys(WORK)["active"], {job_id: 1}, xx=True)
+        return bool((await Claims(store, catalog.queue(WORK), "test", settings).reap()).stalled)
+
+    await eventually(stalled)
+    await store.close()
+
+    def lost() -> float:
+        return processes.page("worker").value("qjobs_leases_lost_total", queue=WORK)
+
+    await eventually(lambda: lost() > before.value("qjobs_leases_lost_total", queue=WORK), what="the loss counts")
 
 
 async def test_the_service_tells_what_the_queues_hold(processes: Processes, caller: Caller) -> None:

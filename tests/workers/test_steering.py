@@ -51,7 +51,7 @@ async def test_cancel_ends_a_running_job_and_it_stays_cancelled(
     # The only slot is free for this one when the first has really ended.
     following = await desk.end(await desk.script(Step(answer=1)))
     assert following.started - cancelled < 1500
-    await eventually(lambda: worker.lines("job_ended", job_id=job_id, outcome="lost"))
+    await eventually(lambda: worker.lines("job_ended", job_id=job_id, outcome="cancelled"))
     assert (await desk.get(job_id)).state is State.CANCELLED
 
 
