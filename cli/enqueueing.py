@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.struct_pb2 import Struct
-from qcollector.jobs.v1.job_pb2 import Job, JobOptions, JobState
+from qcollector.jobs.v1.job_pb2 import Job, JobBackoff, JobOptions, JobState
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest, EnqueueJobResponse
 
 from cli.exits import CommandError, Exit
@@ -33,6 +33,7 @@ class Typed:
     settings: Sequence[str] = ()
     priority: int = 0
     attempts: int = 0
+    backoff: tuple[str, int, float] | None = None
     timeout: float = 0
     delay: float = 0
     run_at: datetime | None = None
@@ -43,12 +44,19 @@ class Typed:
         return JobOptions(
             priority=self.priority,
             attempts=self.attempts,
+            backoff=self._backoff(),
             timeout=round(self.timeout),
             delay=self.delay,
             run_at=stamp(self.run_at),
             expire_at=stamp(self.expire_at),
             job_id=self.job_id,
         )
+
+    def _backoff(self) -> JobBackoff | None:
+        if self.backoff is None:
+            return None
+        kind, delay, jitter = self.backoff
+        return JobBackoff(type=kind, delay=delay, jitter=jitter)
 
     def struct(self) -> Struct:
         """The data: what --data says, and over it what each --set says. Raises CommandError."""

@@ -7,8 +7,6 @@ from typing import Any, Final
 Schema = Mapping[str, Any]
 
 DEEPEST: Final = 8
-_PLACE: Final = re.compile(r"(?:[Dd]irectory|[Dd]ir|[Pp]ath)$")
-"""Names of properties that name a place on the service's hosts, which is relative to its DATA_DIR."""
 _BY_FORMAT: Final = {
     "email": "user@example.com",
     "date": "2025-01-31",
@@ -29,7 +27,7 @@ def example(schema: Schema) -> Any:
 def _value(schema: Schema, known: Schema, name: str, depth: int) -> Any:
     if "$ref" in schema:
         return _value(known.get(schema["$ref"].rpartition("/")[2], {}), known, name, depth)
-    fixed = [schema["const"]] if "const" in schema else schema.get("enum")
+    fixed = schema.get("examples") or ([schema["const"]] if "const" in schema else schema.get("enum"))
     if fixed:
         return fixed[0]
     if "type" not in schema and "anyOf" in schema:
@@ -95,8 +93,6 @@ def _text(schema: Schema, name: str) -> str:
         return _BY_FORMAT.get(formats[0], "text")
     if "@" in schema.get("pattern", ""):
         return _BY_FORMAT["email"]
-    if _PLACE.search(name):
-        return "temp/example"
     text = name or "text"
     least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", len(text)))
     return text.ljust(least, "x")[: max(most, least)]

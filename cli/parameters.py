@@ -1,6 +1,7 @@
 """Arguments and options that several commands take, and the types of their values."""
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -63,11 +64,29 @@ class Rate(click.ParamType[tuple[int, int]]):
             self.fail(f"{value!r}: give jobs and a duration, such as 100/1m", param, ctx)
 
 
+class Backoff(click.ParamType[tuple[str, int, float]]):
+    """Kind, milliseconds and the share drawn at random, typed as `30s`, `exponential:2s` or `exponential:2s:20%`."""
+
+    name = "backoff"
+    _typed: Final = re.compile(r"(?:(fixed|exponential):)?([^:%]+)(?::([0-9]+(?:\.[0-9]+)?)%)?")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int, float]:
+        if isinstance(value, tuple):
+            return value
+        found = self._typed.fullmatch(value.strip())
+        kind, delay, percent = found.groups() if found else ("", "", "")
+        try:
+            return kind or "fixed", round(milliseconds_of(delay)), float(percent or 0) / 100
+        except ValueError:
+            self.fail(f"{value!r}: give a duration, such as 30s, exponential:2s or exponential:2s:20%", param, ctx)
+
+
 DURATION: Final = Duration()
 AGO: Final = Moment(-1)
 AHEAD: Final = Moment(1)
 
 RATE: Final = Rate()
+BACKOFF: Final = Backoff()
 
 queue_argument: Final = click.argument("queue", shell_complete=queue_names)
 type_argument: Final = click.argument("job_type", metavar="TYPE", shell_complete=job_types)
@@ -143,10 +162,15 @@ def payload_options(function: Callable[..., Any]) -> Any:
             "--attempts", type=click.IntRange(0, 100), default=0, help="Attempts in all. Otherwise the type's."
         ),
         click.option(
+            "--backoff",
+            type=BACKOFF,
+            help="The wait between attempts: 30s, exponential:2s, or with a share at random exponential:2s:20%.",
+        ),
+        click.option(
             "--timeout", type=DURATION, default="0", help="How long an attempt may run. Otherwise the type's."
         ),
     ]
-    names = ("data", "settings", "priority", "attempts", "timeout")
+    names = ("data", "settings", "priority", "attempts", "backoff", "timeout")
 
     @functools.wraps(function)
     def gathered(**given: Any) -> Any:

@@ -186,7 +186,10 @@ async def _get(session: Session, name: str) -> Schedule:
 def _job(wanted: Wanted, options: JobOptions) -> ScheduleJob:
     """The job: `options` as they were, and over them those that are typed."""
     job = ScheduleJob(queue_name=wanted.queue, job_type=wanted.job_type, data=wanted.typed.struct(), options=options)
-    job.options.MergeFrom(wanted.typed.options())
+    typed = wanted.typed.options()
+    if typed.HasField("backoff"):
+        job.options.ClearField("backoff")  # it is typed as a whole
+    job.options.MergeFrom(typed)
     return job
 
 

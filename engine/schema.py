@@ -97,13 +97,13 @@ class _Builder:
             return self._message(below)
         match field.type:
             case FieldDescriptor.TYPE_STRING:
-                return _text(rules.string)
+                return _text(rules.string) | _examples(field, rules.string)
             case FieldDescriptor.TYPE_BOOL:
                 return {"type": "boolean"}
             case FieldDescriptor.TYPE_BYTES:
                 return {"type": "string", "contentEncoding": "base64"}
             case FieldDescriptor.TYPE_ENUM:
-                return _words(field)
+                return _words(field, rules.enum)
             case _:
                 return _number(field, rules)
 
@@ -125,8 +125,14 @@ def _text(rules: Any) -> Schema:
         limits["format"] = rules.WhichOneof("well_known")
     if getattr(rules, "in"):
         limits["enum"] = list(getattr(rules, "in"))
-    free = {field.name for field, _ in rules.ListFields()} <= {"min_len", "max_len"} and rules.min_len <= 1
+    free = {field.name for field, _ in rules.ListFields()} <= {"min_len", "max_len", "example"} and rules.min_len <= 1
     return {"type": ["string", "integer"] if free else "string", **limits}
+
+
+def _examples(field: FieldDescriptor, rules: Any) -> Schema:
+    """Where not any text will do. A relative path begins at DATA_DIR."""
+    named = list(rules.example) or (["temp/example"] if has_mark("storage_path", field) else [])
+    return {"examples": named} if named else {}
 
 
 def _number(field: FieldDescriptor, rules: Any) -> Schema:
@@ -145,9 +151,11 @@ def _number(field: FieldDescriptor, rules: Any) -> Schema:
     return schema
 
 
-def _words(field: FieldDescriptor) -> Schema:
+def _words(field: FieldDescriptor, rules: Any) -> Schema:
     words = enum_words(cast("EnumDescriptor", field.enum_type))
-    return {"type": "string", "enum": [word for word, number in words.items() if number or len(words) == 1]}
+    schema: Schema = {"type": "string", "enum": [word for word, number in words.items() if number or len(words) == 1]}
+    named = [word for word, number in words.items() if number in rules.example]
+    return schema | {"examples": named} if named else schema
 
 
 def _limits(rules: Any, **keywords: str) -> Schema:

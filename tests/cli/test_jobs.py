@@ -33,6 +33,24 @@ async def test_a_job_is_enqueued_from_json_a_file_and_single_values(qjobs: Qjobs
     assert shown["priority"] == 5
 
 
+async def test_a_backoff_of_its_own_is_kind_wait_and_the_share_left_to_chance(qjobs: Qjobs) -> None:
+    async def backoff(typed: str) -> dict[str, object]:
+        said = succeeded(
+            await qjobs("job", "enqueue", WORK, "noop", "--attempts", "4", "--backoff", typed, "-o", "json")
+        )
+        options = said.json["options"]
+        assert options["attempts"] == 4
+        found: dict[str, object] = options["backoff"]
+        return found
+
+    assert await backoff("exponential:2s:20%") == {"type": "exponential", "delay": 2000, "jitter": 0.2}
+    assert await backoff("30s") == {"type": "fixed", "delay": 30_000, "jitter": 0}
+    for wrong in ("exponential", "2", "linear:2s", "2s:20", "exponential:2s:20%:1"):
+        refused = await qjobs("job", "enqueue", WORK, "noop", "--backoff", wrong)
+        assert (refused.status, "exponential:2s" in refused.err) == (Exit.USAGE, True)
+    assert (await qjobs("job", "enqueue", WORK, "noop", "--backoff", "2d")).status == Exit.INVALID
+
+
 async def test_a_dry_run_checks_everything_and_enqueues_nothing(qjobs: Qjobs) -> None:
     assert "Valid" in succeeded(await qjobs("job", "enqueue", WORK, "noop", "--dry-run")).out
     assert succeeded(await qjobs("job", "list", WORK, "-o", "json")).json == []

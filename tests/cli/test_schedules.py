@@ -20,6 +20,10 @@ async def test_a_schedule_is_made_shown_changed_fired_and_deleted(qjobs: Qjobs) 
     shown = succeeded(await qjobs("schedule", "show", "nightly", "-o", "json")).json
     assert (shown["cron"], shown["timezone"], shown["options"]["priority"]) == ("30 4 * * *", "Europe/Berlin", 4)
     assert shown["payload"]["custom"]["pad"] == "x"
+    for typed, jitter in (("exponential:2s:20%", 0.2), ("2s", 0)):
+        succeeded(await qjobs("schedule", "update", "nightly", "--data", "{}", "--backoff", typed))
+        shown = succeeded(await qjobs("schedule", "show", "nightly", "-o", "json")).json
+        assert shown["options"]["backoff"]["jitter"] == jitter
     assert "Paused:" in succeeded(await qjobs("schedule", "show", "nightly")).out
     succeeded(await qjobs("schedule", "pause", "nightly"))
     succeeded(await qjobs("schedule", "resume", "nightly"))

@@ -221,5 +221,14 @@ def test_secrets_are_marked_and_what_must_be_set_is_required(catalog: Catalog) -
     assert schema["$defs"]["qcollector.jobs.v1.EmailUser"]["required"] == ["email"]
 
 
+def test_examples_are_the_contracts_own_and_for_paths_one_within_the_storage_roots(catalog: Catalog) -> None:
+    schema = json_schema(catalog.types["export:data/csv"])
+    assert schema["$defs"]["qcollector.jobs.v1.ExportQuery"]["properties"]["model"]["examples"] == ["Form"]
+    assert schema["properties"]["outputPath"]["examples"] == ["exports/example.csv"]
+    target = json_schema(catalog.types["system:backup/backup"])["$defs"]["qcollector.jobs.v1.SystemBackupTarget"]
+    assert target["properties"]["source"]["examples"] == ["temp/example"]
+    assert target["properties"]["type"]["examples"] == ["files"]
+
+
 def test_rules_over_several_fields_are_told_in_words(catalog: Catalog) -> None:
     assert json_schema(catalog.types["email:send/send"])["description"] == "set template, text or html"

@@ -41,6 +41,8 @@ def of_text(rules: Any) -> Schema:
         schema["format"] = rules.WhichOneof("well_known")
     if choices := list(getattr(rules, "in")):
         schema["enum"] = choices
+    if examples := list(rules.example):
+        schema["examples"] = examples
     return schema
 
 

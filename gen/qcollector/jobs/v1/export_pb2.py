@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from qcollector.jobs.v1 import options_pb2 as qcollector_dot_jobs_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fqcollector/jobs/v1/export.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a qcollector/jobs/v1/options.proto\"p\n\x0b\x45xportQuery\x12\x1f\n\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12@\n\x07options\x18\x02 \x01(\x0b\x32&.qcollector.jobs.v1.ExportQueryOptionsR\x07options\"\xdb\x01\n\x12\x45xportQueryOptions\x12-\n\x05where\x18\x01 \x01(\x0b\x32\x17.google.protobuf.StructR\x05where\x12\x45\n\x07include\x18\x02 \x03(\x0b\x32!.qcollector.jobs.v1.ExportIncludeB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x07include\x12\x30\n\x05order\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.ListValueR\x05order\x12\x1d\n\x05limit\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x05limit\"0\n\rExportInclude\x12\x1f\n\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\"j\n\tDateRange\x12\x1d\n\x05start\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x05start\x12\x19\n\x03\x65nd\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x03\x65nd\x12#\n\x08timezone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\"q\n\x0c\x45xportNotify\x12\x43\n\x05\x65mail\x18\x01 \x01(\tB-\xbaH*r(\x18\xc0\x02\x32#^[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+$R\x05\x65mail\x12\x1c\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x04name\"\x9a\x03\n\x0e\x45xportMetadata\x12!\n\x0crecord_count\x18\x01 \x01(\x01R\x0brecordCount\x12\x1b\n\tfile_size\x18\x02 \x01(\x01R\x08\x66ileSize\x12\x1b\n\tfile_path\x18\x03 \x01(\tR\x08\x66ilePath\x12\x16\n\x06\x66ields\x18\x04 \x03(\tR\x06\x66ields\x12=\n\x0cgenerated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bgeneratedAt\x12\x16\n\x06\x66ormat\x18\x06 \x01(\tR\x06\x66ormat\x12\x1b\n\tfile_name\x18\x07 \x01(\tR\x08\x66ileName\x12!\n\x0c\x63ontent_type\x18\x08 \x01(\tR\x0b\x63ontentType\x12\x16\n\x06sha256\x18\t \x01(\tR\x06sha256\x12\'\n\x0fworksheet_count\x18\n \x01(\x05R\x0eworksheetCount\x12;\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\xf5\x02\n\tExportCsv\x12=\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12>\n\x07options\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.ExportCsvOptionsR\x07options\x12-\n\x0boutput_path\x18\x04 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:T\xd2\xc1\x18P\n\x0b\x65xport:data\x12\x03\x63sv\x1a\x0f\x45xportCsvResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\x14\x45xports rows as CSV.\"\xf5\x02\n\x10\x45xportCsvOptions\x12*\n\x0einclude_header\x18\x01 \x01(\x08H\x00R\rincludeHeader\x88\x01\x01\x12\x32\n\tdelimiter\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18\x01\x32\x0b^[^\\r\\n\"]?$R\tdelimiter\x12-\n\x05quote\x18\x03 \x01(\tB\x17\xbaH\x14r\x12\x18\x01\x32\x0e^[^\\r\\n,;\\t]?$R\x05quote\x12:\n\x08\x65ncoding\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19R\x00R\x04utf8R\x05utf-8R\x08utf8-bomR\x08\x65ncoding\x12\x1b\n\tquote_all\x18\x05 \x01(\x08R\x08quoteAll:f\xbaHc\x1a\x61\n\x0c\x63sv.distinct\x12\x1f\x64\x65limiter and quote must differ\x1a\x30this.quote == \'\' || this.quote != this.delimiterB\x11\n\x0f_include_header\"\x94\x01\n\x0f\x45xportCsvResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12\'\n\x0fprocessing_time\x18\x03 \x01(\x01R\x0eprocessingTime\"\xfa\x02\n\nExportJson\x12=\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12?\n\x07options\x18\x03 \x01(\x0b\x32%.qcollector.jobs.v1.ExportJsonOptionsR\x07options\x12-\n\x0boutput_path\x18\x04 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:W\xd2\xc1\x18S\n\x0b\x65xport:data\x12\x04json\x1a\x10\x45xportJsonResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\x15\x45xports rows as JSON.\"\\\n\x11\x45xportJsonOptions\x12&\n\x06indent\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x08(\x00H\x00R\x06indent\x88\x01\x01\x12\x14\n\x05lines\x18\x02 \x01(\x08R\x05linesB\t\n\x07_indent\"\x95\x01\n\x10\x45xportJsonResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12\'\n\x0fprocessing_time\x18\x03 \x01(\x01R\x0eprocessingTime\"\xf7\x03\n\x0b\x45xportExcel\x12\x35\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryR\x05query\x12M\n\nworksheets\x18\x02 \x03(\x0b\x32#.qcollector.jobs.v1.ExportWorksheetB\x08\xbaH\x05\x92\x01\x02\x10\x14R\nworksheets\x12*\n\x06\x66ields\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12-\n\x0boutput_path\x18\x04 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:\xcc\x01\xbaHc\x1a\x61\n\x0c\x65xcel.source\x12!set query or worksheets, not both\x1a.has(this.query) != (size(this.worksheets) > 0)\xd2\xc1\x18\x62\n\x0b\x65xport:data\x12\x05\x65xcel\x1a\x11\x45xportExcelResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\"Exports rows as an Excel workbook.\"\xad\x01\n\x0f\x45xportWorksheet\x12/\n\x04name\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18\x1f\x32\x10^[^\\[\\]:*?/\\\\]+$R\x04name\x12=\n\x05query\x18\x02 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\"\x96\x01\n\x11\x45xportExcelResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12\'\n\x0fprocessing_time\x18\x03 \x01(\x01R\x0eprocessingTime\"\xf8\x02\n\x15\x45xportFormSubmissions\x12\"\n\x07\x66orm_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06\x66ormId\x12\x44\n\x06\x66ormat\x18\x02 \x01(\x0e\x32 .qcollector.jobs.v1.ExportFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06\x66ormat\x12<\n\ndate_range\x18\x03 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12?\n\x07options\x18\x04 \x01(\x0b\x32%.qcollector.jobs.v1.ExportFormOptionsR\x07options:v\xd2\xc1\x18r\n\x0b\x65xport:data\x12\x10\x66orm-submissions\x1a\x1b\x45xportFormSubmissionsResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x01H\x01R\x1d\x45xports a form\'s submissions.\"\xdf\x01\n\x11\x45xportFormOptions\x12\x38\n\x06notify\x18\x01 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify\x12X\n\x08statuses\x18\x02 \x03(\tB<\xbaH9\x92\x01\x36\x10\x05\"2r0R\x05\x64raftR\tsubmittedR\x08\x61pprovedR\x08rejectedR\x08\x61rchivedR\x08statuses\x12\x36\n\x03\x63sv\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.ExportCsvOptionsR\x03\x63sv\"\xb9\x02\n\x1b\x45xportFormSubmissionsResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12\x17\n\x07\x66orm_id\x18\x03 \x01(\tR\x06\x66ormId\x12\x1d\n\nform_title\x18\x04 \x01(\tR\tformTitle\x12!\n\x0c\x66orm_version\x18\x05 \x01(\x05R\x0b\x66ormVersion\x12<\n\ndate_range\x18\x06 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12\'\n\x0fprocessing_time\x18\x07 \x01(\x01R\x0eprocessingTime*t\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x01\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x02\x12\x16\n\x12\x45XPORT_FORMAT_XLSX\x10\x03\x42\x1d\xca\xc1\x18\x19\n\x0b\x65xport:data\x12\x06\x65xport(\x1e\x30\x0f\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fqcollector/jobs/v1/export.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a qcollector/jobs/v1/options.proto\"w\n\x0b\x45xportQuery\x12&\n\x05model\x18\x01 \x01(\tB\x10\xbaH\rr\x0b\x10\x01\x18@\x92\x02\x04\x46ormR\x05model\x12@\n\x07options\x18\x02 \x01(\x0b\x32&.qcollector.jobs.v1.ExportQueryOptionsR\x07options\"\xdb\x01\n\x12\x45xportQueryOptions\x12-\n\x05where\x18\x01 \x01(\x0b\x32\x17.google.protobuf.StructR\x05where\x12\x45\n\x07include\x18\x02 \x03(\x0b\x32!.qcollector.jobs.v1.ExportIncludeB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x07include\x12\x30\n\x05order\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.ListValueR\x05order\x12\x1d\n\x05limit\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x05limit\"7\n\rExportInclude\x12&\n\x05model\x18\x01 \x01(\tB\x10\xbaH\rr\x0b\x10\x01\x18@\x92\x02\x04\x46ormR\x05model\"j\n\tDateRange\x12\x1d\n\x05start\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x05start\x12\x19\n\x03\x65nd\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x03\x65nd\x12#\n\x08timezone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\"q\n\x0c\x45xportNotify\x12\x43\n\x05\x65mail\x18\x01 \x01(\tB-\xbaH*r(\x18\xc0\x02\x32#^[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+$R\x05\x65mail\x12\x1c\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x04name\"\x9a\x03\n\x0e\x45xportMetadata\x12!\n\x0crecord_count\x18\x01 \x01(\x01R\x0brecordCount\x12\x1b\n\tfile_size\x18\x02 \x01(\x01R\x08\x66ileSize\x12\x1b\n\tfile_path\x18\x03 \x01(\tR\x08\x66ilePath\x12\x16\n\x06\x66ields\x18\x04 \x03(\tR\x06\x66ields\x12=\n\x0cgenerated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bgeneratedAt\x12\x16\n\x06\x66ormat\x18\x06 \x01(\tR\x06\x66ormat\x12\x1b\n\tfile_name\x18\x07 \x01(\tR\x08\x66ileName\x12!\n\x0c\x63ontent_type\x18\x08 \x01(\tR\x0b\x63ontentType\x12\x16\n\x06sha256\x18\t \x01(\tR\x06sha256\x12\'\n\x0fworksheet_count\x18\n \x01(\x05R\x0eworksheetCount\x12;\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\x8b\x03\n\tExportCsv\x12=\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12>\n\x07options\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.ExportCsvOptionsR\x07options\x12\x43\n\x0boutput_path\x18\x04 \x01(\tB\"\xbaH\x1br\x19\x18\x80 \x92\x02\x13\x65xports/example.csv\xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:T\xd2\xc1\x18P\n\x0b\x65xport:data\x12\x03\x63sv\x1a\x0f\x45xportCsvResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\x14\x45xports rows as CSV.\"\xf5\x02\n\x10\x45xportCsvOptions\x12*\n\x0einclude_header\x18\x01 \x01(\x08H\x00R\rincludeHeader\x88\x01\x01\x12\x32\n\tdelimiter\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18\x01\x32\x0b^[^\\r\\n\"]?$R\tdelimiter\x12-\n\x05quote\x18\x03 \x01(\tB\x17\xbaH\x14r\x12\x18\x01\x32\x0e^[^\\r\\n,;\\t]?$R\x05quote\x12:\n\x08\x65ncoding\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19R\x00R\x04utf8R\x05utf-8R\x08utf8-bomR\x08\x65ncoding\x12\x1b\n\tquote_all\x18\x05 \x01(\x08R\x08quoteAll:f\xbaHc\x1a\x61\n\x0c\x63sv.distinct\x12\x1f\x64\x65limiter and quote must differ\x1a\x30this.quote == \'\' || this.quote != this.delimiterB\x11\n\x0f_include_header\"\x94\x01\n\x0f\x45xportCsvResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12\'\n\x0fprocessing_time\x18\x03 \x01(\x01R\x0eprocessingTime\"\x91\x03\n\nExportJson\x12=\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12?\n\x07options\x18\x03 \x01(\x0b\x32%.qcollector.jobs.v1.ExportJsonOptionsR\x07options\x12\x44\n\x0boutput_path\x18\x04 \x01(\tB#\xbaH\x1cr\x1a\x18\x80 \x92\x02\x14\x65xports/example.json\xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:W\xd2\xc1\x18S\n\x0b\x65xport:data\x12\x04json\x1a\x10\x45xportJsonResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\x15\x45xports rows as JSON.\"\\\n\x11\x45xportJsonOptions\x12&\n\x06indent\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x08(\x00H\x00R\x06indent\x88\x01\x01\x12\x14\n\x05lines\x18\x02 \x01(\x08R\x05linesB\t\n\x07_indent\"\x95\x01\n\x10\x45xportJsonResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12\'\n\x0fprocessing_time\x18\x03 \x01(\x01R\x0eprocessingTime\"\x8e\x04\n\x0b\x45xportExcel\x12\x35\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryR\x05query\x12M\n\nworksheets\x18\x02 \x03(\x0b\x32#.qcollector.jobs.v1.ExportWorksheetB\x08\xbaH\x05\x92\x01\x02\x10\x14R\nworksheets\x12*\n\x06\x66ields\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12\x44\n\x0boutput_path\x18\x04 \x01(\tB#\xbaH\x1cr\x1a\x18\x80 \x92\x02\x14\x65xports/example.xlsx\xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:\xcc\x01\xbaHc\x1a\x61\n\x0c\x65xcel.source\x12!set query or worksheets, not both\x1a.has(this.query) != (size(this.worksheets) > 0)\xd2\xc1\x18\x62\n\x0b\x65xport:data\x12\x05\x65xcel\x1a\x11\x45xportExcelResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\"Exports rows as an Excel workbook.\"\xad\x01\n\x0f\x45xportWorksheet\x12/\n\x04name\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18\x1f\x32\x10^[^\\[\\]:*?/\\\\]+$R\x04name\x12=\n\x05query\x18\x02 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\"\x96\x01\n\x11\x45xportExcelResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12\'\n\x0fprocessing_time\x18\x03 \x01(\x01R\x0eprocessingTime\"\x9f\x03\n\x15\x45xportFormSubmissions\x12I\n\x07\x66orm_id\x18\x01 \x01(\tB0\xbaH-r+\x10\x01\x18@\x92\x02$f0000000-0000-4000-8000-000000000001R\x06\x66ormId\x12\x44\n\x06\x66ormat\x18\x02 \x01(\x0e\x32 .qcollector.jobs.v1.ExportFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06\x66ormat\x12<\n\ndate_range\x18\x03 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12?\n\x07options\x18\x04 \x01(\x0b\x32%.qcollector.jobs.v1.ExportFormOptionsR\x07options:v\xd2\xc1\x18r\n\x0b\x65xport:data\x12\x10\x66orm-submissions\x1a\x1b\x45xportFormSubmissionsResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x01H\x01R\x1d\x45xports a form\'s submissions.\"\xdf\x01\n\x11\x45xportFormOptions\x12\x38\n\x06notify\x18\x01 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify\x12X\n\x08statuses\x18\x02 \x03(\tB<\xbaH9\x92\x01\x36\x10\x05\"2r0R\x05\x64raftR\tsubmittedR\x08\x61pprovedR\x08rejectedR\x08\x61rchivedR\x08statuses\x12\x36\n\x03\x63sv\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.ExportCsvOptionsR\x03\x63sv\"\xb9\x02\n\x1b\x45xportFormSubmissionsResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12\x17\n\x07\x66orm_id\x18\x03 \x01(\tR\x06\x66ormId\x12\x1d\n\nform_title\x18\x04 \x01(\tR\tformTitle\x12!\n\x0c\x66orm_version\x18\x05 \x01(\x05R\x0b\x66ormVersion\x12<\n\ndate_range\x18\x06 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12\'\n\x0fprocessing_time\x18\x07 \x01(\x01R\x0eprocessingTime*t\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x01\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x02\x12\x16\n\x12\x45XPORT_FORMAT_XLSX\x10\x03\x42\x1d\xca\xc1\x18\x19\n\x0b\x65xport:data\x12\x06\x65xport(\x1e\x30\x0f\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,13 +37,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\312\301\030\031\n\013export:data\022\006export(\0360\017'
   _globals['_EXPORTQUERY'].fields_by_name['model']._loaded_options = None
-  _globals['_EXPORTQUERY'].fields_by_name['model']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_EXPORTQUERY'].fields_by_name['model']._serialized_options = b'\272H\rr\013\020\001\030@\222\002\004Form'
   _globals['_EXPORTQUERYOPTIONS'].fields_by_name['include']._loaded_options = None
   _globals['_EXPORTQUERYOPTIONS'].fields_by_name['include']._serialized_options = b'\272H\005\222\001\002\020\010'
   _globals['_EXPORTQUERYOPTIONS'].fields_by_name['limit']._loaded_options = None
   _globals['_EXPORTQUERYOPTIONS'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_EXPORTINCLUDE'].fields_by_name['model']._loaded_options = None
-  _globals['_EXPORTINCLUDE'].fields_by_name['model']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_EXPORTINCLUDE'].fields_by_name['model']._serialized_options = b'\272H\rr\013\020\001\030@\222\002\004Form'
   _globals['_DATERANGE'].fields_by_name['start']._loaded_options = None
   _globals['_DATERANGE'].fields_by_name['start']._serialized_options = b'\272H\004r\002\030('
   _globals['_DATERANGE'].fields_by_name['end']._loaded_options = None
@@ -59,7 +59,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTCSV'].fields_by_name['fields']._loaded_options = None
   _globals['_EXPORTCSV'].fields_by_name['fields']._serialized_options = b'\272H\017\222\001\014\020\310\001\"\007r\005\020\001\030\200\001'
   _globals['_EXPORTCSV'].fields_by_name['output_path']._loaded_options = None
-  _globals['_EXPORTCSV'].fields_by_name['output_path']._serialized_options = b'\272H\005r\003\030\200 \340\301\030\001'
+  _globals['_EXPORTCSV'].fields_by_name['output_path']._serialized_options = b'\272H\033r\031\030\200 \222\002\023exports/example.csv\340\301\030\001'
   _globals['_EXPORTCSV']._loaded_options = None
   _globals['_EXPORTCSV']._serialized_options = b'\322\301\030P\n\013export:data\022\003csv\032\017ExportCsvResult \002*\n\n\005fixed\020\230u0\200\335\333\0018\002H\001R\024Exports rows as CSV.'
   _globals['_EXPORTCSVOPTIONS'].fields_by_name['delimiter']._loaded_options = None
@@ -75,7 +75,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTJSON'].fields_by_name['fields']._loaded_options = None
   _globals['_EXPORTJSON'].fields_by_name['fields']._serialized_options = b'\272H\017\222\001\014\020\310\001\"\007r\005\020\001\030\200\001'
   _globals['_EXPORTJSON'].fields_by_name['output_path']._loaded_options = None
-  _globals['_EXPORTJSON'].fields_by_name['output_path']._serialized_options = b'\272H\005r\003\030\200 \340\301\030\001'
+  _globals['_EXPORTJSON'].fields_by_name['output_path']._serialized_options = b'\272H\034r\032\030\200 \222\002\024exports/example.json\340\301\030\001'
   _globals['_EXPORTJSON']._loaded_options = None
   _globals['_EXPORTJSON']._serialized_options = b'\322\301\030S\n\013export:data\022\004json\032\020ExportJsonResult \002*\n\n\005fixed\020\230u0\200\335\333\0018\002H\001R\025Exports rows as JSON.'
   _globals['_EXPORTJSONOPTIONS'].fields_by_name['indent']._loaded_options = None
@@ -85,7 +85,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTEXCEL'].fields_by_name['fields']._loaded_options = None
   _globals['_EXPORTEXCEL'].fields_by_name['fields']._serialized_options = b'\272H\017\222\001\014\020\310\001\"\007r\005\020\001\030\200\001'
   _globals['_EXPORTEXCEL'].fields_by_name['output_path']._loaded_options = None
-  _globals['_EXPORTEXCEL'].fields_by_name['output_path']._serialized_options = b'\272H\005r\003\030\200 \340\301\030\001'
+  _globals['_EXPORTEXCEL'].fields_by_name['output_path']._serialized_options = b'\272H\034r\032\030\200 \222\002\024exports/example.xlsx\340\301\030\001'
   _globals['_EXPORTEXCEL']._loaded_options = None
   _globals['_EXPORTEXCEL']._serialized_options = b'\272Hc\032a\n\014excel.source\022!set query or worksheets, not both\032.has(this.query) != (size(this.worksheets) > 0)\322\301\030b\n\013export:data\022\005excel\032\021ExportExcelResult \002*\n\n\005fixed\020\230u0\200\335\333\0018\002H\001R\"Exports rows as an Excel workbook.'
   _globals['_EXPORTWORKSHEET'].fields_by_name['name']._loaded_options = None
@@ -95,49 +95,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTWORKSHEET'].fields_by_name['fields']._loaded_options = None
   _globals['_EXPORTWORKSHEET'].fields_by_name['fields']._serialized_options = b'\272H\017\222\001\014\020\310\001\"\007r\005\020\001\030\200\001'
   _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['form_id']._loaded_options = None
-  _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['form_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['form_id']._serialized_options = b'\272H-r+\020\001\030@\222\002$f0000000-0000-4000-8000-000000000001'
   _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['format']._loaded_options = None
   _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['format']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_EXPORTFORMSUBMISSIONS']._loaded_options = None
   _globals['_EXPORTFORMSUBMISSIONS']._serialized_options = b'\322\301\030r\n\013export:data\022\020form-submissions\032\033ExportFormSubmissionsResult \002*\n\n\005fixed\020\230u0\200\335\333\0018\001H\001R\035Exports a form\'s submissions.'
   _globals['_EXPORTFORMOPTIONS'].fields_by_name['statuses']._loaded_options = None
   _globals['_EXPORTFORMOPTIONS'].fields_by_name['statuses']._serialized_options = b'\272H9\222\0016\020\005\"2r0R\005draftR\tsubmittedR\010approvedR\010rejectedR\010archived'
-  _globals['_EXPORTFORMAT']._serialized_start=4489
-  _globals['_EXPORTFORMAT']._serialized_end=4605
+  _globals['_EXPORTFORMAT']._serialized_start=4610
+  _globals['_EXPORTFORMAT']._serialized_end=4726
   _globals['_EXPORTQUERY']._serialized_start=181
-  _globals['_EXPORTQUERY']._serialized_end=293
-  _globals['_EXPORTQUERYOPTIONS']._serialized_start=296
-  _globals['_EXPORTQUERYOPTIONS']._serialized_end=515
-  _globals['_EXPORTINCLUDE']._serialized_start=517
-  _globals['_EXPORTINCLUDE']._serialized_end=565
-  _globals['_DATERANGE']._serialized_start=567
-  _globals['_DATERANGE']._serialized_end=673
-  _globals['_EXPORTNOTIFY']._serialized_start=675
-  _globals['_EXPORTNOTIFY']._serialized_end=788
-  _globals['_EXPORTMETADATA']._serialized_start=791
-  _globals['_EXPORTMETADATA']._serialized_end=1201
-  _globals['_EXPORTCSV']._serialized_start=1204
-  _globals['_EXPORTCSV']._serialized_end=1577
-  _globals['_EXPORTCSVOPTIONS']._serialized_start=1580
-  _globals['_EXPORTCSVOPTIONS']._serialized_end=1953
-  _globals['_EXPORTCSVRESULT']._serialized_start=1956
-  _globals['_EXPORTCSVRESULT']._serialized_end=2104
-  _globals['_EXPORTJSON']._serialized_start=2107
-  _globals['_EXPORTJSON']._serialized_end=2485
-  _globals['_EXPORTJSONOPTIONS']._serialized_start=2487
-  _globals['_EXPORTJSONOPTIONS']._serialized_end=2579
-  _globals['_EXPORTJSONRESULT']._serialized_start=2582
-  _globals['_EXPORTJSONRESULT']._serialized_end=2731
-  _globals['_EXPORTEXCEL']._serialized_start=2734
-  _globals['_EXPORTEXCEL']._serialized_end=3237
-  _globals['_EXPORTWORKSHEET']._serialized_start=3240
-  _globals['_EXPORTWORKSHEET']._serialized_end=3413
-  _globals['_EXPORTEXCELRESULT']._serialized_start=3416
-  _globals['_EXPORTEXCELRESULT']._serialized_end=3566
-  _globals['_EXPORTFORMSUBMISSIONS']._serialized_start=3569
-  _globals['_EXPORTFORMSUBMISSIONS']._serialized_end=3945
-  _globals['_EXPORTFORMOPTIONS']._serialized_start=3948
-  _globals['_EXPORTFORMOPTIONS']._serialized_end=4171
-  _globals['_EXPORTFORMSUBMISSIONSRESULT']._serialized_start=4174
-  _globals['_EXPORTFORMSUBMISSIONSRESULT']._serialized_end=4487
+  _globals['_EXPORTQUERY']._serialized_end=300
+  _globals['_EXPORTQUERYOPTIONS']._serialized_start=303
+  _globals['_EXPORTQUERYOPTIONS']._serialized_end=522
+  _globals['_EXPORTINCLUDE']._serialized_start=524
+  _globals['_EXPORTINCLUDE']._serialized_end=579
+  _globals['_DATERANGE']._serialized_start=581
+  _globals['_DATERANGE']._serialized_end=687
+  _globals['_EXPORTNOTIFY']._serialized_start=689
+  _globals['_EXPORTNOTIFY']._serialized_end=802
+  _globals['_EXPORTMETADATA']._serialized_start=805
+  _globals['_EXPORTMETADATA']._serialized_end=1215
+  _globals['_EXPORTCSV']._serialized_start=1218
+  _globals['_EXPORTCSV']._serialized_end=1613
+  _globals['_EXPORTCSVOPTIONS']._serialized_start=1616
+  _globals['_EXPORTCSVOPTIONS']._serialized_end=1989
+  _globals['_EXPORTCSVRESULT']._serialized_start=1992
+  _globals['_EXPORTCSVRESULT']._serialized_end=2140
+  _globals['_EXPORTJSON']._serialized_start=2143
+  _globals['_EXPORTJSON']._serialized_end=2544
+  _globals['_EXPORTJSONOPTIONS']._serialized_start=2546
+  _globals['_EXPORTJSONOPTIONS']._serialized_end=2638
+  _globals['_EXPORTJSONRESULT']._serialized_start=2641
+  _globals['_EXPORTJSONRESULT']._serialized_end=2790
+  _globals['_EXPORTEXCEL']._serialized_start=2793
+  _globals['_EXPORTEXCEL']._serialized_end=3319
+  _globals['_EXPORTWORKSHEET']._serialized_start=3322
+  _globals['_EXPORTWORKSHEET']._serialized_end=3495
+  _globals['_EXPORTEXCELRESULT']._serialized_start=3498
+  _globals['_EXPORTEXCELRESULT']._serialized_end=3648
+  _globals['_EXPORTFORMSUBMISSIONS']._serialized_start=3651
+  _globals['_EXPORTFORMSUBMISSIONS']._serialized_end=4066
+  _globals['_EXPORTFORMOPTIONS']._serialized_start=4069
+  _globals['_EXPORTFORMOPTIONS']._serialized_end=4292
+  _globals['_EXPORTFORMSUBMISSIONSRESULT']._serialized_start=4295
+  _globals['_EXPORTFORMSUBMISSIONSRESULT']._serialized_end=4608
 # @@protoc_insertion_point(module_scope)
