@@ -52,6 +52,7 @@ from service.parts import Parts
 from service.payload_checks import PayloadChecks
 from service.processor_servicer import ProcessorServicer
 from service.queue_metrics import QueueMetrics
+from service.roll import RollCall
 from service.schedule_servicer import ScheduleServicer
 from service.server import listen, new_server
 
@@ -166,13 +167,11 @@ def _parts(
 ) -> Parts:
     catalog = load_catalog(settings.job_plugins)
     inspection = Inspection(store, {queue.name: queue.max_active for queue in catalog.queues.values()})
-    presence = Presence(store)
     admission, intake = Admission(catalog, settings), Intake(store, settings)
     checks = PayloadChecks(settings, database, {**EXPORT_CHECKS, **ANALYTICS_CHECKS})
     schedules = Schedules(store, catalog, admission, intake)
-    instruments.add(
-        intake.stored, QueueMetrics(tuple(catalog.queues), inspection, presence, schedules, settings.queue_max_backlog)
-    )
+    roll = RollCall(tuple(catalog.queues), store, inspection, schedules)
+    instruments.add(intake.stored, QueueMetrics(roll, settings.queue_max_backlog))
     return Parts(
         settings=settings,
         catalog=catalog,
@@ -180,11 +179,11 @@ def _parts(
         inspection=inspection,
         steering=Steering(store, inspection),
         events=EventHub(store, inspection),
-        presence=presence,
+        presence=Presence(store),
         checks=checks,
         enqueuer=Enqueuer(admission, intake, checks),
         schedules=schedules,
-        health=Health(settings, catalog, store, inspection, schedules, database),
+        health=Health(settings, store, roll, database),
         limits=limits,
     )
 

@@ -14,15 +14,11 @@ from base.database.errors import DatabaseError
 from base.database.needs import complaint, missing
 from base.settings import Settings
 from base.storage import StorageRoots
-from engine.catalog import Catalog
 from engine.errors import JobServiceError
-from engine.inspection import Inspection
-from engine.jobs import QueueSnapshot
-from engine.presence import SCHEDULERS, Presence
-from engine.schedules import Schedules
 from engine.store import Store
 from service import found
 from service.found import DEGRADED, DISABLED, HEALTHY, UNHEALTHY, Remembered, briefly
+from service.roll import Roll, RollCall
 
 SMTP_REMEMBERED_SECONDS: Final = 10
 SMTP_PATIENCE_SECONDS: Final = 3
@@ -40,38 +36,14 @@ class Report:
     checks: Sequence[HealthCheck]
 
 
-@dataclass(frozen=True, slots=True)
-class _Roll:
-    """What the store tells of those who work with it."""
-
-    queues: Sequence[QueueSnapshot] = ()
-    workers: Sequence[Worker] = ()
-    schedulers: Sequence[Worker] = ()
-    overdue: Mapping[str, float] | None = None
-    problem: str = ""
-    """Why it tells nothing."""
-    latency: float = 0.0
-
-
 class Health:
     """Checks on demand. What the mail server and the database said is remembered for a while."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        catalog: Catalog,
-        store: Store,
-        inspection: Inspection,
-        schedules: Schedules,
-        database: AsyncEngine,
-    ) -> None:
+    def __init__(self, settings: Settings, store: Store, roll: RollCall, database: AsyncEngine) -> None:
         self._settings = settings
-        self._catalog = catalog
         self._store = store
-        self._inspection = inspection
-        self._schedules = schedules
+        self._roll = roll
         self._engine = database
-        self._workers, self._schedulers = Presence(store), Presence(store, SCHEDULERS)
         self._storage = StorageRoots(settings)
         self._smtp = Remembered(self._converse)
         self._database = Remembered(self._look_into_database)
@@ -79,7 +51,7 @@ class Health:
     async def check(self) -> Report:
         """Everything. Without the store it is unhealthy; any other fault is a degradation."""
         store, roll, database, mail = await asyncio.gather(
-            self._check_store(), self._roll(), self._check_database(), self._check_smtp_briefly()
+            self._check_store(), self._roll.read(), self._check_database(), self._check_smtp_briefly()
         )
         workers, scheduler = self._check_roll(roll)
         checks = (store, workers, scheduler, database, mail, await self._check_storage(roll.workers))
@@ -102,20 +74,7 @@ class Health:
         except JobServiceError as error:
             return HealthCheck(name="store", status=UNHEALTHY, reason=error.message)
 
-    async def _roll(self) -> _Roll:
-        began = time.perf_counter()
-        try:
-            queues, workers, schedulers, overdue = await asyncio.gather(
-                self._inspection.stats(tuple(self._catalog.queues)),
-                self._workers.workers(),
-                self._schedulers.workers(),
-                self._schedules.overdue(),
-            )
-        except JobServiceError as error:
-            return _Roll(problem=error.message)
-        return _Roll(queues, workers, schedulers, overdue, latency=(time.perf_counter() - began) * 1000)
-
-    def _check_roll(self, roll: _Roll) -> tuple[HealthCheck, HealthCheck]:
+    def _check_roll(self, roll: Roll) -> tuple[HealthCheck, HealthCheck]:
         """Workers and schedulers."""
         names = ("workers", "scheduler")
         if not self._settings.enable_queue_service:
@@ -124,8 +83,8 @@ class Health:
         elif roll.problem:
             workers, scheduler = (HealthCheck(name=name, status=UNHEALTHY, reason=roll.problem) for name in names)
         else:
-            workers = found.of_workers(roll.queues, roll.workers, roll.latency)
-            scheduler = found.of_schedulers(roll.schedulers, roll.overdue or {}, roll.latency)
+            workers = found.of_workers(roll.queues, roll.workers, roll.latency_ms)
+            scheduler = found.of_schedulers(roll.schedulers, roll.overdue, roll.latency_ms)
         return workers, scheduler
 
     async def _check_storage(self, workers: Sequence[Worker]) -> HealthCheck:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -12,11 +11,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from qcollector.jobs.v1.queue_pb2 import Worker
 
-from engine.errors import JobServiceError
-from engine.inspection import Inspection
 from engine.jobs import FINISHED, QueueSnapshot, State
-from engine.presence import Presence
-from engine.schedules import Schedules
+from service.roll import Roll, RollCall
 
 REMEMBERED_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 4.0
@@ -25,67 +21,42 @@ PATIENCE_SECONDS: Final = 4.0
 _SHOWN: Final = tuple(state for state in State if state is not State.BLOCKED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What was found. Without an answer of the store the rest is empty."""
-
-    store_up: bool
-    queues: Sequence[QueueSnapshot] = ()
-    workers: Sequence[Worker] = ()
-    overdue: float = 0.0
-
-
 class QueueMetrics(Collector):
     """Every service process shows the same: a query takes the maximum over them, not the sum."""
 
-    def __init__(
-        self, queues: Sequence[str], inspection: Inspection, presence: Presence, schedules: Schedules, backlog: int
-    ) -> None:
-        self._names = queues
-        self._inspection = inspection
-        self._presence = presence
-        self._schedules = schedules
+    def __init__(self, roll: RollCall, backlog: int) -> None:
+        self._roll = roll
         self._backlog = backlog
         self._loop = asyncio.get_running_loop()
-        self._last = _Look(store_up=False)
+        self._last = Roll()
         self._until = 0.0
 
     def collect(self) -> Iterable[Metric]:
-        look = self._look()
-        yield _gauge("qjobs_store_up", "Whether the store answers.", (), [((), float(look.store_up))])
-        if look.store_up:
-            yield from self._of_queues(look)
-            yield from _of_workers(self._names, look.workers)
+        roll = self._read()
+        yield _gauge("qjobs_store_up", "Whether the store answers.", (), [((), float(not roll.problem))])
+        if not roll.problem:
+            yield from self._of_queues(roll.queues)
+            yield from _of_workers(self._roll.queues, roll.workers)
             yield _gauge(
                 "qjobs_schedule_overdue_seconds",
                 "How long the slot has been past that no scheduler has fired; 0 if all are fired.",
                 (),
-                [((), look.overdue)],
+                [((), max(roll.overdue.values(), default=0.0))],
             )
 
-    def _look(self) -> _Look:
+    def _read(self) -> Roll:
         """Called by the thread that answers Prometheus; the store is asked on the service's own loop."""
         if time.monotonic() > self._until:
-            asked = asyncio.run_coroutine_threadsafe(self._ask(), self._loop)
+            asked = asyncio.run_coroutine_threadsafe(self._roll.read(), self._loop)
             try:
                 self._last = asked.result(PATIENCE_SECONDS)
             except FutureTimeoutError:
                 asked.cancel()
-                self._last = _Look(store_up=False)
+                self._last = Roll(problem="it did not answer in time")
             self._until = time.monotonic() + REMEMBERED_SECONDS
         return self._last
 
-    async def _ask(self) -> _Look:
-        try:
-            queues, workers, overdue = await asyncio.gather(
-                self._inspection.stats(self._names), self._presence.workers(), self._schedules.overdue()
-            )
-        except JobServiceError:
-            return _Look(store_up=False)
-        return _Look(store_up=True, queues=queues, workers=workers, overdue=max(overdue.values(), default=0.0))
-
-    def _of_queues(self, look: _Look) -> Iterator[Metric]:
-        queues = look.queues
+    def _of_queues(self, queues: Sequence[QueueSnapshot]) -> Iterator[Metric]:
         yield _gauge(
             "qjobs_queue_jobs",
             "Jobs that a queue holds now, by state. The failed ones are the dead letters.",

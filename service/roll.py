@@ -1,0 +1,51 @@
+"""Who works with the store, and on what: read at once, for health as for Prometheus."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from qcollector.jobs.v1.queue_pb2 import Worker
+
+from engine.errors import JobServiceError
+from engine.inspection import Inspection
+from engine.jobs import QueueSnapshot
+from engine.presence import SCHEDULERS, Presence
+from engine.schedules import Schedules
+from engine.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """What the store tells; nothing where there is a `problem`."""
+
+    queues: Sequence[QueueSnapshot] = ()
+    workers: Sequence[Worker] = ()
+    schedulers: Sequence[Worker] = ()
+    overdue: Mapping[str, float] = field(default_factory=dict)
+    """Schedules with a slot that nobody has fired, and for how many seconds it is past."""
+    problem: str = ""
+    latency_ms: float = 0.0
+
+
+class RollCall:
+    """Reads it anew each time."""
+
+    def __init__(self, queues: Sequence[str], store: Store, inspection: Inspection, schedules: Schedules) -> None:
+        self.queues = queues
+        self._inspection = inspection
+        self._schedules = schedules
+        self._workers, self._schedulers = Presence(store), Presence(store, SCHEDULERS)
+
+    async def read(self) -> Roll:
+        began = time.perf_counter()
+        try:
+            found = await asyncio.gather(
+                self._inspection.stats(self.queues),
+                self._workers.workers(),
+                self._schedulers.workers(),
+                self._schedules.overdue(),
+            )
+        except JobServiceError as error:
+            return Roll(problem=error.message)
+        return Roll(*found, latency_ms=(time.perf_counter() - began) * 1000)
