@@ -29,10 +29,10 @@ def begin(job: RunningJob) -> Span:
     return span
 
 
-def settled(span: Span, settlement: Settlement | None) -> None:
-    """Tells what came of it; nothing where the job was no longer this worker's."""
+def settled(span: Span, job: RunningJob, settlement: Settlement | None) -> None:
+    """Tells what came of it; without a settlement, why the job was no longer this worker's."""
     if settlement is None:
-        span.note({"qjobs.job.outcome": "lost"})
+        span.note({"qjobs.job.outcome": job.loss.value})
         return
     span.note({"qjobs.job.outcome": settlement.outcome.name.lower()})
     if settlement.outcome not in _WELL:

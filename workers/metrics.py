@@ -57,18 +57,25 @@ class JobMetrics(Collector):
         }
 
     def ended(self, jobs: Sequence[Ended]) -> None:
-        """Counts how starts of jobs ended."""
+        """Counts how starts of jobs of one queue ended."""
         since_start = time.time() - time.monotonic()
+        kinds = self._kinds[jobs[0][0].queue]
+        batches: dict[str, tuple[_TypeMetrics, list[float], list[float]]] = {}
         for job, end in jobs:
-            kinds, claimed, started = self._kinds[job.queue], job.claimed, job.started
-            kind = kinds.get(job.envelope.job_type) or kinds[OTHER]
+            word, claimed, started = job.envelope.job_type, job.claimed, job.started
+            if (batch := batches.get(word)) is None:
+                batch = batches[word] = (kinds.get(word) or kinds[OTHER], [], [])
+            kind, runs, waits = batch
             outcome = end if isinstance(end, Loss) else _WORDS[end.outcome]
             if outcome is RETRIED and claimed.fails + 1 >= claimed.max_attempts:
                 outcome = FAILED
             kind.numbers[outcome] += 1
-            kind.run.observe(job.ended - started)
+            runs.append(job.ended - started)
             waited = started + since_start - claimed.ready / 1000
-            kind.wait.observe(waited if waited > 0 else 0.0)  # this clock and the store's may differ a little
+            waits.append(waited if waited > 0 else 0.0)  # this clock and the store's may differ a little
+        for kind, runs, waits in batches.values():
+            kind.run.observe_all(runs)
+            kind.wait.observe_all(waits)
 
     def collect(self) -> Iterable[Metric]:
         attempts = CounterMetricFamily(

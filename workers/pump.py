@@ -111,7 +111,7 @@ class Pump:
         job.ended = time.monotonic()
         if settlement is None or job.broken_off in NOT_OURS:
             self._forget(job)
-            self._record([(job, Loss.CANCELLED if job.broken_off is BreakOff.CANCELLED else Loss.LOST)])
+            self._record([(job, job.loss)])
         else:
             self._ended.append((job, settlement))
         self._wake.set()
@@ -152,7 +152,8 @@ class Pump:
         self._note_due(claim.due_in)
         for job, _ in ended:
             self._forget(job)
-        self._record([(job, claim.lost.get(job.claimed.id, settlement)) for job, settlement in ended])
+        if ended:
+            self._record([(job, claim.lost.get(job.claimed.id, settlement)) for job, settlement in ended])
         return claim.jobs
 
     def _take(self) -> list[tuple[RunningJob, Settlement]]:

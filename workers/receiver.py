@@ -129,7 +129,7 @@ class JobReceiver(Receiver):
             if self._tells_starts:
                 job.log.debug("job_started", starts=job.starts)
             settlement = await self._handled(job, job_type, payload)
-            job_spans.settled(span, settlement)
+            job_spans.settled(span, job, settlement)
         return settlement
 
     async def _handled(self, job: RunningJob, job_type: JobType, payload: Message) -> Settlement | None:

@@ -123,6 +123,11 @@ class RunningJob:
         logger: structlog.stdlib.BoundLogger = self._bound_log
         return logger
 
+    @property
+    def loss(self) -> Loss:
+        """Why it is this worker's no more, where nothing is to be reported of it."""
+        return Loss.CANCELLED if self.broken_off is BreakOff.CANCELLED else Loss.LOST
+
     async def progress(self, percent: float, message: str = "") -> None:
         if math.isnan(percent):
             raise ValueError("progress: not a number")
