@@ -54,7 +54,8 @@ async function queueOf(id: string): Promise<string | undefined> {
         await getJob(name, id);
         return name;
       } catch (error) {
-        if (error instanceof ApiError && error.status === 404) return undefined;
+        // It is not there, or no job can have such an id.
+        if (error instanceof ApiError && (error.status === 404 || error.status === 400)) return undefined;
         throw error;
       }
     }),

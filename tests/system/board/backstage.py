@@ -1,9 +1,11 @@
 """What happens while somebody looks at the board: jobs made and asked after over REST."""
 
 import json
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +42,23 @@ class Backstage:
     def script(self, *steps: Mapping[str, Any], **options: Any) -> str:
         """A job of the tests that does what its steps say."""
         return self.enqueue("script", {"steps": list(steps)}, **options)
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Jobs complete all the time."""
+        over = threading.Event()
+
+        def enqueue() -> None:
+            while not over.wait(0.1):
+                self.enqueue("noop", {})
+
+        worker = threading.Thread(target=enqueue)
+        worker.start()
+        try:
+            yield
+        finally:
+            over.set()
+            worker.join()
 
     def job(self, job_id: str, queue: str = "test:work") -> Any:
         return self.call("GET", f"queue/{queue}/jobs/{job_id}")["data"]

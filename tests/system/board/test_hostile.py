@@ -1,7 +1,7 @@
 """Text that users control is text: no script in it runs, wherever the board shows it."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from stack.tokens import sign
 from tests.system.board.backstage import Backstage
@@ -61,6 +61,41 @@ def test_addresses_that_somebody_was_lured_to(enter: Enter) -> None:
     ):
         visit.open(path)
         assert visit.page.locator("main script, main img").count() == 0
+
+
+def test_what_is_typed_into_searches(enter: Enter) -> None:
+    typed = f"{EVIL} which no job holds"
+    visit = enter("admin")
+    find = visit.page.get_by_label("Find a job by its id")
+    find.fill(typed)
+    find.press("Enter")
+    expect(visit.page.get_by_role("status", name="Reports")).to_contain_text("<script>alert(1)</script>")
+    visit.open("queues/test:work", "test:work")
+    visit.page.get_by_label("Id, payload or failure").fill(typed)
+    visit.button("Search").click()
+    expect(visit.page.get_by_text("No jobs.")).to_be_visible()
+    visit.button("Remove all…").click()
+    expect(visit.page.get_by_role("dialog")).to_contain_text("<script>alert(1)</script>")
+    visit.button("Keep as they are").click()
+    visit.open("api", "API")
+    visit.page.get_by_label("Find a call").fill(typed)
+    expect(visit.page.locator("main").get_by_text("<script>alert(1)</script>")).to_be_visible()
+    assert visit.page.locator("main script, main img").count() == 0
+
+
+def test_what_workers_say_of_themselves(enter: Enter) -> None:
+    """No host of this machine can have such a name, so it is put into the answer on its way."""
+
+    def renamed(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        for worker in body["workers"]:
+            worker |= {"id": EVIL, "host": EVIL, "version": EVIL}
+        route.fulfill(response=answer, json=body)
+
+    visit = enter("admin")
+    visit.page.route("**/api/v1/queue/workers", renamed)
+    shows(visit, "workers", 3)
 
 
 def test_the_name_in_a_token(enter: Enter) -> None:

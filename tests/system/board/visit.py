@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from axe_playwright_python.base import AXE_FILE_PATH
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
 from base.settings import PROJECT
 from stack.ports import LOOPBACK
@@ -34,16 +34,23 @@ class Visit:
     page: Page
     address: str
     problems: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    """What the page has asked of the API, streams too."""
 
     def __post_init__(self) -> None:
         self.page.add_init_script(CSP)
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         self.page.on("dialog", lambda dialog: self.problems.append(f"a script ran: {dialog.message}"))
         self.page.on("console", self._note)
+        self.page.on("request", self._count)
 
     def _note(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not EXPECTED.match(message.text):
             self.problems.append(f"{message.type}: {message.text}")
+
+    def _count(self, request: Request) -> None:
+        if "/api/" in request.url:
+            self.calls.append(request.url)
 
     def sign_in(self, bearer: str) -> None:
         self.page.goto(self.address)
@@ -70,6 +77,10 @@ class Visit:
     def told(self, text: str) -> None:
         """A report says so."""
         expect(self.page.get_by_role("status", name="Reports")).to_contain_text(text)
+
+    def stands(self, state: str) -> None:
+        """The job whose page this is."""
+        expect(self.page.locator(".page-head .badge")).to_have_text(state)
 
     def accessible(self) -> None:
         """Axe finds nothing to object to."""
