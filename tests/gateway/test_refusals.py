@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,24 @@ def test_another_content_type_is_read_as_json_or_400(front: Front) -> None:
 def test_a_body_beyond_the_limit_is_413_whether_its_length_is_told_or_not(front: Front) -> None:
     large = b'{"queueName":"' + b"x" * (11 * 1024 * 1024) + b'"}'
     refused(front.call("POST", "jobs", large, content_type="application/json"), 413, 3, "PAYLOAD_TOO_LARGE")
+    refused(
+        front.call("POST", "jobs", little_by_little(large), content_type="application/json"),
+        413,
+        3,
+        "PAYLOAD_TOO_LARGE",
+    )
+
+
+def little_by_little(body: bytes) -> Iterator[bytes]:
+    """So that each part can be read before the next one comes; its length is not told."""
+    for start in range(0, len(body), 512 * 1024):
+        yield body[start : start + 512 * 1024]
+        time.sleep(0.005)
+
+
+def test_a_body_that_grows_too_large_when_it_is_transcoded_is_413_too(front: Front) -> None:
+    body = b'{"queueName":"test:work","jobType":"noop","data":{"pad":[' + b"1," * 4_500_000 + b"1]}}"
+    refused(front.call("POST", "jobs", body, content_type="application/json"), 413, 3, "PAYLOAD_TOO_LARGE")
 
 
 def test_a_payload_beyond_its_own_limit_is_400_and_says_the_limit(front: Front) -> None:
