@@ -66,7 +66,7 @@ class RequestInvalidError(JobServiceError):
     reason = ErrorReason.ERROR_REASON_REQUEST_INVALID
 
     def __init__(self, problems: Sequence[FieldProblem], message: str = "") -> None:
-        super().__init__(message or "; ".join(f"{p.field}: {p.description}" for p in problems[:5]))
+        super().__init__(message or "; ".join(f"{p.field}: {p.description}".removeprefix(": ") for p in problems[:5]))
         self.problems = tuple(problems)
 
 

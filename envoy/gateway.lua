@@ -68,6 +68,11 @@ function envoy_on_request(handle)
     return
   end
   if not is_grpc(handle:headers()) then
+    local problem = body_problem(handle)
+    if problem then
+      handle:respond({ [":status"] = "400" }, problem)
+      return
+    end
     drop_foreign(handle:headers())
     escape_queue(handle:headers())
   end

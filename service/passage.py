@@ -83,7 +83,9 @@ class Passage:
             raise RequestInvalidError(
                 [
                     FieldProblem(
-                        "", "malformed", f"the bytes are not a request of {self.method}, or hold text that is not UTF-8"
+                        "",
+                        "malformed",
+                        f"the bytes are not a request of {self.method}, hold text that is not UTF-8, or are nested too deep",
                     )
                 ]
             ) from None

@@ -25,6 +25,7 @@ from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor
 
 from base.settings import PROJECT, Settings, SettingsError
 from engine.catalog import load_catalog
+from stack.envoy_fields import tables
 from stack.envoy_tracing import collector
 from stack.errors import StackError
 from stack.part import Command, Part, Stage, ask
@@ -90,7 +91,7 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
             buffer=settings.rest_max_body_bytes + BUFFER_ABOVE_BODY,
             rate_limit=settings.rest_rate_limit,
             cors_origins=settings.cors_origin,
-            script=str(TEMPLATES / "gateway.lua"),
+            script=str(_script(folder)),
             descriptors=str(descriptors),
             services=[service.full_name for service in _services()],
             streams=_streams(),
@@ -107,6 +108,17 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
         "utf-8",
     )
     return configuration
+
+
+def _script(folder: Path) -> Path:
+    """The script that Envoy runs for each request, behind what it has to know of the contract."""
+    calls = [
+        (_http_rule(method.GetOptions()), method.input_type) for service in _services() for method in service.methods
+    ]
+    parts = [tables(calls), *((TEMPLATES / name).read_text("utf-8") for name in ("fields.lua", "gateway.lua"))]
+    script = folder / "gateway.lua"
+    script.write_text("\n".join(parts), "utf-8")
+    return script
 
 
 def envoy_command(configuration: Path, *options: str) -> tuple[str, ...]:

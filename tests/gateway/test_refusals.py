@@ -1,5 +1,6 @@
 """Whatever is wrong with a request, the answer is the right status and JSON of one shape."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -82,8 +83,59 @@ def test_a_field_that_breaks_a_rule_is_400_and_named(front: Front, change: dict[
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "body", "named"),
+    [
+        ("POST", "jobs", WELCOME | {"optoins": {"delay": 60_000}}, "optoins"),
+        ("POST", "jobs", WELCOME | {"options": {"dealy": 60_000}}, "options.dealy"),
+        ("POST", "jobs:batch", {"jobs": [WELCOME, WELCOME | {"options": {"dealy": 1}}]}, "jobs[1].options.dealy"),
+        ("POST", "jobs", {"payload": {"emailWelcome": {"user": {"emial": "x"}}}}, "payload.emailWelcome.user.emial"),
+        ("POST", "email:send/jobs:cancel", {"filter": {"state": ["JOB_STATE_FAILED"]}}, "filter.state"),
+        ("POST", "email:send/jobs:cancel", {"filter": {}, "dryRun": True}, "dryRun"),
+        ("PATCH", "email:batch", {"maxactive": 1}, "maxactive"),
+        ("POST", "/api/v1/schedules", {"name": "x", "cron": "0 3 * * *", "job": {"queue": "email:send"}}, "job.queue"),
+    ],
+)
+def test_a_field_that_no_call_knows_is_400_and_named_with_those_there_are(
+    front: Front, method: str, path: str, body: dict[str, object], named: str
+) -> None:
+    kept = front.enqueue()
+    answer = front.call(method, path, body)
+    refused(answer, 400, 3, "REQUEST_INVALID")
+    assert f"{named}: there is no such field; there are " in answer.json["message"]
+    assert front.call("GET", f"email:send/jobs/{kept}").json["data"]["state"] == "JOB_STATE_WAITING"
+
+
+def test_what_a_job_is_made_of_is_not_the_gateways_to_judge(front: Front) -> None:
+    data = {"user": {"email": 'a@b.cd", "options": {"x": 1', "fooled": [{"by": '\\"{["'}]}}
+    answer = front.call("POST", "jobs", WELCOME | {"data": data, "options": {"job_id": f"odd-{time.time_ns()}"}})
+    refused(answer, 400, 3)
+    assert "data.user.fooled" in answer.text
+
+
+@pytest.mark.parametrize(
     "body",
-    ["{", "[]", '"text"', '{"queueName":7}', "<xml/>", '{"queueName":"\ud800"}', "{}", "null", "[[[[", b"\xff\xfe"],
+    [
+        *(
+            "{",
+            "[]",
+            '"text"',
+            '{"queueName":7}',
+            "<xml/>",
+            '{"queueName":"\ud800"}',
+            "{}",
+            "null",
+            "[[[[",
+            b"\xff\xfe",
+        ),
+        *(
+            '{"data":' * 100_000,
+            "[" * 100_000,
+            '{"data":' + '{"a":' * 60 + "1" + "}" * 61,
+            '{"options":{"delay":1e400}}',
+        ),
+        *('{"data":{"a":1,"a":2}}', "\ufeff{}", "{}{}", '{"options":{"delay":NaN}}', "{}".encode("utf-16"), '"\\'),
+    ],
+    ids=lambda body: str(body[:16]),
 )
 def test_a_body_that_is_no_such_message_is_400(front: Front, body: str | bytes) -> None:
     raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
@@ -148,7 +200,9 @@ def test_a_head_request_gets_a_status_and_no_body(front: Front) -> None:
     assert (answer.status, answer.text) == (404, "")
 
 
-@pytest.mark.parametrize("name", ["a%00b", "%ff", "%ed%a0%80", "a%2Fb", "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["a%00b", "%ff", "%ed%a0%80", "a%2Fb", "..%2f", "%2e%2e%2Fstats", "a%5cb", "%c0%ae%c0%ae", "x" * 300]
+)
 def test_a_name_that_can_be_none_is_400(front: Front, name: str) -> None:
     refused(front.call("GET", f"email:send/jobs/{name}"), 400, 3)
 
@@ -158,20 +212,43 @@ def test_a_name_in_any_script_is_looked_up(front: Front) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["nothing=1", "pageSize=x", "pageSize=501", "states=SLEEPING", "text=%ff", "pageToken=x"]
+    "query",
+    [
+        *("nothing=1", "pageSize=x", "pageSize=501", "states=SLEEPING", "text=%ff", "pageToken=x", "pageSize="),
+        *("filter.x=1", "__proto__=1", "a[b]=c", "createdAfter=yesterday", "pageSize=99999999999999999999"),
+    ],
 )
 def test_a_parameter_that_is_wrong_is_400(front: Front, query: str) -> None:
     refused(front.call("GET", f"email:send/jobs?{query}"), 400, 3)
 
 
-def test_a_path_beyond_measure_is_refused(front: Front) -> None:
+def test_a_path_or_headers_beyond_measure_are_refused(front: Front) -> None:
     refused(front.call("GET", f"email:send/jobs/{'x' * 70_000}"), 431, 3)
+    refused(front.call("GET", "stats", x_big="x" * 70_000), 431, 3)
+    refused(front.call("GET", "stats", **{f"x_{number}": "" for number in range(150)}), 431, 3)
 
 
 def test_what_is_no_http_at_all_is_refused(front: Front) -> None:
     with socket.create_connection((LOOPBACK, front.rest), timeout=5) as connection:
         connection.sendall(b"GARBAGE\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        "Content-Length: -2\r\n\r\n{}",
+        "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_a_body_whose_end_is_uncertain_is_400_in_json(front: Front, framing: str) -> None:
+    with socket.create_connection((LOOPBACK, front.rest), timeout=5) as connection:
+        connection.sendall(f"POST /api/v1/queue/jobs HTTP/1.1\r\nHost: x\r\n{framing}".encode())
+        answer = connection.makefile("rb").read()  # it is hung up on
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == 3
 
 
 def test_the_path_wins_over_a_body_that_names_another_queue(front: Front) -> None:

@@ -75,6 +75,8 @@ class Schemas:
             schema["description"] = text
         if fields:
             schema["properties"] = {field.json_name: self.field(name, field, way) for field in fields}
+        if way is Way.SENT:
+            schema["additionalProperties"] = False
         is_there = rules.must_be_set if way is Way.SENT else self._is_always_answered
         if required := [field.json_name for field in fields if is_there(field)]:
             schema["required"] = required
