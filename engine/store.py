@@ -11,7 +11,7 @@ from redis import exceptions as redis_errors
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from base.settings import Settings, SettingsError
@@ -60,6 +60,10 @@ class Store:
 
     async def close(self) -> None:
         await self.client.aclose()
+        pool = getattr(self.client, "connection_pool", None)
+        if isinstance(pool, SentinelConnectionPool):  # it leaves its connections to the Sentinels open
+            for sentinel in pool.sentinel_manager.sentinels:
+                await sentinel.aclose()
 
     def keys(self, scope: str) -> Keys:
         found = self._keys.get(scope)

@@ -29,7 +29,7 @@ from qcollector.jobs.v1.schedule_service_pb2 import ListSchedulesRequest, Trigge
 from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from redis import Redis
 from redis.exceptions import ConnectionError as AwayError
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 from testjobs.v1.testjobs_pb2 import Noop, Script, Step
 
 from base.settings import Settings
@@ -176,9 +176,7 @@ async def test_its_rights_are_enough_on_a_cluster(
         client.execute_command("ACL", "SETUSER", *rules[1:])
         client.acl_log_reset()
     changes = {
-        "redis_url": SecretStr(cluster_url(nodes)),
-        "redis_username": "qjobs",
-        "redis_password": SecretStr(ADMIN_PASSWORD),
+        "redis_url": SecretStr(cluster_url(nodes).replace("//", f"//qjobs:{ADMIN_PASSWORD}@")),
         "redis_key_prefix": "qjobs",
     }
     own = settings.model_copy(update=changes)
@@ -192,9 +190,11 @@ async def test_its_rights_are_enough_on_a_cluster(
         await worker.settle([complete(claimed) for claimed in (await worker.claim(2)).jobs], 0)
         assert await engine.counts() == {"completed": 1, "delayed": 1}
         await watched.aclose()
+        assert [entry for client in clients for entry in client.acl_log()] == []
+        with pytest.raises(NoPermissionError):
+            await store.client.set("another-application", "1")
     finally:
         await store.close()
     for client in clients:
-        assert client.acl_log() == []
         client.execute_command("ACL", "DELUSER", "qjobs")
         client.close()
