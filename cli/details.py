@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from cli.mapping import moment
+from cli.moments import ago, shown
 from cli.untrusted import harmless, harmless_lines
 
 INDENT: Final = "  "
@@ -18,6 +22,12 @@ def fields(pairs: Iterable[tuple[str, str]]) -> str:
 def section(title: str, body: str) -> str:
     """The body, indented, below its title; nothing where there is none."""
     return f"\n\n{title}\n" + "\n".join(INDENT + line for line in body.split("\n")) if body else ""
+
+
+def when(stamp: Timestamp) -> str:
+    """A moment, and how long ago that is; nothing where the field is not set."""
+    at = moment(stamp)
+    return f"{shown(at)} ({ago(at)})" if at else ""
 
 
 def tree(value: Any) -> str:

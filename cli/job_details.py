@@ -1,12 +1,11 @@
 """One job in full, and how it ended, in words."""
 
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.job_pb2 import Job, JobState
 
-from cli.details import fields, section, tree
+from cli.details import fields, section, tree, when
 from cli.mapping import as_json, moment
-from cli.moments import ago, in_words, shown
+from cli.moments import in_words, shown
 from cli.untrusted import harmless
 from cli.words import count_of, state_word
 
@@ -22,11 +21,11 @@ def in_full(job: Job) -> str:
             ("Progress", f"{job.progress:g}%"),
             ("Attempts", _attempts(job)),
             ("Priority", str(job.priority) if job.priority else ""),
-            ("Created", _both(job.create_time)),
+            ("Created", when(job.create_time)),
             ("By", _caller(job)),
-            ("Due", _both(job.run_time)),
-            ("Started", _both(job.start_time)),
-            ("Ended", _both(job.end_time)),
+            ("Due", when(job.run_time)),
+            ("Started", when(job.start_time)),
+            ("Ended", when(job.end_time)),
             ("Ran", _ran(job)),
             ("Worker", job.worker),
             ("Stalls", f"{job.stalls}: its worker died or lost contact" if job.stalls else ""),
@@ -69,9 +68,3 @@ def _caller(job: Job) -> str:
 def _ran(job: Job) -> str:
     began, ended = moment(job.start_time), moment(job.end_time)
     return in_words((ended - began).total_seconds() * 1000) if began and ended else ""
-
-
-def _both(stamp: Timestamp) -> str:
-    """A moment, and how long ago that is."""
-    at = moment(stamp)
-    return f"{shown(at)} ({ago(at)})" if at else ""

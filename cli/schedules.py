@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.job_pb2 import JobOptions
 from qcollector.jobs.v1.schedule_service_pb2 import (
     CreateScheduleRequest,
@@ -24,7 +23,7 @@ from qcollector.jobs.v1.schedule_service_pb2 import (
 from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 
 from cli.columns import Column, Columns
-from cli.details import fields, section, tree
+from cli.details import fields, section, tree, when
 from cli.enqueueing import Typed
 from cli.exits import CommandError, Exit
 from cli.mapping import as_json, moment
@@ -144,7 +143,7 @@ async def runs(session: Session, name: str, limit: int) -> None:
 async def preview(session: Session, cron: str, timezone: str, count: int) -> None:
     request = PreviewScheduleRequest(cron=cron, timezone=timezone, count=count)
     answer = await session.call(_calls(session).PreviewSchedule, request)
-    session.screen.one(answer, lambda: "\n".join([harmless(answer.cron_text), *map(_both, answer.times)]))
+    session.screen.one(answer, lambda: "\n".join([harmless(answer.cron_text), *map(when, answer.times)]))
 
 
 async def delete(session: Session, name: str, *, yes: bool) -> None:
@@ -165,15 +164,15 @@ def in_full(schedule: Schedule) -> str:
             ("Zone", schedule.timezone),
             ("Queue", schedule.queue_name),
             ("Type", schedule.job_type),
-            ("Last slot", _both(schedule.last_slot)),
+            ("Last slot", when(schedule.last_slot)),
             ("Made by", schedule.created_by),
-            ("Made", _both(schedule.create_time)),
-            ("Changed", _both(schedule.update_time)),
+            ("Made", when(schedule.create_time)),
+            ("Changed", when(schedule.update_time)),
         ]
     )
     return (
         head
-        + section("Next", "\n".join(map(_both, schedule.next_times)))
+        + section("Next", "\n".join(map(when, schedule.next_times)))
         + section("Payload", tree(as_json(schedule.payload)))
         + section("Options", tree({name: value for name, value in as_json(schedule.options).items() if value}))
     )
@@ -194,13 +193,8 @@ def _job(wanted: Wanted, options: JobOptions) -> ScheduleJob:
 
 
 def _told(schedule: Schedule, what: str) -> str:
-    first = f": next {_both(schedule.next_times[0])}" if schedule.next_times else ""
+    first = f": next {when(schedule.next_times[0])}" if schedule.next_times else ""
     return harmless(f"{schedule.name} {what}, {schedule.cron_text or schedule.cron} ({schedule.timezone}){first}.")
-
-
-def _both(stamp: Timestamp) -> str:
-    at = moment(stamp)
-    return f"{shown(at)} ({ago(at)})" if at else ""
 
 
 def _calls(session: Session) -> "ScheduleServiceAsyncStub":

@@ -74,9 +74,6 @@ class Enqueuer:
 
     def _judged(self, request: EnqueueJobRequest, origin: Origin) -> Admitted | JobServiceError:
         try:
-            if request.HasField("options") or not request.HasField("payload"):
-                # What a payload alone has to hold to is checked with it.
-                check_or_raise(request, "")
             return self._admit(request, origin)
         except JobServiceError as error:
             return error
@@ -112,6 +109,7 @@ class Enqueuer:
         return admitted
 
     def _admit(self, request: EnqueueJobRequest, origin: Origin) -> Admitted:
+        """All that can be judged without asking anybody."""
         if request.HasField("options") or not request.HasField("payload"):
             # What a payload alone has to hold to is checked with it.
             check_or_raise(request, "")

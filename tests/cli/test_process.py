@@ -23,7 +23,19 @@ from tests.service.conftest import serving, token
 from tests.stack.running import environment
 
 WORK = "test:work"
-HEAVY = ("sqlalchemy", "pydantic", "taskiq", "redis", "structlog", "protovalidate", "rich", "yaml", "uvloop", "joserfc")
+HEAVY = (
+    "sqlalchemy",
+    "pydantic",
+    "taskiq",
+    "redis",
+    "structlog",
+    "protovalidate",
+    "rich",
+    "yaml",
+    "uvloop",
+    "joserfc",
+    "opentelemetry",
+)
 CALLS = ("grpc", "google.protobuf", "asyncio")
 
 
