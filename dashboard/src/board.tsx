@@ -22,11 +22,14 @@ import { session, signOut } from "./session";
 import { count, relative } from "./ui/format";
 import { now, PageHead } from "./ui/pieces";
 import { ThemeChoice } from "./ui/theme";
-import { Toasts } from "./ui/toasts";
+import { forgetFailures, Toasts } from "./ui/toasts";
 
 export function Board() {
   const signedIn = session.value !== null;
   useShortcuts();
+  const place = route.value.path.join("/");
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another place is the reason.
+  useEffect(forgetFailures, [place]);
   useEffect(() => {
     if (!signedIn) return;
     const timer = setInterval(() => {

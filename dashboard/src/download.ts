@@ -29,7 +29,7 @@ export async function saveResult(queue: string, id: string, size: number): Promi
 }
 
 /** The name of a Content-Disposition (RFC 6266): the extended one first. */
-export function fileName(disposition: string | null): string {
+function fileName(disposition: string | null): string {
   const extended = /filename\*=UTF-8''([^;]+)/i.exec(disposition ?? "")?.[1];
   if (extended !== undefined) {
     try {

@@ -17,10 +17,10 @@ export interface Session {
   readonly expires: number;
 }
 
-export class TokenError extends Error {}
+class TokenError extends Error {}
 
 /** What a token says of its bearer. It is read, not verified: the service does that with every call. */
-export function readToken(token: string): Session {
+function readToken(token: string): Session {
   const part = token.split(".")[1];
   if (part === undefined)
     throw new TokenError("This is not a token: a JSON Web Token has three parts with dots between.");
@@ -55,7 +55,7 @@ function claimsOf(part: string): Record<string, unknown> {
   throw new TokenError("This is not a token: its middle part cannot be read.");
 }
 
-export function levelOf(role: string): number {
+function levelOf(role: string): number {
   return Object.hasOwn(LEVELS, role) ? (LEVELS[role] ?? 1) : 1;
 }
 

@@ -1,30 +1,8 @@
 /** What the board reads of the API's own description (OpenAPI), and its schemas in words. */
 
+import type { Schema } from "../schema/schema";
+import { exact } from "../ui/format";
 import { request } from "./client";
-
-export interface Schema {
-  readonly $ref?: string;
-  readonly type?: string;
-  readonly description?: string;
-  readonly format?: string;
-  readonly pattern?: string;
-  readonly enum?: readonly string[];
-  readonly const?: string;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly minItems?: number;
-  readonly maxItems?: number;
-  readonly maxProperties?: number;
-  readonly writeOnly?: boolean;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-  readonly items?: Schema;
-  readonly anyOf?: readonly Schema[];
-  readonly additionalProperties?: boolean | Schema;
-  readonly contentSchema?: Schema;
-}
 
 export interface Parameter {
   readonly name: string;
@@ -58,7 +36,7 @@ export const DESCRIPTION_PATH = "/api/openapi.json";
 export const getDescription = (signal?: AbortSignal) => request<Description>(DESCRIPTION_PATH, signal && { signal });
 
 /** The name of the component that a schema refers to. */
-export function refersTo(schema: Schema): string | undefined {
+function refersTo(schema: Schema): string | undefined {
   return schema.$ref?.split("/").at(-1);
 }
 
@@ -77,7 +55,10 @@ export function inWords(schema: Schema): string {
   if (schema.anyOf) return schema.anyOf.map(inWords).join(" or ");
   if (schema.items) return [`list of ${inWords(schema.items)}`, ...limits(schema)].join(", ");
   if (typeof schema.additionalProperties === "object") return `map of ${inWords(schema.additionalProperties)}`;
-  return [schema.format === "date-time" ? "time" : (schema.type ?? "anything"), ...limits(schema)].join(", ");
+  return [
+    schema.format === "date-time" ? "time" : [schema.type ?? "anything"].flat().join(" or "),
+    ...limits(schema),
+  ].join(", ");
 }
 
 function limits(schema: Schema): string[] {
@@ -93,8 +74,7 @@ function limits(schema: Schema): string[] {
 }
 
 function span(low: number | undefined, high: number | undefined, unit: string): string {
-  const number = (value: number): string => value.toLocaleString("en");
-  if (low !== undefined && high !== undefined) return `${number(low)} to ${number(high)}${unit}`;
-  if (high !== undefined) return `at most ${number(high)}${unit}`;
-  return low === undefined ? "" : `at least ${number(low)}${unit}`;
+  if (low !== undefined && high !== undefined) return `${exact(low)} to ${exact(high)}${unit}`;
+  if (high !== undefined) return `at most ${exact(high)}${unit}`;
+  return low === undefined ? "" : `at least ${exact(low)}${unit}`;
 }

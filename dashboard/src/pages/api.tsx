@@ -10,9 +10,9 @@ import {
   type Operation,
   type Parameter,
   partOf,
-  type Schema,
 } from "../api/description";
 import { useLoaded } from "../live/refresh";
+import type { Schema } from "../schema/schema";
 import { plural } from "../ui/format";
 import { Loading, PageHead, Panel, Problem, TableFrame } from "../ui/pieces";
 import "../styles/api.css";

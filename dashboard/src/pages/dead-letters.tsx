@@ -70,39 +70,15 @@ function QueueLetters({ queue, held }: { queue: string; held: number }) {
             </thead>
             <tbody>
               {groups.map(([word, members]) => (
-                <tr key={word}>
-                  <th scope="row">
-                    <a href={links.queue(queue, { state: "failed", type: word })}>{word}</a>
-                  </th>
-                  <td class="number">{count(members.length)}</td>
-                  <td>
-                    <Ago time={members[0]?.endTime} />
-                  </td>
-                  <td class="wide">
-                    <Reasons jobs={members} />
-                  </td>
-                  <td>
-                    <div class="tools">
-                      <button
-                        type="button"
-                        aria-expanded={type === word}
-                        aria-label={`Inspect ${queue} ${word}`}
-                        onClick={() => setType(type === word ? undefined : word)}
-                      >
-                        Inspect
-                      </button>
-                      {mayManage.value && (
-                        <button
-                          type="button"
-                          aria-label={`Retry all ${word} of ${queue}`}
-                          onClick={() => setRetrying(word)}
-                        >
-                          Retry all…
-                        </button>
-                      )}
-                    </div>
-                  </td>
-                </tr>
+                <LettersOfType
+                  key={word}
+                  queue={queue}
+                  word={word}
+                  jobs={members}
+                  open={type === word}
+                  onInspect={() => setType(type === word ? undefined : word)}
+                  onRetry={() => setRetrying(word)}
+                />
               ))}
             </tbody>
           </TableFrame>
@@ -124,6 +100,44 @@ function QueueLetters({ queue, held }: { queue: string; held: number }) {
         />
       )}
     </Panel>
+  );
+}
+
+interface LettersOfTypeProps {
+  readonly queue: string;
+  readonly word: string;
+  readonly jobs: readonly JobJson[];
+  readonly open: boolean;
+  readonly onInspect: () => void;
+  readonly onRetry: () => void;
+}
+
+function LettersOfType({ queue, word, jobs, open, onInspect, onRetry }: LettersOfTypeProps) {
+  return (
+    <tr>
+      <th scope="row">
+        <a href={links.queue(queue, { state: "failed", type: word })}>{word}</a>
+      </th>
+      <td class="number">{count(jobs.length)}</td>
+      <td>
+        <Ago time={jobs[0]?.endTime} />
+      </td>
+      <td class="wide">
+        <Reasons jobs={jobs} />
+      </td>
+      <td>
+        <div class="tools">
+          <button type="button" aria-expanded={open} aria-label={`Inspect ${queue} ${word}`} onClick={onInspect}>
+            Inspect
+          </button>
+          {mayManage.value && (
+            <button type="button" aria-label={`Retry all ${word} of ${queue}`} onClick={onRetry}>
+              Retry all…
+            </button>
+          )}
+        </div>
+      </td>
+    </tr>
   );
 }
 

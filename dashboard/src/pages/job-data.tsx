@@ -9,7 +9,7 @@ import type { Json } from "../schema/schema";
 import { admits } from "../session";
 
 /** The types that the caller may enqueue. */
-export function offered(): readonly JobTypeJson[] {
+function offered(): readonly JobTypeJson[] {
   return jobTypes.value?.filter((type) => admits(type.minimumRole ?? "")) ?? [];
 }
 

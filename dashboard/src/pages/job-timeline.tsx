@@ -5,7 +5,7 @@ import { dateTime, duration } from "../ui/format";
 import { Ago, now } from "../ui/pieces";
 import { hasEnded, stateWord } from "../ui/state";
 
-export interface Step {
+interface Step {
   readonly label: string;
   readonly time: string;
   readonly kind: "past" | "bad" | "good" | "now" | "next";
@@ -13,7 +13,7 @@ export interface Step {
 }
 
 /** What is known of the job's way, in the order of time. */
-export function stepsOf(job: JobJson): Step[] {
+function stepsOf(job: JobJson): Step[] {
   const state = stateWord(job.state);
   const steps: Step[] = [];
   const add = (time: string | undefined, label: string, kind: Step["kind"], detail = ""): void => {

@@ -1,49 +1,23 @@
 /** All queues at a glance: what they hold and do, how healthy the service is, and where something is wrong. */
 
-import { getDashboard, setPaused } from "../api/calls";
+import { getDashboard } from "../api/calls";
 import type { HealthCheckJson, QueueStatsJson } from "../gen/qcollector/jobs/v1/queue_pb";
-import { history, queueList, queues } from "../live/queues";
+import { queueList, queues } from "../live/queues";
 import { useLoaded } from "../live/refresh";
 import { links } from "../route";
 import { mayManage } from "../session";
-import { Action } from "../ui/action";
-import { Chart, type Line } from "../ui/chart";
-import { bytes, count, DURATION_STEPS, duration, plural } from "../ui/format";
+import { bytes, count, duration, plural } from "../ui/format";
 import { Loading, PageHead, Panel, Problem, TableFrame } from "../ui/pieces";
 import { STATES, type StateWord } from "../ui/state";
-
-export const THROUGHPUT: readonly Line[] = [
-  { label: "completed", colour: "--good", of: (sample) => sample.completedPerSecond },
-  { label: "failed", colour: "--bad", of: (sample) => sample.failedPerSecond },
-];
-export const LATENCY: readonly Line[] = [
-  { label: "wait", colour: "--accent", of: (sample) => sample.waitP95 },
-  { label: "run", colour: "--violet", of: (sample) => sample.runP95 },
-];
-
-export const perSecond = (value: number): string => `${count(value)}/s`;
+import { Graphs } from "./graphs";
+import { PauseButton } from "./queue-dialogs";
 
 export function Overview() {
-  const samples = history.value.get("") ?? [];
   return (
     <>
       <PageHead title="Queues" />
       <StateCards />
-      <div class="columns">
-        <section class="panel">
-          <Chart title="Jobs a second" samples={samples} lines={THROUGHPUT} format={perSecond} />
-        </section>
-        <section class="panel">
-          <Chart
-            title="p95 of the slowest queue"
-            samples={samples}
-            lines={LATENCY}
-            format={duration}
-            floor={10}
-            steps={DURATION_STEPS}
-          />
-        </section>
-      </div>
+      <Graphs queue="" latency="p95 of the slowest queue" />
       <UnservedWarning />
       <QueueTable />
       <Health />
@@ -153,12 +127,7 @@ function QueueRow({ queue }: { queue: QueueStatsJson }) {
       </td>
       {mayManage.value && (
         <td>
-          <Action
-            label={paused ? "Resume" : "Pause"}
-            name={`${paused ? "Resume" : "Pause"} ${name}`}
-            run={() => setPaused(name, !paused)}
-            done={`${name} ${paused ? "runs again" : "is paused"}`}
-          />
+          <PauseButton queue={name} paused={paused} />
         </td>
       )}
     </tr>

@@ -1,12 +1,25 @@
-/** What an operator sets for a whole queue: its limits, and how old a finished job may be. */
+/** What an operator sets for a whole queue: whether it runs, its limits, and how old a finished job may be. */
 
 import { useState } from "preact/hooks";
-import { cleanQueue, updateQueue } from "../api/calls";
+import { cleanQueue, setPaused, updateQueue } from "../api/calls";
 import { ApiError, messageOf, type Violation } from "../api/errors";
 import type { QueueLimitsJson } from "../gen/qcollector/jobs/v1/queue_pb";
+import { Action } from "../ui/action";
 import { Dialog } from "../ui/dialog";
 import { plural } from "../ui/format";
 import { tell } from "../ui/toasts";
+
+export function PauseButton({ queue, paused }: { queue: string; paused: boolean }) {
+  const label = paused ? "Resume" : "Pause";
+  return (
+    <Action
+      label={label}
+      name={`${label} ${queue}`}
+      run={() => setPaused(queue, !paused)}
+      done={`${queue} ${paused ? "runs again" : "is paused"}`}
+    />
+  );
+}
 
 interface FormDialogProps {
   readonly title: string;
@@ -60,12 +73,33 @@ function FormDialog({ title, confirm, danger = false, onClose, run, children }: 
   );
 }
 
+const MINUTE_MS = 60_000;
+
 function number(data: FormData, name: string): number {
   return Number(data.get(name) ?? 0);
 }
 
+interface NumberFieldProps {
+  readonly label: string;
+  readonly name: string;
+  readonly min?: number;
+  readonly max: number;
+  readonly step?: "any" | 1;
+  readonly value: number;
+}
+
+function NumberField({ label, name, min = 0, max, step = 1, value }: NumberFieldProps) {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <input type="number" name={name} min={min} max={max} step={step} required defaultValue={String(value)} />
+    </label>
+  );
+}
+
 export function LimitsButton({ queue, limits }: { queue: string; limits: QueueLimitsJson | undefined }) {
   const [open, setOpen] = useState(false);
+  const rate = limits?.rate;
   const run = async (data: FormData): Promise<string> => {
     const max = number(data, "max");
     await updateQueue(queue, {
@@ -82,40 +116,16 @@ export function LimitsButton({ queue, limits }: { queue: string; limits: QueueLi
       {open && (
         <FormDialog title={`Limits of ${queue}`} confirm="Set limits" run={run} onClose={() => setOpen(false)}>
           <p class="hint">They hold over all workers together. 0 means no limit.</p>
-          <label class="field">
-            <span>Most jobs active at once</span>
-            <input
-              type="number"
-              name="maxActive"
-              min={0}
-              max={100000}
-              required
-              defaultValue={String(limits?.maxActive ?? 0)}
-            />
-          </label>
-          <label class="field">
-            <span>Most jobs started in each period</span>
-            <input
-              type="number"
-              name="max"
-              min={0}
-              max={1000000}
-              required
-              defaultValue={String(limits?.rate?.max ?? 0)}
-            />
-          </label>
-          <label class="field">
-            <span>Period in seconds</span>
-            <input
-              type="number"
-              name="period"
-              min={0.001}
-              max={86400}
-              step="any"
-              required
-              defaultValue={String((limits?.rate?.period || 60000) / 1000)}
-            />
-          </label>
+          <NumberField label="Most jobs active at once" name="maxActive" max={100_000} value={limits?.maxActive ?? 0} />
+          <NumberField label="Most jobs started in each period" name="max" max={1_000_000} value={rate?.max ?? 0} />
+          <NumberField
+            label="Period in seconds"
+            name="period"
+            min={0.001}
+            max={86_400}
+            step="any"
+            value={(rate?.period || MINUTE_MS) / 1000}
+          />
         </FormDialog>
       )}
     </>
@@ -123,7 +133,7 @@ export function LimitsButton({ queue, limits }: { queue: string; limits: QueueLi
 }
 
 const UNITS = [
-  ["minutes", 60_000],
+  ["minutes", MINUTE_MS],
   ["hours", 3_600_000],
   ["days", 86_400_000],
 ] as const;
@@ -145,10 +155,7 @@ export function CleanButton({ queue }: { queue: string }) {
         <FormDialog title={`Clean ${queue}`} confirm="Remove them" danger run={run} onClose={() => setOpen(false)}>
           <p>Removes completed, failed and cancelled jobs that ended longer ago than:</p>
           <div class="pair">
-            <label class="field">
-              <span>Age</span>
-              <input type="number" name="age" min={0} max={3650} step="any" required defaultValue="1" />
-            </label>
+            <NumberField label="Age" name="age" max={3650} step="any" value={1} />
             <label class="field">
               <span>Unit</span>
               <select name="unit" defaultValue="days">

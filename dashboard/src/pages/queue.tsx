@@ -1,22 +1,21 @@
 /** One queue: its figures, its jobs page by page, and everything that steers them. */
 
 import { useEffect, useState } from "preact/hooks";
-import { type Chosen, type JobAction, listJobs, setPaused } from "../api/calls";
+import { type Chosen, type JobAction, listJobs } from "../api/calls";
 import type { QueueStatsJson } from "../gen/qcollector/jobs/v1/queue_pb";
-import { history, queues } from "../live/queues";
+import { queues } from "../live/queues";
 import { useLoaded } from "../live/refresh";
 import { links, route, setQuery } from "../route";
 import { mayManage, session } from "../session";
-import { Action } from "../ui/action";
-import { Chart } from "../ui/chart";
-import { count, DURATION_STEPS, duration, plural } from "../ui/format";
+import { count, duration, plural } from "../ui/format";
 import { Loading, PageHead, Problem } from "../ui/pieces";
 import { isState } from "../ui/state";
 import { BulkDialog, WORDS } from "./bulk";
+import { Graphs } from "./graphs";
 import { FilterBar, filterOf, filterWords, PAGE_SIZES, pageSizeOf, StateTabs } from "./job-filter";
 import { JobTable } from "./job-rows";
-import { LATENCY, perSecond, THROUGHPUT, UnservedWarning } from "./overview";
-import { CleanButton, LimitsButton } from "./queue-dialogs";
+import { UnservedWarning } from "./overview";
+import { CleanButton, LimitsButton, PauseButton } from "./queue-dialogs";
 
 /** Which actions the states' tabs offer; without a tab all of them. */
 const ACTIONS: Readonly<Record<string, readonly JobAction[]>> = {
@@ -48,37 +47,17 @@ export function Queue({ name }: { name: string }) {
       <UnservedWarning queue={name} />
       {stats && <Figures stats={stats} />}
       <Jobs name={name} stats={stats} />
-      <div class="columns">
-        <section class="panel">
-          <Chart title="Jobs a second" samples={history.value.get(name) ?? []} lines={THROUGHPUT} format={perSecond} />
-        </section>
-        <section class="panel">
-          <Chart
-            title="p95"
-            samples={history.value.get(name) ?? []}
-            lines={LATENCY}
-            format={duration}
-            floor={10}
-            steps={DURATION_STEPS}
-          />
-        </section>
-      </div>
+      <Graphs queue={name} latency="p95" />
     </>
   );
 }
 
 function Steering({ name, stats }: { name: string; stats: QueueStatsJson }) {
-  const paused = stats.paused === true;
   return (
     <>
       <LimitsButton queue={name} limits={stats.limits} />
       <CleanButton queue={name} />
-      <Action
-        label={paused ? "Resume" : "Pause"}
-        name={`${paused ? "Resume" : "Pause"} ${name}`}
-        run={() => setPaused(name, !paused)}
-        done={`${name} ${paused ? "runs again" : "is paused"}`}
-      />
+      <PauseButton queue={name} paused={stats.paused === true} />
     </>
   );
 }

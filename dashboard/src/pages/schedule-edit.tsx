@@ -37,10 +37,12 @@ export function EditSchedule({ name }: { name: string }) {
 }
 
 function ScheduleForm({ old }: { old?: ScheduleJson }) {
-  const [name, setName] = useState(old?.name ?? "");
-  const [description, setDescription] = useState(old?.description ?? "");
-  const [cron, setCron] = useState(old?.cron ?? "0 3 * * *");
-  const [timezone, setTimezone] = useState(old?.timezone ?? "");
+  const [draft, setDraft] = useState<WhenDraft>({
+    name: old?.name ?? "",
+    description: old?.description ?? "",
+    cron: old?.cron ?? "0 3 * * *",
+    timezone: old?.timezone ?? "",
+  });
   const [job, setJob] = useState<ScheduleJobJson | undefined>();
   const [readable, setReadable] = useState(true);
   const [problems, setProblems] = useState<Problems>(new Map());
@@ -55,7 +57,8 @@ function ScheduleForm({ old }: { old?: ScheduleJson }) {
     if (wrong.size > 0) return;
     setBusy(true);
     try {
-      const common = { description, cron, timezone, ...(job && { job }) };
+      const { name, ...when } = draft;
+      const common = { ...when, ...(job && { job }) };
       await (old ? updateSchedule(name, common) : createSchedule({ name, ...common }));
       tell(`${name} is saved`);
       go(links.schedule(name));
@@ -76,36 +79,7 @@ function ScheduleForm({ old }: { old?: ScheduleJson }) {
         void save();
       }}
     >
-      <Panel title="When">
-        <div class="panel-body stack">
-          <Text
-            label="Name"
-            value={name}
-            onChange={setName}
-            problem={problems.get("name")}
-            disabled={old !== undefined}
-            required
-            hint="Lower-case letters, digits and hyphens. It cannot be changed later."
-          />
-          <Text label="Purpose" value={description} onChange={setDescription} problem={problems.get("description")} />
-          <Text
-            label="Cron expression"
-            value={cron}
-            onChange={setCron}
-            problem={problems.get("cron")}
-            required
-            hint="Minute, hour, day of month, month, day of week."
-          />
-          <Text
-            label="Time zone"
-            value={timezone}
-            onChange={setTimezone}
-            problem={problems.get("timezone")}
-            hint="Such as Europe/Berlin. Empty takes the service's own."
-          />
-          <Preview cron={cron} timezone={timezone} />
-        </div>
-      </Panel>
+      <When draft={draft} made={old !== undefined} problems={problems} onChange={setDraft} />
       <Panel title="Job">
         <div class="panel-body stack">
           <JobEditor {...(old && { old })} job={job} problems={problems} onChange={setJob} onReadable={setReadable} />
@@ -119,11 +93,56 @@ function ScheduleForm({ old }: { old?: ScheduleJson }) {
         <button type="submit" class="primary" disabled={busy || !readable || (old === undefined && job === undefined)}>
           Save schedule
         </button>
-        <a class="button" href={old ? links.schedule(name) : links.schedules}>
+        <a class="button" href={old ? links.schedule(draft.name) : links.schedules}>
           Back
         </a>
       </div>
     </form>
+  );
+}
+
+interface WhenDraft {
+  readonly name: string;
+  readonly description: string;
+  readonly cron: string;
+  readonly timezone: string;
+}
+
+interface WhenProps {
+  readonly draft: WhenDraft;
+  /** Whether the schedule is there already. */
+  readonly made: boolean;
+  readonly problems: Problems;
+  readonly onChange: (draft: WhenDraft) => void;
+}
+
+function When({ draft, made, problems, onChange }: WhenProps) {
+  const text = (field: keyof WhenDraft) => ({
+    value: draft[field],
+    problem: problems.get(field),
+    onChange: (value: string) => onChange({ ...draft, [field]: value }),
+  });
+  return (
+    <Panel title="When">
+      <div class="panel-body stack">
+        <Text
+          label="Name"
+          {...text("name")}
+          disabled={made}
+          required
+          hint="Lower-case letters, digits and hyphens. It cannot be changed later."
+        />
+        <Text label="Purpose" {...text("description")} />
+        <Text
+          label="Cron expression"
+          {...text("cron")}
+          required
+          hint="Minute, hour, day of month, month, day of week."
+        />
+        <Text label="Time zone" {...text("timezone")} hint="Such as Europe/Berlin. Empty takes the service's own." />
+        <Preview cron={draft.cron} timezone={draft.timezone} />
+      </div>
+    </Panel>
   );
 }
 

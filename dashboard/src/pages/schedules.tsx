@@ -137,19 +137,7 @@ export function SchedulePage({ name }: { name: string }) {
             <a class="button" href={links.scheduleEdit(name)}>
               Edit
             </a>
-            <ConfirmAction
-              label="Delete"
-              title={`Delete ${name}`}
-              confirm="Delete schedule"
-              danger
-              run={async () => {
-                await deleteSchedule(name);
-                go(links.schedules);
-              }}
-              done={`${name} is deleted`}
-            >
-              <p>It fires no more. The jobs that it enqueued stay.</p>
-            </ConfirmAction>
+            <DeleteButton name={name} />
           </>
         )}
       </PageHead>
@@ -161,27 +149,7 @@ export function SchedulePage({ name }: { name: string }) {
       {schedule && (
         <div class="job-columns">
           <div class="stack">
-            <Panel title="When">
-              <div class="panel-body stack">
-                <Fields
-                  value={{
-                    purpose: schedule.description,
-                    fires: schedule.cronText,
-                    cronExpression: schedule.cron,
-                    timeZone: schedule.timezone,
-                    lastFired: schedule.lastSlot ?? "never",
-                    created: schedule.createTime,
-                    createdBy: schedule.createdBy,
-                    changed: schedule.updateTime,
-                  }}
-                />
-                {schedule.paused ? (
-                  <p class="hint">It fires again once somebody resumes it.</p>
-                ) : (
-                  <NextTimes times={schedule.nextTimes ?? []} zone={schedule.timezone ?? ""} />
-                )}
-              </div>
-            </Panel>
+            <When schedule={schedule} />
             <Panel title={`${schedule.queueName} / ${schedule.jobType}`}>
               <div class="panel-body stack">
                 <PayloadFields queue={schedule.queueName ?? ""} jobType={schedule.jobType} payload={schedule.payload} />
@@ -195,6 +163,50 @@ export function SchedulePage({ name }: { name: string }) {
         </div>
       )}
     </>
+  );
+}
+
+function DeleteButton({ name }: { name: string }) {
+  const run = async (): Promise<void> => {
+    await deleteSchedule(name);
+    go(links.schedules);
+  };
+  return (
+    <ConfirmAction
+      label="Delete"
+      title={`Delete ${name}`}
+      confirm="Delete schedule"
+      danger
+      run={run}
+      done={`${name} is deleted`}
+    >
+      <p>It fires no more. The jobs that it enqueued stay.</p>
+    </ConfirmAction>
+  );
+}
+
+function When({ schedule }: { schedule: ScheduleJson }) {
+  const told = {
+    purpose: schedule.description,
+    fires: schedule.cronText,
+    cronExpression: schedule.cron,
+    timeZone: schedule.timezone,
+    lastFired: schedule.lastSlot ?? "never",
+    created: schedule.createTime,
+    createdBy: schedule.createdBy,
+    changed: schedule.updateTime,
+  };
+  return (
+    <Panel title="When">
+      <div class="panel-body stack">
+        <Fields value={told} />
+        {schedule.paused ? (
+          <p class="hint">It fires again once somebody resumes it.</p>
+        ) : (
+          <NextTimes times={schedule.nextTimes ?? []} zone={schedule.timezone ?? ""} />
+        )}
+      </div>
+    </Panel>
   );
 }
 

@@ -1,4 +1,4 @@
-/** JSON Schema as ListJobTypes writes it: what the board reads of it. */
+/** JSON Schema as ListJobTypes and the API's description write it: what the board reads of it. */
 
 export interface Schema {
   readonly type?: string | readonly string[];
@@ -27,6 +27,7 @@ export interface Schema {
   readonly maxProperties?: number;
   readonly writeOnly?: boolean;
   readonly contentEncoding?: string;
+  readonly contentSchema?: Schema;
   readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, Schema>>;
 }

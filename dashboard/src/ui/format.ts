@@ -31,6 +31,11 @@ export function count(value: number | string | undefined): string {
   return NUMBER.format(Number(value ?? 0));
 }
 
+/** With all its digits, as a rule has it. */
+export function exact(value: number): string {
+  return value.toLocaleString("en", { maximumFractionDigits: 20 });
+}
+
 /** In its two largest units: "3 min 12 s". */
 export function duration(milliseconds: number): string {
   if (!Number.isFinite(milliseconds)) return "–";

@@ -16,12 +16,16 @@ export function tell(text: string, bad = false): void {
   last += 1;
   const id = last;
   toasts.value = [...toasts.value.slice(-3), { id, text, bad }];
-  // A failure stays until it is dismissed.
+  // A failure stays until it is dismissed, or what failed is left.
   if (!bad) setTimeout(() => dismiss(id), SHOWN_MS);
 }
 
 function dismiss(id: number): void {
   toasts.value = toasts.value.filter((toast) => toast.id !== id);
+}
+
+export function forgetFailures(): void {
+  toasts.value = toasts.peek().filter((toast) => !toast.bad);
 }
 
 export function Toasts() {

@@ -103,3 +103,13 @@ def test_a_job_is_found_by_its_id_from_everywhere(admin: Visit, backstage: Backs
     admin.page.keyboard.insert_text(job_id)
     admin.page.keyboard.press("Enter")
     expect(admin.heading("noop job")).to_be_visible()
+
+
+def test_a_failure_is_told_until_its_page_is_left(admin: Visit) -> None:
+    admin.open("queues/test:work", "test:work")
+    find = admin.page.get_by_label("Find a job by its id")
+    find.fill("nobody")
+    find.press("Enter")
+    admin.told("No queue holds a job nobody")
+    admin.page.get_by_role("link", name="Workers").click()
+    expect(admin.page.get_by_text("No queue holds a job nobody")).to_have_count(0)

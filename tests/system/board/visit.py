@@ -69,7 +69,7 @@ class Visit:
         expect(self.page.locator("main [aria-busy=true]")).to_have_count(0)
 
     def heading(self, text: str) -> Locator:
-        return self.page.get_by_role("heading", level=1, name=text)
+        return self.page.get_by_role("heading", level=1, name=text, exact=True)
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
