@@ -37,7 +37,7 @@ def jobs(backstage: Backstage) -> dict[str, str]:
     export = {"formId": "f0000000-0000-4000-8000-000000000001", "format": "csv"}
     made = {
         "completed": backstage.script({"log": "half way"}, {"progress": 50}, {"answer": 20}),
-        "active": backstage.script({"log": "a long one"}, {"progress": 40}, {"sleep": 55_000}),
+        "active": backstage.script({"log": "a long one"}, {"progress": 40}, {"sleep": 900_000}, timeout=1_000_000),
         "export": backstage.enqueue("form-submissions", export, queue="export:data"),
         "failed": backstage.script({"fail_times": 5}, attempts=2),
         "delayed": backstage.enqueue("welcome", mail, queue="email:send", delay=3_600_000),
@@ -124,6 +124,17 @@ def test_jobs_are_chosen_and_removed_by_keyboard(enter: Enter, backstage: Backst
     keys.press("Escape")
     expect(visit.page.get_by_role("dialog")).to_have_count(0)
     expect(visit.page.get_by_label(f"Select job {job_id}")).to_have_count(0)
+
+
+def test_a_theme_that_is_chosen_stays(admin: Visit) -> None:
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    light = admin.page.evaluate(ground)
+    admin.page.get_by_text("Admin admin").click()
+    admin.page.get_by_label("Theme").select_option("dark")
+    dark = admin.page.evaluate(ground)
+    admin.page.reload()
+    expect(admin.heading("Queues")).to_be_visible()
+    assert light != dark == admin.page.evaluate(ground)
 
 
 def test_a_dialog_keeps_the_focus_and_gives_it_back(admin: Visit) -> None:
