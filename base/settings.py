@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     redis_port: Port = 6379
     redis_username: str | None = None
     redis_password: SecretStr | None = None
+    redis_sentinel_username: str | None = None
+    redis_sentinel_password: SecretStr | None = None
+    """The login at the Sentinels, which is apart from that at the servers."""
     redis_queue_db: int = Field(1, ge=0, le=15)
     redis_key_prefix: str = Field("qjobs", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     redis_max_connections: int = Field(200, ge=10)

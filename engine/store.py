@@ -1,21 +1,18 @@
-"""The connection to Valkey or Redis (one server, Sentinel or Cluster), and the running of scripts on it."""
+"""The store, which is Valkey or Redis: the running of scripts on it, and what its errors mean."""
 
 import asyncio
 import re
 import time
 from collections.abc import Awaitable, Sequence
 from typing import Any, Self, cast
-from urllib.parse import unquote, urlsplit
 
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
-from redis.backoff import NoBackoff
+from redis.asyncio.sentinel import SentinelConnectionPool
 
-from base.settings import Settings, SettingsError
+from base.settings import Settings
 from base.telemetry.pools import PoolState
+from engine.connecting import connect
 from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.keys import Keys
 from engine.scripts import Script, load_scripts
@@ -169,7 +166,8 @@ def translated(error: Exception) -> JobServiceError:
         )
     if isinstance(error, redis_errors.AuthenticationError | redis_errors.NoPermissionError):
         return StoreUnavailableError(
-            "The job store refuses the service's credentials. Check REDIS_PASSWORD or REDIS_URL.", retry_after=30
+            "The job store refuses the service's credentials. Check REDIS_USERNAME and REDIS_PASSWORD, or REDIS_URL.",
+            retry_after=30,
         )
     if isinstance(error, _AWAY):
         reason = _CREDENTIALS.sub("//", str(error)) or type(error).__name__
@@ -179,74 +177,6 @@ def translated(error: Exception) -> JobServiceError:
         unavailable.__notes__ = [reason]
         return unavailable
     raise error
-
-
-def connect(settings: Settings) -> "Redis | RedisCluster":
-    """The client library's own client for the address in the settings.
-
-    REDIS_URL takes redis://, rediss://, redis+sentinel://host:port,…/service and redis+cluster://host:port,… (with an
-    `s` after `redis` for TLS); without it REDIS_HOST, REDIS_PORT and REDIS_PASSWORD are one server.
-    """
-    common: dict[str, Any] = {
-        "socket_connect_timeout": 2,
-        "socket_timeout": 5,
-        "socket_keepalive": True,
-        "health_check_interval": 0,
-    }
-    one = {**common, "max_connections": settings.redis_max_connections, "retry": Retry(NoBackoff(), 0)}
-    if settings.redis_tls_ca is not None:
-        common["ssl_ca_certs"] = one["ssl_ca_certs"] = str(settings.redis_tls_ca)
-    if settings.redis_url is None:
-        password = settings.redis_password.get_secret_value() if settings.redis_password else None
-        return Redis(
-            host=settings.redis_host,
-            port=settings.redis_port,
-            db=settings.redis_queue_db,
-            username=settings.redis_username,
-            password=password,
-            **one,
-        )
-    return _from_url(settings.redis_url.get_secret_value(), settings, common, one)
-
-
-def _from_url(url: str, settings: Settings, common: dict[str, Any], one: dict[str, Any]) -> "Redis | RedisCluster":
-    parts = urlsplit(url)
-    base, _, kind = parts.scheme.partition("+")
-    if base not in {"redis", "rediss", "valkey", "valkeys"} or kind not in {"", "sentinel", "cluster"}:
-        raise SettingsError(
-            "REDIS_URL: begins with neither redis://, rediss://, redis+sentinel:// nor redis+cluster://. "
-            "Write for example redis://:password@host:6379/1."
-        )
-    tls = base in {"rediss", "valkeys"}
-    if not kind:
-        scheme = "rediss" if tls else "redis"
-        path = parts.path if parts.path.strip("/") else f"/{settings.redis_queue_db}"
-        client: Redis = Redis.from_url(parts._replace(scheme=scheme, path=path).geturl(), **one)
-        return client
-    login, _, places = parts.netloc.rpartition("@")
-    username, _, password = (unquote(part) for part in login.partition(":"))
-    access: dict[str, Any] = {"username": username or None, "password": password or None}
-    hosts = [_host(place) for place in places.split(",")]
-    if kind == "cluster":
-        nodes = [ClusterNode(host, port) for host, port in hosts]
-        return RedisCluster(
-            startup_nodes=nodes, ssl=tls, max_connections=settings.redis_max_connections, **access, **common
-        )
-    service, _, database = parts.path.strip("/").partition("/")
-    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
-        hosts, sentinel_kwargs={**common, **({"ssl": True} if tls else {})}
-    )
-    master: Redis = sentinel.master_for(
-        service or "mymaster", db=int(database or settings.redis_queue_db), ssl=tls, **access, **one
-    )
-    return master
-
-
-def _host(place: str) -> tuple[str, int]:
-    host, _, port = place.rpartition(":")
-    if not host or not port.isdigit():
-        raise SettingsError(f"REDIS_URL: {place!r} is not host:port. List the nodes as host:port,host:port.")
-    return host.strip("[]"), int(port)
 
 
 async def backoff_sleep(failures: int) -> None:

