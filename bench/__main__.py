@@ -22,15 +22,13 @@ from bench.run import Figures, Run
 ENGINE: Final = ("enqueue", "drain", "latency", "watchers", "bystander")
 WORK: Final = ("exports", "images", "mails")
 DEFAULT: Final = (*ENGINE, *WORK)
-ALL: Final = (*DEFAULT, "memory", "many_rows")
+ALL: Final = (*DEFAULT, "metrics", "memory", "many_rows")
 RESULTS: Final = PROJECT / "build" / "bench" / "results.json"
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", help=f"of {', '.join(ALL)}; if none, all but those that take minutes (memory, many_rows)"
-    )
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(ALL)}; if none, all but metrics, memory and many_rows")
     parser.add_argument("--rounds", type=int, default=3, help="medians are of so many rounds (3)")
     parser.add_argument("--jobs", type=int, default=20_000, help="jobs of each measurement (20,000)")
     parser.add_argument("--no-peers", action="store_true", help="leave out what Node runs")

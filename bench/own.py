@@ -33,12 +33,14 @@ class Own:
         self.settings = settings
         self.processes = processes
         self.store = store
+        self.program = "stack.cli"
+        """The module that its service and workers run."""
         self._folder = folder
         self._workers: list[int] = []
 
     async def service(self) -> int:
         """Starts a service process; its id."""
-        process = await self.processes.start("service", sys.executable, "-m", "stack.cli", "service")
+        process = await self.processes.start("service", sys.executable, "-m", self.program, "service")
         await _until_open(self.settings.grpc_port)
         return process.pid
 
@@ -59,7 +61,7 @@ class Own:
         """Starts worker processes for the queue; their ids once all of them are at work."""
         for _ in range(count):
             process = await self.processes.start(
-                f"worker-{len(self._workers)}", sys.executable, "-m", "stack.cli", "worker", "--queues", QUEUE
+                f"worker-{len(self._workers)}", sys.executable, "-m", self.program, "worker", "--queues", QUEUE
             )
             self._workers.append(process.pid)
         deadline = time.monotonic() + 30
@@ -91,6 +93,11 @@ class Own:
         """Jobs that have completed since the queue began."""
         (snapshot,) = await Inspection(self.store, {}).stats([QUEUE])
         return snapshot.totals[State.COMPLETED]
+
+    async def waiting(self) -> int:
+        """Jobs that wait to be run."""
+        (snapshot,) = await Inspection(self.store, {}).stats([QUEUE])
+        return snapshot.counts[State.WAITING]
 
     async def latencies(self, jobs: int, marks: Path) -> list[float]:
         """Milliseconds from before the enqueue to the handler's first line, one job after the other."""

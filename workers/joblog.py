@@ -84,7 +84,7 @@ class JobLog:
             outcome=_WORDS[outcome],
             job_id=claimed.id,
             queue=job.queue,
-            job_type=envelope.job_type,
+            job_type=job.job_type,
             attempt=claimed.fails + 1,
             starts=claimed.fence,
             start_time=datetime.fromtimestamp(started, UTC),

@@ -12,7 +12,7 @@ from base.telemetry.instruments import Instruments
 from base.telemetry.tallies import LONG, Counts, Distribution, Durations, Reading, Readings
 from engine.catalog import Catalog
 from engine.claims import Reaped
-from engine.jobs import Loss, Outcome
+from engine.jobs import Loss, Outcome, Settlement
 from workers.pump import Ended, Pump
 
 OTHER: Final = "other"
@@ -62,11 +62,11 @@ class JobMetrics(Collector):
         kinds = self._kinds[jobs[0][0].queue]
         batches: dict[str, tuple[_TypeMetrics, list[float], list[float]]] = {}
         for job, end in jobs:
-            word, claimed, started = job.envelope.job_type, job.claimed, job.started
+            word, claimed, started = job.job_type, job.claimed, job.started
             if (batch := batches.get(word)) is None:
                 batch = batches[word] = (kinds.get(word) or kinds[OTHER], [], [])
             kind, runs, waits = batch
-            outcome = end if isinstance(end, Loss) else _WORDS[end.outcome]
+            outcome = _WORDS[end.outcome] if isinstance(end, Settlement) else end
             if outcome is RETRIED and claimed.fails + 1 >= claimed.max_attempts:
                 outcome = FAILED
             kind.numbers[outcome] += 1

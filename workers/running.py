@@ -47,6 +47,7 @@ class RunningJob:
         "claimed",
         "ended",
         "envelope",
+        "job_type",
         "limit",
         "queue",
         "scope",
@@ -61,6 +62,8 @@ class RunningJob:
         self.queue = queue
         self.settings = settings
         self.envelope: JobEnvelope = _UNDECODED
+        self.job_type = ""
+        """Its type's word; empty until it is decoded, and where this worker does not know the type."""
         self.limit = 0.0
         """Seconds that it may run; 0 until it is decoded."""
         self.started = time.monotonic()
@@ -77,16 +80,13 @@ class RunningJob:
 
     def decoded(self, envelope: JobEnvelope, job_type: JobType) -> None:
         self.envelope = envelope
+        self.job_type = job_type.type
         self.trace = TraceContext(envelope.traceparent, envelope.tracestate)
         self.limit = (envelope.options.timeout or job_type.timeout) / 1000
 
     @property
     def job_id(self) -> str:
         return self.claimed.id
-
-    @property
-    def job_type(self) -> str:
-        return self.envelope.job_type
 
     @property
     def attempt(self) -> int:
