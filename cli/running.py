@@ -6,7 +6,7 @@ import sys
 from typing import Final
 
 from cli.access import Wishes, access
-from cli.command import Action
+from cli.actions import Action
 from cli.exits import CommandError, Exit
 from cli.screen import Screen
 from cli.untrusted import harmless

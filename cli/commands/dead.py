@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import click
 
-from cli.command import Action, OperatorGroup
+from cli.actions import Action
+from cli.command import OperatorGroup
 from cli.parameters import (
     filter_options,
     job_argument,

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from cli.command import Action, OperatorGroup
+from cli.actions import Action
+from cli.command import OperatorGroup
 from cli.completion import queue_names
 from cli.parameters import (
     AHEAD,

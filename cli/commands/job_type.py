@@ -4,7 +4,8 @@
 
 import click
 
-from cli.command import Action, OperatorGroup
+from cli.actions import Action
+from cli.command import OperatorGroup
 from cli.parameters import queue_argument, queue_option, type_argument
 
 

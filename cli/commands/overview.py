@@ -4,7 +4,8 @@
 
 import click
 
-from cli.command import Action, OperatorCommand
+from cli.actions import Action
+from cli.command import OperatorCommand
 
 
 @click.command(cls=OperatorCommand)

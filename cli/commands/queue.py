@@ -4,7 +4,8 @@
 
 import click
 
-from cli.command import Action, OperatorGroup
+from cli.actions import Action
+from cli.command import OperatorGroup
 from cli.completion import queue_names
 from cli.parameters import DURATION, RATE, queue_argument, yes_option
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cli.access import Wishes
-from cli.command import Action
+from cli.actions import Action
 from cli.exits import Exit
 from cli.running import carry_out
 from cli.screen import Screen
