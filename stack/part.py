@@ -154,15 +154,6 @@ def tail(output: Path) -> str:
     return (text.partition("\n")[2] if len(text) >= TAIL_BYTES else text).strip() + f"\n(from {output})"
 
 
-def catches(process: int, number: signal.Signals) -> bool:
-    """Whether the process has a handler for the signal, as far as this system tells."""
-    if not Path("/proc/self/status").exists():
-        return True
-    status = Path(f"/proc/{process}/status").read_text()
-    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
-    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
-
-
 async def ask(host: str, port: int, request: bytes, answer: bytes) -> None:
     """Raises unless a server answers `request`, which must end the conversation, with `answer` somewhere in it."""
     reader, writer = await asyncio.open_connection(host, port)

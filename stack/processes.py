@@ -2,17 +2,16 @@
 
 import asyncio
 import os
-import signal
 import socket
 from pathlib import Path
 from typing import ClassVar, Final
 
 from base.settings import Settings
-from engine.presence import Presence
+from engine.presence import SCHEDULERS, WORKERS, Presence
 from engine.store import Store
 from stack.folder import DataFolder
 from stack.healthcheck import Process, problem
-from stack.part import Command, Part, Stage, ask, catches, module
+from stack.part import Command, Part, Stage, ask, module
 from stack.ports import LOOPBACK, reachable
 
 STORE: Final = "valkey"
@@ -66,14 +65,7 @@ class Worker(QjobsCommand):
         super().__init__(folder, settings, metrics_port)
 
     async def check(self, process: asyncio.subprocess.Process) -> None:
-        """It is ready once it is on the roll of workers."""
-        store = await Store.open(self._settings)
-        try:
-            workers = await Presence(store).workers()
-        finally:
-            await store.close()
-        if (socket.gethostname(), process.pid) not in {(worker.host, worker.pid) for worker in workers}:
-            raise LookupError("it has not reported yet")
+        await _on_roll(self._settings, WORKERS, process)
 
 
 class Scheduler(QjobsCommand):
@@ -83,9 +75,18 @@ class Scheduler(QjobsCommand):
     needs: ClassVar[tuple[str, ...]] = (STORE,)
 
     async def check(self, process: asyncio.subprocess.Process) -> None:
-        """Nobody calls it: it is ready once it would drain when told to stop."""
-        if not catches(process.pid, signal.SIGTERM):
-            raise LookupError("it does not listen to signals yet")
+        await _on_roll(self._settings, SCHEDULERS, process)
+
+
+async def _on_roll(settings: Settings, roll: str, process: asyncio.subprocess.Process) -> None:
+    """Nobody calls the process: it is ready once it reports itself, for then it works, and health counts with it."""
+    store = await Store.open(settings)
+    try:
+        present = await Presence(store, roll).workers()
+    finally:
+        await store.close()
+    if (socket.gethostname(), process.pid) not in {(one.host, one.pid) for one in present}:
+        raise LookupError("it has not reported yet")
 
 
 class MailSink(Part):

@@ -1,5 +1,6 @@
 """What a scheduler process measures of the schedules that it fires."""
 
+import asyncio
 import time
 from typing import Final
 
@@ -24,6 +25,8 @@ class ScheduleMetrics:
             ("queue", "type"),
         )
         self._lag = Durations("qjobs_schedule_lag_seconds", "From a slot to when it was fired.", (), LATE)
+        self.first_look = asyncio.Event()
+        """Set once the schedules were read, and what was due is fired."""
         self._looked = 0.0
         self._looked_at = 0.0
 
@@ -36,6 +39,7 @@ class ScheduleMetrics:
         """The schedules were read, and what was due is fired."""
         self._looked = time.monotonic()
         self._looked_at = time.time()
+        self.first_look.set()
 
     def problem(self) -> str:
         """Why nothing is fired now; empty if it is."""

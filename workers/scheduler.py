@@ -89,6 +89,11 @@ async def report_itself(
 ) -> None:
     """Stands on the roll of schedulers for as long as it fires what is due, so that health can tell when none does."""
     identity = Identity(settings)
+    async with asyncio.TaskGroup() as group:
+        awaited = [group.create_task(event.wait()) for event in (metrics.first_look, stopping)]
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in awaited:
+            waiting.cancel()
     while not stopping.is_set():
         with contextlib.suppress(JobServiceError):  # whoever reaps says that the store is away
             if not metrics.problem():

@@ -167,10 +167,12 @@ async def test_the_process_of_a_cancelled_job_ends_and_its_half_made_files_go(
 
 async def test_the_process_of_a_job_that_is_out_of_time_ends(desk: Desk, workers: Workers, noise: Path) -> None:
     worker = workers.start()
-    job_id = await desk.enqueue(FileImageProcess(file_path=str(noise)), timeout=1200, attempts=1)
+    job_id = await desk.enqueue(FileImageProcess(file_path=str(noise)), timeout=3000, attempts=1)
+    child = await at_work(worker, noise.parent)
+    child.suspend()  # so that it cannot be done in time
     record = await desk.end(job_id, PROCESS)
     assert record.state is State.FAILED
-    assert record.failed_reason == "timed out after 1.2 s"
+    assert record.failed_reason == "timed out after 3 s"
     await eventually(lambda: not psutil.Process(worker.process.pid).children(), what="the process ended")
     assert not (noise.parent / "processed").exists() or not list((noise.parent / "processed").iterdir())
 
