@@ -120,24 +120,27 @@ class _QueueReader:
         failures = 0
         while True:
             try:
-                answer = await cast("Any", self._store.client).xread(
-                    {self._key: self._position}, count=_ENTRIES, block=_BLOCK_MS
-                )
-            except (redis_errors.RedisError, OSError) as error:
+                await self._read_on(look_again=failures > 0)
+                failures = 0
+            except Exception as error:  # whatever it is, nobody who watches may be left waiting for good
                 if failures == 0:
-                    log.warning("events of a queue cannot be read", queue=self._queue, reason=str(error))
+                    expected = isinstance(error, redis_errors.RedisError | OSError)
+                    log.warning("events_unread", queue=self._queue, reason=str(error), exc_info=not expected)
                 failures += 1
                 await backoff_sleep(failures)
-                continue
-            if failures:
-                # What the server holds may not be what it held: everybody looks again.
-                failures = 0
-                for boxes in self._boxes.values():
-                    for box in boxes:
-                        box.lose_track()
-            for entry_id, packed in _entries(answer):
-                self._position = entry_id
-                self._deliver(entry_id, packed)
+
+    async def _read_on(self, *, look_again: bool) -> None:
+        """Delivers what comes next. After a failure the server may hold something else: everybody looks again."""
+        answer = await cast("Any", self._store.client).xread(
+            {self._key: self._position}, count=_ENTRIES, block=_BLOCK_MS
+        )
+        if look_again:
+            for boxes in self._boxes.values():
+                for box in boxes:
+                    box.lose_track()
+        for entry_id, packed in _entries(answer):
+            self._position = entry_id
+            self._deliver(entry_id, packed)
 
     def _deliver(self, entry_id: str, packed: bytes) -> None:
         if len(self._boxes) <= _FEW and not any(job_id.encode() in packed for job_id in self._boxes):

@@ -251,3 +251,25 @@ async def test_more_watchers_come_and_come_back_at_once_than_there_are_connectio
         await asyncio.gather(*(watcher.until(1) for watcher in back))
         assert {watcher.events[0].state for watcher in back} == {State.ACTIVE}
     await store.close()
+
+
+async def test_a_reader_that_fails_in_a_way_nobody_expected_reads_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.add(job("a"))
+    broken = asyncio.Event()
+
+    def fails_once(*_: object) -> None:
+        monkeypatch.undo()
+        broken.set()
+        raise ValueError("an entry that nobody can read")
+
+    async with watching(engine, "a") as watcher:
+        await watcher.until(1)
+        monkeypatch.setattr("engine.events._entries", fails_once)
+        worker = engine.worker()
+        (claimed,) = (await worker.claim(1)).jobs
+        await broken.wait()
+        await worker.settle([complete(claimed)], 0)
+        await watcher.end()
+    assert watcher.events[-1].state is State.COMPLETED
