@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.connection import open_database, pool_state
 from base.database.needs import tell_missing
+from base.garbage import look_seldom
 from base.release import release
 from base.settings import Settings
 from base.storage import StorageRoots
@@ -153,6 +154,7 @@ async def serve(settings: Settings, *, ready: Callable[[int], None] | None = Non
         loop.add_signal_handler(number, stop.set)
     tracing.start("service")
     async with running(settings) as service:
+        look_seldom()
         log.info("service_started", port=service.port, release=release(), tls=settings.grpc_tls_cert is not None)
         if ready is not None:
             ready(service.port)

@@ -1,7 +1,6 @@
 """A worker process: serves some queues, or all, until SIGTERM or SIGINT."""
 
 import asyncio
-import gc
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base import logs
 from base.database.connection import pool_state
+from base.garbage import look_seldom
 from base.settings import Settings
 from base.telemetry import tracing
 from base.telemetry.exposition import Probes, exposed
@@ -33,8 +33,6 @@ from workers.receiver import JobReceiver
 from workers.signals import stop_event
 
 NAME: Final = "worker"
-GARBAGE: Final = 50_000
-"""Objects made before Python looks for cycles among them. Jobs make many at a time that none of them is in."""
 
 _log = structlog.get_logger(__name__)
 
@@ -49,8 +47,7 @@ async def run(settings: Settings, queues: Sequence[str] | None = None) -> None:
     logs.configure(settings, NAME)
     tracing.start(NAME)
     load_handlers(settings.job_plugins)
-    gc.freeze()  # what is loaded by now stays: no later search has to look through it
-    gc.set_threshold(GARBAGE)
+    look_seldom()
     abandoned = await work(settings, stop_event(), queues)
     tracing.stop()
     if abandoned:
