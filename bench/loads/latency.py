@@ -20,7 +20,8 @@ from bench.loads.engine import Enqueuer
 from engine.store import Store
 
 WARM: Final = 50
-LOOK_SECONDS: Final = 0.0005
+LOOK_SECONDS: Final = 0.001
+"""The least that uvloop waits: of anything below it makes no wait at all, and this process would take a processor for itself."""
 REST_SECONDS: Final = 0.003
 """Between two jobs, so that each finds everything idle."""
 
