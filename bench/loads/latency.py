@@ -21,7 +21,7 @@ from engine.store import Store
 
 WARM: Final = 50
 LOOK_SECONDS: Final = 0.001
-"""The least that uvloop waits: of anything below it makes no wait at all, and this process would take a processor for itself."""
+"""The least that uvloop waits: below that it makes no wait at all, and this process would keep a processor busy."""
 REST_SECONDS: Final = 0.003
 """Between two jobs, so that each finds everything idle."""
 
