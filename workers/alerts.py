@@ -28,6 +28,8 @@ SYSTEM: Final = Caller(id="system", name="Alerts", role="super_admin")
 
 _SCOPE: Final = "alerts"
 _PAGE: Final = 100
+MOST_FAILED: Final = 2000
+"""Failures of one queue that are looked at between two looks; of more, the latest."""
 _FAILED: Final = JobQuery(states=frozenset({State.FAILED}))
 _ANYWHERE: Final = re.compile(r"for the third time|no worker knows")
 """What is wrong with the workers, whatever the type."""
@@ -63,9 +65,17 @@ class Alerts:
         return told
 
     async def _failed_since(self, queue: str, since: int) -> list[JobRecord]:
-        """Latest first; a page at most, so that a flood of failures is not read whole."""
-        page = await self._inspection.page(queue, _FAILED, BY_STATE, _PAGE)
-        return [record for record in page.jobs if record.finished > since]
+        """Latest first, and no more than MOST_FAILED, so that a flood of failures is not read whole."""
+        found: list[JobRecord] = []
+        token = ""
+        while len(found) < MOST_FAILED:
+            page = await self._inspection.page(queue, _FAILED, BY_STATE, _PAGE, token)
+            fresh = [record for record in page.jobs if record.finished > since]
+            found += fresh
+            token = page.next_token
+            if not token or len(fresh) < len(page.jobs):
+                break
+        return found
 
     def _is_critical(self, record: JobRecord) -> bool:
         job_type = self._catalog.types.get(f"{record.envelope.queue_name}/{record.envelope.job_type}")

@@ -86,3 +86,18 @@ async def test_a_type_that_declares_itself_critical_is_told_whatever_the_reason(
     )
     await failed(engine, "noop", "ValueError: just wrong")
     assert len(await alerts.tell()) == 1
+
+
+async def test_a_flood_of_ordinary_failures_hides_no_critical_one(engine: Engine, alerts: Alerts) -> None:
+    job_id = await failed(engine, "noop", "no worker knows it")
+    jobs = [new_job(WORK, "noop", b"") for _ in range(300)]
+    await engine.intake.enqueue_many(jobs)
+    worker = Claims(engine.store, engine.catalog.queue(WORK), "w", engine.settings)
+    claimed = (await worker.claim(len(jobs))).jobs
+    assert len(claimed) == len(jobs)
+    await worker.settle(
+        [Settlement(one.id, one.fence, Outcome.FAIL_FOR_GOOD, reason="ValueError: just wrong") for one in claimed], 0
+    )
+    assert len(await alerts.tell()) == 1
+    (mail,) = await mails(engine)
+    assert job_id in mail.text
