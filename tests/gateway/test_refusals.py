@@ -159,7 +159,10 @@ def test_a_body_beyond_the_limit_is_413_whether_its_length_is_told_or_not(front:
 
 
 def little_by_little(body: bytes) -> Iterator[bytes]:
-    """So that each part can be read before the next one comes; its length is not told."""
+    """So that each part can be read before the next one comes; its length is not told.
+
+    The answer is the same however long the pauses are: they only make a fault likelier to show.
+    """
     for start in range(0, len(body), 512 * 1024):
         yield body[start : start + 512 * 1024]
         time.sleep(0.005)
