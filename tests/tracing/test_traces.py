@@ -77,13 +77,19 @@ def test_envoy_begins_a_trace_for_a_caller_without_one_and_the_job_and_its_log_k
     assert [line["trace_id"] for line in logged if line.get("job_id") == job_id] == [job.trace]
 
 
-def test_each_attempt_is_a_span_and_one_that_fails_says_why_without_secrets(traced: Traced) -> None:
+def test_each_attempt_is_a_span_and_one_that_fails_says_why(traced: Traced) -> None:
     job_id = enqueue(traced, "script", {"steps": [{"failTimes": 1}]})
     ended(traced, job_id)
     attempts = traced.collector.wait_for(SCRIPT, 2, job=job_id)
     assert [(one.attributes["qjobs.job.attempt"], one.failed) for one in attempts] == [(1, True), (2, False)]
     assert len({one.trace for one in attempts}) == 1
-    assert attempts[0].message
+    assert attempts[0].message == "RuntimeError: attempt 1 was told to fail"
+
+
+def test_a_span_holds_no_secret_of_the_reason_why_it_failed(traced: Traced) -> None:
+    job_id = enqueue(traced, "script", {"steps": [{"failForGood": "no answer from ftp://me:hunter2@host/"}]})
+    (job,) = traced.collector.wait_for(SCRIPT, job=job_id)
+    assert (job.failed, job.message) == (True, "no answer from ftp://•••@host/")
 
 
 def test_a_refused_call_is_a_span_with_its_code_and_no_fault_of_the_service(traced: Traced) -> None:
