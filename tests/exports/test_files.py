@@ -24,12 +24,16 @@ from engine.steering import Steering
 from engine.store import Store
 from tests.conftest import eventually
 from tests.exports.conftest import INSPECTION, QUEUE, Desk, desk_of, working
+from tests.exports.relay import Relay, held_up
 from tests.workers.conftest import WorkerProcess, environment
 from workers.exports.drafts import Draft, drafts_below, notes_below
 from workers.exports.retention import ABANDONED_SECONDS, Removed, remove_expired
 from workers.files.archive import ARCHIVES, archive_name
 
 LEASE = 1.0
+ROWS = 10_000
+HALF = 1_000_000
+"""Bytes: of so many users, about the half."""
 DAY = 86_400.0
 NOW = 1_800_000_000.0
 NOTHING = Removed(files=0, archives=0, drafts=0)
@@ -233,13 +237,12 @@ async def fill(settings: Settings, rows: int) -> None:
 
 
 @pytest.fixture
-def new_worker(big: Desk, tmp_path: Path) -> Iterator[Callable[[], WorkerProcess]]:
+def new_worker(tmp_path: Path) -> Iterator[Callable[[Settings], WorkerProcess]]:
     workers: list[WorkerProcess] = []
-    address = big.settings.database_url
-    assert address is not None
 
-    def start() -> WorkerProcess:
-        told = environment(big.settings, DATABASE_URL=address.get_secret_value())
+    def start(settings: Settings) -> WorkerProcess:
+        assert settings.database_url is not None
+        told = environment(settings, DATABASE_URL=settings.database_url.get_secret_value())
         workers.append(WorkerProcess(told, tmp_path, arguments=(QUEUE,)).start())
         return workers[-1]
 
@@ -248,37 +251,40 @@ def new_worker(big: Desk, tmp_path: Path) -> Iterator[Callable[[], WorkerProcess
         worker.kill()
 
 
-async def in_the_middle(desk: Desk, job_id: str) -> None:
+async def in_the_middle(desk: Desk, job_id: str, relay: Relay) -> None:
+    """Until rows are written, and no more of them come."""
+    await asyncio.wait_for(relay.holds.wait(), 40)
+
     async def look() -> bool:
         return 6 < (await desk.get(job_id)).progress < 89
 
-    await eventually(look, seconds=40, what="rows are being written")
+    await eventually(look, what="rows are written")
 
 
 @pytest.mark.parametrize("kind", [ExportJson, ExportExcel])
 async def test_a_worker_killed_in_the_middle_leaves_no_half_file_and_another_completes_the_job(
-    big: Desk, new_worker: Callable[[], WorkerProcess], kind: type
+    big: Desk, new_worker: Callable[[Settings], WorkerProcess], kind: type
 ) -> None:
-    rows = 10_000 if kind is ExportExcel else 100_000
-    await fill(big.settings, rows)
+    await fill(big.settings, ROWS)
     payload = kind(query={"model": "User", "options": {"where": {"username": {"like": "u%"}}}})
     job_id = await big.enqueue(payload)
-    first = new_worker()
-    await in_the_middle(big, job_id)
-    first.signal(signal.SIGKILL)
-    assert big.files() == []
-    assert [path.name for path in leftovers(big)] == [f"{job_id}~1"]
-    new_worker()
+    async with held_up(big.settings, HALF) as (through, relay):
+        first = new_worker(through)
+        await in_the_middle(big, job_id, relay)
+        first.signal(signal.SIGKILL)
+        assert big.files() == []
+        assert [path.name for path in leftovers(big)] == [f"{job_id}~1"]
+    new_worker(big.settings)
     record = await big.end(job_id)
     assert (record.state, record.starts) == (State.COMPLETED, 2), record.failed_reason
     (file,) = big.files()
     assert leftovers(big) == []
     result: Any = big.catalog.type(QUEUE, record.envelope.job_type).result.FromString(record.result)
     made = result.metadata
-    assert (made.record_count, made.file_path) == (rows, str(file))
+    assert (made.record_count, made.file_path) == (ROWS, str(file))
     if kind is ExportExcel:
         with closing(load_workbook(file, read_only=True)) as book:
-            assert sum(1 for _ in book.worksheets[0].rows) == rows + 1
+            assert sum(1 for _ in book.worksheets[0].rows) == ROWS + 1
 
 
 @pytest.mark.parametrize("kind", [ExportCsv, ExportExcel])
@@ -286,10 +292,10 @@ async def test_a_cancelled_export_ends_and_leaves_nothing(
     sample_database: Settings, store: Store, catalog: Catalog, kind: type
 ) -> None:
     desk = desk_of(sample_database, store, catalog)
-    await fill(desk.settings, 100_000)
-    async with working(desk.settings, queue_lease_seconds=LEASE):
+    await fill(desk.settings, ROWS)
+    async with held_up(desk.settings, HALF) as (through, relay), working(through, queue_lease_seconds=LEASE):
         job_id = await desk.enqueue(kind(query={"model": "User"}))
-        await in_the_middle(desk, job_id)
+        await in_the_middle(desk, job_id, relay)
         await Steering(store, desk.inspection).cancel(QUEUE, job_id, "enough")
         assert (await desk.end(job_id)).state is State.CANCELLED
         await eventually(lambda: not leftovers(desk), seconds=10, what="the draft is gone")
