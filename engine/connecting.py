@@ -9,6 +9,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 from base.settings import Settings, SettingsError
 
@@ -81,6 +82,9 @@ def _common(settings: Settings, *, tls: bool) -> dict[str, Any]:
         "socket_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 0,
+        # They are a product's that is not used here; and as long as they are on, the pool hands out connections that the
+        # server has closed long ago, so that after its restart each of them costs a caller an error.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     return {**options, "ssl_ca_certs": str(settings.redis_tls_ca)} if tls and settings.redis_tls_ca else options
 

@@ -2,11 +2,8 @@
 
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
 from qcollector.jobs.v1.analytics_pb2 import AnalyticsSystemAnalytics, AnalyticsSystemAnalyticsResult
 
@@ -19,6 +16,7 @@ from engine.store import Store
 from tests.analytics.conftest import QUEUES
 from tests.conftest import eventually
 from tests.desk import Desk, desk_of
+from tests.held import held
 from tests.postgres import PostgresServer
 from tests.workers.conftest import LEASE, WorkerProcess, workers_for
 
@@ -36,35 +34,6 @@ async def killable(postgres: PostgresServer, settings: Settings, store: Store, c
 def new_worker(killable: Desk, tmp_path: Path) -> Iterator[Callable[[], WorkerProcess]]:
     with workers_for(killable.settings, tmp_path, QUEUE) as start:
         yield start
-
-
-class Held:
-    """Submissions that somebody has locked: whoever counts them waits."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    async def waits(self) -> bool:
-        """Whether somebody does."""
-        return bool(
-            await self._connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'qjobs' AND wait_event_type = 'Lock'"
-            )
-        )
-
-
-@asynccontextmanager
-async def held(settings: Settings) -> AsyncIterator[Held]:
-    assert settings.database_url is not None
-    address = settings.database_url.get_secret_value()
-    holding, looking = await asyncpg.connect(address), await asyncpg.connect(address)  # a transaction sees one moment
-    try:
-        async with holding.transaction():
-            await holding.execute("LOCK TABLE submissions IN ACCESS EXCLUSIVE MODE")
-            yield Held(looking)
-    finally:
-        await holding.close()
-        await looking.close()
 
 
 async def test_statistics_whose_worker_is_killed_are_calculated_by_another(

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from qcollector.jobs.v1.queue_pb2 import Worker
+from redis.asyncio import RedisCluster
 from redis.crc import key_slot
 
 from base.settings import Settings
@@ -68,6 +69,18 @@ async def test_a_jobs_whole_life_passes_on_a_cluster(engine: Engine, queue: str)
     await engine.steering.cancel(queue, four.id)
     assert (await engine.steering.change_many(DELETE, queue, JobQuery())).changed == 3
     assert three
+
+
+async def test_connections_that_the_nodes_have_closed_cost_nobody_an_error(engine: Engine, catalog: Catalog) -> None:
+    async def ask() -> None:
+        await asyncio.gather(*(engine.stats(queue) for queue in catalog.queues for _ in range(5)))
+
+    await ask()
+    client = engine.store.client
+    assert isinstance(client, RedisCluster)
+    for node in client.get_primaries():
+        await client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no", target_nodes=node)
+    await ask()
 
 
 async def test_workers_report_and_the_server_tells_its_version(engine: Engine) -> None:

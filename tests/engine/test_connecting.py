@@ -19,6 +19,8 @@ from tests.service.certificates import self_signed
 
 pytestmark = pytest.mark.parametrize("settings", ["one server"], indirect=True)
 PASSWORD = "p@ss/word"
+CALLERS = 10
+"""Who call at once, so that each has a connection."""
 
 
 @pytest.fixture
@@ -59,6 +61,20 @@ async def test_a_login_that_is_refused_names_the_settings_and_not_the_password(
         await answers(told(settings, f"redis://127.0.0.1:{guarded.port}/0", redis_password="wrong-one"))
     assert "REDIS_PASSWORD" in caught.value.message
     assert "wrong-one" not in caught.value.message
+
+
+async def test_the_connections_that_a_restart_of_the_server_has_closed_cost_nobody_an_error(
+    settings: Settings, guarded: ValkeyServer
+) -> None:
+    store = await Store.open(told(settings, guarded.url, redis_password=PASSWORD))
+    try:
+        await asyncio.gather(*(store.ping() for _ in range(CALLERS)))
+        assert store.pool().idle == CALLERS
+        guarded.kill()
+        await asyncio.to_thread(guarded.start)
+        await asyncio.gather(*(store.ping() for _ in range(CALLERS)))
+    finally:
+        await store.close()
 
 
 async def test_over_tls_the_server_is_held_to_the_authority_of_the_settings(

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,12 +23,11 @@ from engine.store import Store
 from tests.conftest import eventually
 from tests.exports.conftest import INSPECTION, QUEUE, Desk, desk_of, working
 from tests.exports.relay import Relay, held_up
-from tests.workers.conftest import WorkerProcess, environment
+from tests.workers.conftest import LEASE, workers_for
 from workers.exports.drafts import Draft, drafts_below, notes_below
 from workers.exports.retention import ABANDONED_SECONDS, Removed, remove_expired
 from workers.files.archive import ARCHIVES, archive_name
 
-LEASE = 1.0
 ROWS = 10_000
 HALF = 1_000_000
 """Bytes: of so many users, about the half."""
@@ -236,21 +233,6 @@ async def fill(settings: Settings, rows: int) -> None:
     await engine.dispose()
 
 
-@pytest.fixture
-def new_worker(tmp_path: Path) -> Iterator[Callable[[Settings], WorkerProcess]]:
-    workers: list[WorkerProcess] = []
-
-    def start(settings: Settings) -> WorkerProcess:
-        assert settings.database_url is not None
-        told = environment(settings, DATABASE_URL=settings.database_url.get_secret_value())
-        workers.append(WorkerProcess(told, tmp_path, arguments=(QUEUE,)).start())
-        return workers[-1]
-
-    yield start
-    for worker in workers:
-        worker.kill()
-
-
 async def in_the_middle(desk: Desk, job_id: str, relay: Relay) -> None:
     """Until rows are written, and no more of them come."""
     await asyncio.wait_for(relay.holds.wait(), 40)
@@ -263,19 +245,20 @@ async def in_the_middle(desk: Desk, job_id: str, relay: Relay) -> None:
 
 @pytest.mark.parametrize("kind", [ExportJson, ExportExcel])
 async def test_a_worker_killed_in_the_middle_leaves_no_half_file_and_another_completes_the_job(
-    big: Desk, new_worker: Callable[[Settings], WorkerProcess], kind: type
+    big: Desk, tmp_path: Path, kind: type
 ) -> None:
     await fill(big.settings, ROWS)
     payload = kind(query={"model": "User", "options": {"where": {"username": {"like": "u%"}}}})
     job_id = await big.enqueue(payload)
     async with held_up(big.settings, HALF) as (through, relay):
-        first = new_worker(through)
-        await in_the_middle(big, job_id, relay)
-        first.signal(signal.SIGKILL)
+        with workers_for(through, tmp_path, QUEUE) as new_worker:
+            new_worker()
+            await in_the_middle(big, job_id, relay)
         assert big.files() == []
         assert [path.name for path in leftovers(big)] == [f"{job_id}~1"]
-    new_worker(big.settings)
-    record = await big.end(job_id)
+    with workers_for(big.settings, tmp_path, QUEUE) as new_worker:
+        new_worker()
+        record = await big.end(job_id)
     assert (record.state, record.starts) == (State.COMPLETED, 2), record.failed_reason
     (file,) = big.files()
     assert leftovers(big) == []

@@ -1,16 +1,11 @@
 """Whatever ends a backup, nothing half-made stays, and nothing that it started runs on."""
 
 import os
-import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
 from qcollector.jobs.v1.system_pb2 import SystemBackupResult
-from sqlalchemy import text
 
-from base.database.connection import open_database
 from base.settings import Settings
 from base.storage import MARKER, StorageRoots
 from engine.catalog import Catalog
@@ -19,9 +14,10 @@ from engine.steering import Steering
 from engine.store import Store
 from tests.conftest import eventually
 from tests.desk import Desk, desk_of
+from tests.held import held
 from tests.maintenance.conftest import aged
 from tests.maintenance.test_backup import DATABASE, UPLOADS, backup_of
-from tests.workers.conftest import WorkerProcess, environment
+from tests.workers.conftest import workers_for
 from workers.maintenance.backup.manifest import read_manifest
 
 MEGABYTE = 1 << 20
@@ -29,16 +25,6 @@ MEGABYTE = 1 << 20
 
 def in_backups(settings: Settings) -> list[Path]:
     return [path for path in settings.root("backup").iterdir() if path.name != MARKER]
-
-
-@asynccontextmanager
-async def held(settings: Settings) -> AsyncIterator[None]:
-    """A table that somebody has locked keeps pg_dump waiting for as long as the test likes."""
-    database = open_database(settings)
-    async with database.begin() as connection:
-        await connection.execute(text("LOCK TABLE submissions IN ACCESS EXCLUSIVE MODE"))
-        yield
-    await database.dispose()
 
 
 def children(name: str) -> list[psutil.Process]:
@@ -59,33 +45,29 @@ async def test_a_worker_that_is_killed_leaves_nothing_and_another_makes_the_back
     StorageRoots(settings).prepare()
     (settings.root("upload") / "some.bin").write_bytes(os.urandom(MEGABYTE))
     desk = desk_of(settings, store, catalog)
-    new_worker = _starter(settings, tmp_path)
-    first = await new_worker().started()
-    async with held(settings):
-        job_id = await desk.enqueue(backup_of(UPLOADS, DATABASE))
-        await eventually(lambda: children("pg_dump"), what="pg_dump runs")
-        started = psutil.Process(first.process.pid).children(recursive=True)
-        first.signal(signal.SIGKILL)
-        first.process.wait(10)
-        assert [path.name[0] for path in in_backups(settings)] == ["."]
-        await eventually(lambda: not any(_lives(child) for child in started), what="its processes are gone")
-
-    second = await new_worker().started()
-    try:
+    with workers_for(settings, tmp_path, "system:backup", QUEUE_LEASE_SECONDS=1) as new_worker:
+        async with held(settings) as lock:
+            job_id = await desk.enqueue(backup_of(UPLOADS, DATABASE))
+            first = new_worker()
+            await eventually(lock.waits, what="the dump waits for the table")
+            started = psutil.Process(first.process.pid).children(recursive=True)
+            assert "pg_dump" in {child.name() for child in started}
+            first.kill()
+            assert [path.name[0] for path in in_backups(settings)] == ["."]
+            await eventually(lambda: not any(_lives(child) for child in started), what="its processes are gone")
+        new_worker()
         record = await desk.end(job_id)
         assert (record.state, record.starts) == (State.COMPLETED, 2)
         (place,) = in_backups(settings)
         result = SystemBackupResult.FromString(record.result)
         assert result.results.manifest == str(place / "manifest.json")
         assert result.results.backups[0].result.size > MEGABYTE
-    finally:
-        second.kill()
 
 
 async def test_a_cancelled_backup_ends_the_dump_and_leaves_nothing(sample_desk: Desk, store: Store) -> None:
-    async with held(sample_desk.settings):
+    async with held(sample_desk.settings) as lock:
         job_id = await sample_desk.enqueue(backup_of(DATABASE))
-        await eventually(lambda: children("pg_dump"), what="pg_dump runs")
+        await eventually(lock.waits, what="the dump waits for the table")
         (dump,) = children("pg_dump")
         await Steering(store, sample_desk.inspection).cancel("system:backup", job_id, "not now")
         await eventually(lambda: not _lives(dump), what="pg_dump is gone")
@@ -156,12 +138,6 @@ def _make_old(place: Path) -> None:
     manifest = read_manifest(place / "manifest.json")
     path = place / "manifest.json"
     path.write_text(path.read_text().replace(manifest.created[:4], "2019", 1))
-
-
-def _starter(settings: Settings, folder: Path) -> Callable[[], WorkerProcess]:
-    assert settings.database_url is not None
-    told = environment(settings, QUEUE_LEASE_SECONDS=1, DATABASE_URL=settings.database_url.get_secret_value())
-    return lambda: WorkerProcess(told, folder, arguments=("system:backup",)).start()
 
 
 def _lives(process: psutil.Process) -> bool:
