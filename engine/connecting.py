@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
+from redis import exceptions as redis_errors
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
@@ -55,10 +56,31 @@ def _server(settings: Settings, parts: SplitResult, access: dict[str, Any], *, t
     return client
 
 
+class _Cluster(RedisCluster):
+    """A client whose calls fail as calls to an absent server do, also where another call has closed their connection.
+
+    Once a node is lost, the first call to notice closes all connections to it, whether or not another is about to use them.
+    """
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().execute_command(*args, **options)
+        except AttributeError as error:  # of a connection that has no socket any more
+            raise redis_errors.ConnectionError("the connection was closed meanwhile") from error
+
+
 def _cluster(settings: Settings, places: str, access: dict[str, Any], *, tls: bool) -> "RedisCluster":
     nodes = [ClusterNode(host, port) for host, port in _hosts(places)]
     limit = settings.redis_max_connections
-    return RedisCluster(startup_nodes=nodes, max_connections=limit, ssl=tls, **access, **_common(settings, tls=tls))
+    return _Cluster(
+        startup_nodes=nodes,
+        max_connections=limit,
+        ssl=tls,
+        # A slot that has moved is looked up by itself: to learn of all anew, the client would cut its own calls off.
+        reinitialize_steps=0,
+        **access,
+        **_common(settings, tls=tls),
+    )
 
 
 def _by_sentinel(settings: Settings, places: str, path: str, access: dict[str, Any], *, tls: bool) -> "Redis":

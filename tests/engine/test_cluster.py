@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import subprocess
+from functools import partial
 
 import pytest
 from qcollector.jobs.v1.queue_pb2 import Worker
@@ -22,6 +23,9 @@ from tests.cluster import NODES, SLOTS
 from tests.conftest import ValkeyServer, eventually
 
 from .conftest import Engine, complete, fail, job
+
+CALLERS, LOST = 4, 20
+"""Callers of each queue at once, and how many calls are to be lost with each node."""
 
 pytestmark = pytest.mark.parametrize("settings", ["cluster"], indirect=True)
 
@@ -75,7 +79,7 @@ async def test_connections_that_the_nodes_have_closed_cost_nobody_an_error(engin
     async def ask() -> None:
         await asyncio.gather(*(engine.stats(queue) for queue in catalog.queues for _ in range(5)))
 
-    await ask()
+    await ask()  # also the first calls of a client, which do not know yet which node holds what
     client = engine.store.client
     assert isinstance(client, RedisCluster)
     for node in client.get_primaries():
@@ -101,8 +105,39 @@ async def test_a_lost_node_is_unavailable_and_the_cluster_heals(engine: Engine, 
     await eventually(lambda: _enqueued(engine), seconds=30)
 
 
-async def _enqueued(engine: Engine) -> bool:
+async def test_of_many_callers_that_a_node_is_lost_to_each_hears_that_it_is_unavailable(
+    engine: Engine, catalog: Catalog, nodes: list[ValkeyServer]
+) -> None:
+    ended = asyncio.Event()
+    failures: list[Exception] = []
+
+    async def call(queue: str) -> None:
+        while not ended.is_set():
+            try:
+                await engine.stats(queue)
+            except Exception as error:  # noqa: BLE001  (which is what is asked)
+                failures.append(error)
+                await asyncio.sleep(0.01)
+
+    async with asyncio.TaskGroup() as callers:
+        for queue in [*catalog.queues] * CALLERS:
+            callers.create_task(call(queue))
+        for node in nodes:
+            node.kill()
+            await _longer(failures, len(failures) + LOST)
+            await asyncio.to_thread(node.start)
+        ended.set()
+    assert {type(failure) for failure in failures} == {StoreUnavailableError}
+    for queue in catalog.queues:
+        await eventually(partial(_enqueued, engine, queue), seconds=30)
+
+
+async def _longer(failures: list[Exception], than: int) -> None:
+    await eventually(lambda: len(failures) > than, what="callers notice")
+
+
+async def _enqueued(engine: Engine, queue: str = "test:work") -> bool:
     with contextlib.suppress(StoreUnavailableError, subprocess.SubprocessError):
-        await engine.intake.enqueue(job("a"))
+        await engine.intake.enqueue(job("a", queue))
         return True
     return False
