@@ -32,6 +32,8 @@ _AWAY = (
     OSError,
     TimeoutError,
 )
+_UNABLE = re.compile(r"(MISCONF|NOREPLICAS|BUSY|UNBLOCKED)\b")
+"""How answers begin that tell of the server's own state: its disk, its replicas, a script that runs on, a failover."""
 CALLS_AT_ONCE = 64
 """Calls that one process makes at once. Further ones wait for their turn, instead of finding no connection left."""
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
@@ -168,6 +170,10 @@ def translated(error: Exception) -> JobServiceError:
         return StoreUnavailableError(
             "The job store refuses the service's credentials. Check REDIS_USERNAME and REDIS_PASSWORD, or REDIS_URL.",
             retry_after=30,
+        )
+    if isinstance(error, redis_errors.ResponseError) and _UNABLE.match(str(error)):
+        return StoreUnavailableError(
+            f"The job store cannot do it now. Nothing was lost; try again. It says: {error}", retry_after=RETRY_AFTER
         )
     if isinstance(error, _AWAY):
         reason = _CREDENTIALS.sub("//", str(error)) or type(error).__name__

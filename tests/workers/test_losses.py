@@ -165,6 +165,28 @@ async def test_a_worker_outlives_valkey_and_its_jobs_end(
         worker.kill()
 
 
+async def test_a_worker_outlives_a_valkey_that_cannot_write(
+    settings: Settings, catalog: Catalog, tmp_path: Path, persistent_valkey: ValkeyServer
+) -> None:
+    own = settings.model_copy(update={"redis_url": SecretStr(persistent_valkey.start().url)})
+    store = await Store.open(own)
+    desk = Desk(engine_on(store, own, catalog))
+    worker = WorkerProcess(environment(own), tmp_path).start()
+    try:
+        job_id = await desk.script(Step(sleep=1000))
+        await desk.reached(job_id, State.ACTIVE)
+        await store.client.config_set("min-replicas-to-write", 1)
+        (told,) = await eventually(lambda: worker.lines("store_away", queue=WORK), what="its result is not taken")
+        assert "NOREPLICAS" in told["reason"]
+        await store.client.config_set("min-replicas-to-write", 0)
+        assert (await desk.end(job_id)).state is State.COMPLETED
+        assert (await desk.end(await desk.enqueue(Noop()))).state is State.COMPLETED
+        assert worker.alive
+    finally:
+        worker.kill()
+        await store.close()
+
+
 @pytest.fixture
 def persistent_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
     """A server that has not started, and acknowledges nothing before it is on disk."""
