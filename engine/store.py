@@ -34,6 +34,7 @@ _AWAY = (
 )
 _UNABLE = re.compile(r"(MISCONF|NOREPLICAS|BUSY|UNBLOCKED)\b")
 """How answers begin that tell of the server's own state: its disk, its replicas, a script that runs on, a failover."""
+_PROBE_MS = 60_000
 CALLS_AT_ONCE = 64
 """Calls that one process makes at once. Further ones wait for their turn, instead of finding no connection left."""
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
@@ -117,15 +118,16 @@ class Store:
             for scope, answer in zip(scopes, answers, strict=True)
         ]
 
-    async def ping(self) -> float:
-        """Milliseconds that an answer took.
+    async def check(self) -> float:
+        """Milliseconds that the store took to write something.
 
         Raises:
-          StoreUnavailableError: there was none.
+          StoreUnavailableError: it did not: it cannot be reached, or cannot write.
+          StoreFullError: its memory is full.
         """
         began = time.perf_counter()
         try:
-            await cast("Awaitable[Any]", self.client.ping())
+            await cast("Awaitable[Any]", self.client.set(self.keys("health")["probe"], "", px=_PROBE_MS))
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error
         return (time.perf_counter() - began) * 1000

@@ -70,7 +70,7 @@ class Health:
 
     async def _check_store(self) -> HealthCheck:
         try:
-            return HealthCheck(name="store", status=HEALTHY, latency_ms=await self._store.ping())
+            return HealthCheck(name="store", status=HEALTHY, latency_ms=await self._store.check())
         except JobServiceError as error:
             return HealthCheck(name="store", status=UNHEALTHY, reason=error.message)
 

@@ -39,7 +39,7 @@ def told(settings: Settings, url: str | None, **further: Any) -> Settings:
 async def answers(settings: Settings) -> bool:
     store = await Store.open(settings)
     try:
-        return await store.ping() > 0
+        return await store.check() > 0
     finally:
         await store.close()
 
@@ -68,11 +68,11 @@ async def test_the_connections_that_a_restart_of_the_server_has_closed_cost_nobo
 ) -> None:
     store = await Store.open(told(settings, guarded.url, redis_password=PASSWORD))
     try:
-        await asyncio.gather(*(store.ping() for _ in range(CALLERS)))
+        await asyncio.gather(*(store.check() for _ in range(CALLERS)))
         assert store.pool().idle == CALLERS
         guarded.kill()
         await asyncio.to_thread(guarded.start)
-        await asyncio.gather(*(store.ping() for _ in range(CALLERS)))
+        await asyncio.gather(*(store.check() for _ in range(CALLERS)))
     finally:
         await store.close()
 

@@ -162,6 +162,8 @@ async def test_a_full_store_refuses_enqueues_lets_running_jobs_end_and_heals(
         for _ in range(50):
             await engine.intake.enqueue(job(payload=b"y" * 10_000))
     assert refused.value.retry_after
+    with pytest.raises(StoreFullError):
+        await store.check()
     await worker.settle([complete(one) for one in running], 200)
     assert (await engine.counts())["completed"] == 200
     assert sum((await engine.steering.clean(QUEUE, 0)).values()) == 200

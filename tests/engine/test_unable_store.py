@@ -84,6 +84,8 @@ async def test_a_store_that_cannot_write_says_why_and_heals(
         with pytest.raises(StoreUnavailableError) as refused:
             await own_engine.intake.enqueue(job("refused"))
         assert word in refused.value.message
+        with pytest.raises(StoreUnavailableError, match=word):
+            await own_engine.store.check()
         assert refused.value.retry_after
         with pytest.raises(StoreUnavailableError):
             await own_engine.worker().claim(1)

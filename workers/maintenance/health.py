@@ -69,7 +69,7 @@ class HealthCheck:
 
     async def _check_store(self) -> Finding:
         try:
-            await self._engine.store.ping()
+            await self._engine.store.check()
         except JobServiceError as error:
             return Finding(UNHEALTHY, error.message)
         return Finding(HEALTHY)
