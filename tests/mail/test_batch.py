@@ -102,7 +102,7 @@ async def test_without_options_ten_at_a_time_a_second_apart(
     payload.ClearField("options")
     began = time.monotonic()
     await email.batch(payload, job, sender, writer)
-    assert 1 <= time.monotonic() - began < 2
+    assert 1 <= time.monotonic() - began < 5
     assert len(job.checkpoints) == 2
     assert len(server.taken) == 11
 

@@ -118,7 +118,7 @@ async def test_a_marker_that_a_leaving_worker_took_is_not_missed(desk: Desk, new
     leaving, staying = await new_worker().started(), await new_worker().started()
     leaving.signal(signal.SIGTERM)
     record = await desk.end(await desk.enqueue(Noop()))
-    assert record.started - record.created < 500
+    assert record.started - record.created < 2000, "it waited until the worker looked by itself"
     assert staying.alive
 
 

@@ -57,7 +57,7 @@ async def test_fail_for_good_spares_the_attempts_that_are_left(shared_desk: Desk
 async def test_a_job_that_takes_too_long_is_ended_and_says_so(shared_desk: Desk) -> None:
     record = await shared_desk.end(await shared_desk.script(Step(sleep=60_000), timeout=200, attempts=1))
     assert (record.state, record.failed_reason) == (State.FAILED, "timed out after 0.2 s")
-    assert 200 <= record.finished - record.started < 1000
+    assert 200 <= record.finished - record.started < 10_000
 
 
 async def test_a_result_that_is_too_large_fails_for_good(shared_desk: Desk) -> None:

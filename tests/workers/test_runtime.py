@@ -187,7 +187,7 @@ async def test_a_job_that_ignores_its_cancel_ends_all_the_same(broker_of: Callab
 
     async with serving(broker_of(Noop=stubborn), desk):
         record = await desk.end(await desk.enqueue(Noop(), timeout=100, attempts=1))
-    assert record.finished - record.started < 1000
+    assert record.finished - record.started < 10_000
 
 
 async def test_jobs_of_a_process_s_own_go_by_the_same_rules(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
