@@ -1,5 +1,7 @@
 """From the settings to the client library's own client: for one server, Sentinel or Cluster, with TLS and login."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -31,7 +33,7 @@ def connect(settings: Settings) -> "Redis | RedisCluster":
             "port": settings.redis_port,
             "db": settings.redis_queue_db,
         }
-        return Redis(**place, **_login(settings, ""), **_single(settings, tls=False))
+        return _Server(**place, **_login(settings, ""), **_single(settings, tls=False))
     parts = urlsplit(settings.redis_url.get_secret_value())
     base, _, kind = parts.scheme.partition("+")
     if base not in {"redis", "rediss", "valkey", "valkeys"} or kind not in {"", "sentinel", "cluster"}:
@@ -52,21 +54,35 @@ def connect(settings: Settings) -> "Redis | RedisCluster":
 def _server(settings: Settings, parts: SplitResult, access: dict[str, Any], *, tls: bool) -> "Redis":
     path = parts.path if parts.path.strip("/") else f"/{settings.redis_queue_db}"
     url = parts._replace(scheme="rediss" if tls else "redis", path=path).geturl()
-    client: Redis = Redis.from_url(url, **{**access, **_single(settings, tls=tls)})
+    client: Redis = _Server.from_url(url, **{**access, **_single(settings, tls=tls)})
     return client
 
 
-class _Cluster(RedisCluster):
-    """A client whose calls fail as calls to an absent server do, also where another call has closed their connection.
+@contextmanager
+def closed_connections_told() -> Iterator[None]:
+    """Tells of a connection that was closed under a call as of a server that is away.
 
-    Once a node is lost, the first call to notice closes all connections to it, whether or not another is about to use them.
+    The library lets through what its socket says then: uvloop's has no handle any more, or another call of a cluster's
+    client, which has noticed that a node is lost, has taken it away altogether.
     """
+    try:
+        yield
+    except (AttributeError, RuntimeError) as error:
+        if "closed" not in str(error) and "NoneType" not in str(error):
+            raise
+        raise redis_errors.ConnectionError("the connection was closed meanwhile") from error
 
+
+class _Server(Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        try:
+        with closed_connections_told():
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+
+class _Cluster(RedisCluster):
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        with closed_connections_told():
             return await super().execute_command(*args, **options)
-        except AttributeError as error:  # of a connection that has no socket any more
-            raise redis_errors.ConnectionError("the connection was closed meanwhile") from error
 
 
 def _cluster(settings: Settings, places: str, access: dict[str, Any], *, tls: bool) -> "RedisCluster":
@@ -93,7 +109,7 @@ def _by_sentinel(settings: Settings, places: str, path: str, access: dict[str, A
     sentinel: Any = Sentinel(_hosts(places), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     number = int(database or settings.redis_queue_db)
     master: Redis = sentinel.master_for(
-        service or "mymaster", db=number, ssl=tls, **access, **_single(settings, tls=tls)
+        service or "mymaster", redis_class=_Server, db=number, ssl=tls, **access, **_single(settings, tls=tls)
     )
     return master
 

@@ -12,7 +12,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 
 from base.settings import Settings
 from base.telemetry.pools import PoolState
-from engine.connecting import connect
+from engine.connecting import closed_connections_told, connect
 from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.keys import Keys
 from engine.scripts import Script, load_scripts
@@ -109,7 +109,8 @@ class Store:
             pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
         try:
             async with self.turn:
-                answers = await pipeline.execute(raise_on_error=False)
+                with closed_connections_told():
+                    answers = await pipeline.execute(raise_on_error=False)
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error
         return [
