@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -207,6 +208,24 @@ async def test_watchers_outlive_a_store_that_dies_and_comes_back(
         await worker.settle([complete(claimed)], 0)
         await watcher.end()
     assert watcher.events[-1].state is State.COMPLETED
+    await store.close()
+
+
+async def test_a_watcher_hears_that_its_job_is_gone_with_all_that_the_store_had(
+    own_valkey: ValkeyServer, settings: Settings, catalog: Catalog
+) -> None:
+    """As after a failover to a replica that had not received it: nothing more comes of the job, for good."""
+    settings = settings.model_copy(update={"redis_url": None, "redis_port": own_valkey.port})
+    store = await Store.open(settings)
+    engine = engine_on(store, settings, catalog)
+    await engine.add(job("a"))
+    async with watching(engine, "a") as watcher:
+        await watcher.until(1)
+        own_valkey.kill()
+        shutil.rmtree(own_valkey.folder / "appendonlydir")
+        await asyncio.to_thread(own_valkey.start)
+        with pytest.raises(JobNotFoundError):
+            await watcher.end()
     await store.close()
 
 

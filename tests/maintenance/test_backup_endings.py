@@ -1,6 +1,7 @@
 """Whatever ends a backup, nothing half-made stays, and nothing that it started runs on."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -18,7 +19,8 @@ from tests.held import held
 from tests.maintenance.conftest import aged
 from tests.maintenance.test_backup import DATABASE, UPLOADS, backup_of
 from tests.workers.conftest import workers_for
-from workers.maintenance.backup.manifest import read_manifest
+from workers.maintenance.backup.manifest import Manifest, read_manifest, write_manifest
+from workers.maintenance.backup.retention import prune
 
 MEGABYTE = 1 << 20
 
@@ -103,6 +105,16 @@ async def test_old_backups_go_but_the_newest_whole_one_and_what_is_not_ours_stay
     assert (root / "weekly_2001" / "dump.sql").exists()
     assert newest.exists()
     assert not (root / ".0123abcd-1.unfinished").exists()
+
+
+def test_of_backups_that_are_all_too_old_the_newest_whole_one_stays(tmp_path: Path) -> None:
+    for day, failed in ((1, {}), (2, {}), (3, {"uploads": "no space"})):
+        place = tmp_path / f"day{day}"
+        place.mkdir()
+        created = datetime(2026, 1, day, tzinfo=UTC).isoformat()
+        write_manifest(place, Manifest("qjobs-backup/1", "manual", created, f"job{day}", "1", (), failed))
+    assert prune(tmp_path, datetime(2026, 6, 1, tzinfo=UTC), 30) == ["day1", "day3"]
+    assert [path.name for path in tmp_path.iterdir()] == ["day2"]
 
 
 async def test_the_only_whole_backup_is_kept_however_old(desk: Desk) -> None:

@@ -15,6 +15,8 @@ from workers.alerts import Alerts
 from .conftest import WORK, new_job
 
 MAIL = "email:send"
+MOMENT = 1e-6
+"""Minutes of a window that is over by the next look."""
 
 
 @pytest.fixture
@@ -67,6 +69,30 @@ async def test_one_cause_is_told_once_a_window_however_often_and_by_however_many
     assert len(told) == 1
     await failed(engine, "script", "no worker knows job 1")
     assert len(await alerts.tell()) == 1
+
+
+async def test_a_failure_that_was_told_is_not_told_again_in_the_next_window(
+    engine: Engine, store: Store, settings: Settings, catalog: Catalog
+) -> None:
+    told = settings.model_copy(update={"alert_email": "ops@example.com", "alert_window_minutes": MOMENT})
+    alerts = Alerts(store, catalog, told, Inspection(store, {}))
+    await failed(engine, "noop", "no worker knows it")
+    (first,) = await alerts.tell()
+    assert await alerts.tell() == []
+    await failed(engine, "noop", "no worker knows it")
+    (second,) = await alerts.tell()
+    assert first != second, "each look has a window of its own here"
+
+
+async def test_an_alert_that_cannot_be_sent_is_no_cause_for_another(engine: Engine, alerts: Alerts) -> None:
+    await failed(engine, "noop", "no worker knows it")
+    (mail,) = await alerts.tell()
+    worker = Claims(engine.store, engine.catalog.queue(MAIL), "w", engine.settings)
+    (claimed,) = (await worker.claim(1)).jobs
+    assert claimed.id == mail
+    reason = "stalled: worker w stopped renewing its lease, for the third time"
+    await worker.settle([Settlement(claimed.id, claimed.fence, Outcome.FAIL_FOR_GOOD, reason=reason)], 0)
+    assert await alerts.tell() == []
 
 
 async def test_an_ordinary_failure_is_not_told(engine: Engine, alerts: Alerts) -> None:

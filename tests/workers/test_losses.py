@@ -115,7 +115,7 @@ async def test_a_crash_in_the_middle_goes_on_from_the_checkpoint(desk: Desk, new
 
 
 async def test_a_marker_that_a_leaving_worker_took_is_not_missed(desk: Desk, new_worker: NewWorker) -> None:
-    leaving, staying = await new_worker().started(), await new_worker().started()
+    leaving, staying = [await new_worker(QUEUE_LEASE_SECONDS=60).started() for _ in range(2)]
     leaving.signal(signal.SIGTERM)
     record = await desk.end(await desk.enqueue(Noop()))
     assert record.started - record.created < 2000, "it waited until the worker looked by itself"

@@ -83,7 +83,7 @@ async def test_a_queue_with_a_limit_runs_one_job_at_a_time_over_all_workers(
 
 
 async def test_a_delayed_job_starts_when_it_is_due(desk: Desk, new_worker: Callable[..., WorkerProcess]) -> None:
-    await new_worker().started()
+    await new_worker(QUEUE_LEASE_SECONDS=60).started()  # what else looks, looks once in a third of that
     record = await desk.end(await desk.script(Step(answer=1), delay=400))
     assert 0 <= record.started - record.ready < 2000, "it waited until the worker looked by itself"
     assert record.ready - record.created == 400
