@@ -54,6 +54,29 @@ async def serving(broker: JobBroker, desk: Desk, slots: int = 5) -> AsyncIterato
     await listening
 
 
+async def test_a_wakeup_that_a_closing_worker_took_in_its_last_moment_is_handed_on(
+    broker_of: Callable[..., JobBroker], desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = asyncio.Event()
+    wait_for_work = Claims.wait_for_work
+
+    async def too_late(claims: Claims, seconds: float) -> bool:
+        """The wait's end and its cancel cross."""
+        waits.set()
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            await wait_for_work(claims, seconds)
+            raise
+        return False
+
+    monkeypatch.setattr(Claims, "wait_for_work", too_late)
+    async with serving(broker_of(), desk):
+        await waits.wait()
+        await desk.engine.worker().hand_on_wakeup()
+    assert await wait_for_work(desk.engine.worker("another"), 0.1)
+
+
 async def test_a_handler_that_is_not_async_is_refused(broker_of: Callable[..., JobBroker]) -> None:
     def blocking(_payload: Noop, _job: JobContext) -> NoopResult:
         return NoopResult()
