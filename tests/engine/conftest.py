@@ -1,6 +1,7 @@
 """Building blocks for the engine's tests: jobs, and the engine's parts on a store."""
 
 import itertools
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from engine.jobs import Enqueued, NewJob, Outcome, QueueSnapshot, Settlement, St
 from engine.steering import Steering
 from engine.store import Store
 from tests.cluster import cluster_url, nodes
+from tests.conftest import ValkeyServer
 
 QUEUE = "test:work"
 __all__ = ["nodes"]
@@ -92,6 +94,15 @@ def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
 @pytest.fixture
 def engine(store: Store, settings: Settings, catalog: Catalog) -> Engine:
     return engine_on(store, settings, catalog)
+
+
+@pytest.fixture
+async def own_engine(own_valkey: ValkeyServer, settings: Settings, catalog: Catalog) -> AsyncIterator[Engine]:
+    """On a server of the test's own, which it may kill, wipe and fill."""
+    settings = settings.model_copy(update={"redis_url": None, "redis_port": own_valkey.port, "redis_queue_db": 0})
+    store = await Store.open(settings)
+    yield engine_on(store, settings, catalog)
+    await store.close()
 
 
 def complete(claimed: Any, result: bytes = b"") -> Settlement:

@@ -190,12 +190,8 @@ async def test_a_watcher_that_falls_behind_gets_a_new_snapshot(engine: Engine) -
     await changes.aclose()
 
 
-async def test_watchers_outlive_a_store_that_dies_and_comes_back(
-    own_valkey: ValkeyServer, settings: Settings, catalog: Catalog
-) -> None:
-    settings = settings.model_copy(update={"redis_url": None, "redis_port": own_valkey.port})
-    store = await Store.open(settings)
-    engine = engine_on(store, settings, catalog)
+async def test_watchers_outlive_a_store_that_dies_and_comes_back(own_engine: Engine, own_valkey: ValkeyServer) -> None:
+    engine, store = own_engine, own_engine.store
     await engine.add(job("a"))
     await store.client.bgrewriteaof()
     async with watching(engine, "a") as watcher:
@@ -208,25 +204,20 @@ async def test_watchers_outlive_a_store_that_dies_and_comes_back(
         await worker.settle([complete(claimed)], 0)
         await watcher.end()
     assert watcher.events[-1].state is State.COMPLETED
-    await store.close()
 
 
 async def test_a_watcher_hears_that_its_job_is_gone_with_all_that_the_store_had(
-    own_valkey: ValkeyServer, settings: Settings, catalog: Catalog
+    own_engine: Engine, own_valkey: ValkeyServer
 ) -> None:
     """As after a failover to a replica that had not received it: nothing more comes of the job, for good."""
-    settings = settings.model_copy(update={"redis_url": None, "redis_port": own_valkey.port})
-    store = await Store.open(settings)
-    engine = engine_on(store, settings, catalog)
-    await engine.add(job("a"))
-    async with watching(engine, "a") as watcher:
+    await own_engine.add(job("a"))
+    async with watching(own_engine, "a") as watcher:
         await watcher.until(1)
         own_valkey.kill()
         shutil.rmtree(own_valkey.folder / "appendonlydir")
         await asyncio.to_thread(own_valkey.start)
         with pytest.raises(JobNotFoundError):
             await watcher.end()
-    await store.close()
 
 
 async def _claim(worker):

@@ -147,12 +147,8 @@ async def test_a_row_whose_answer_was_lost_is_sent_again_under_its_id_and_is_no_
     assert await engine.counts() == {"waiting": 1}
 
 
-async def test_a_full_store_refuses_enqueues_lets_running_jobs_end_and_heals(
-    own_valkey: ValkeyServer, settings: Settings, catalog: Catalog
-) -> None:
-    settings = settings.model_copy(update={"redis_url": None, "redis_port": own_valkey.port, "redis_queue_db": 0})
-    store = await Store.open(settings)
-    engine = engine_on(store, settings, catalog)
+async def test_a_full_store_refuses_enqueues_lets_running_jobs_end_and_heals(own_engine: Engine) -> None:
+    engine, store = own_engine, own_engine.store
     await engine.add(*(job(payload=b"x" * 2000) for _ in range(400)))
     worker = engine.worker()
     running = (await worker.claim(200)).jobs
@@ -168,7 +164,6 @@ async def test_a_full_store_refuses_enqueues_lets_running_jobs_end_and_heals(
     assert (await engine.counts())["completed"] == 200
     assert sum((await engine.steering.clean(QUEUE, 0)).values()) == 200
     assert await eventually(lambda: _takes(engine))
-    await store.close()
 
 
 async def _takes(engine: Engine) -> bool:

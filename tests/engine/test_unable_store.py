@@ -10,22 +10,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from base.settings import Settings
-from engine.catalog import Catalog
 from engine.errors import StoreUnavailableError
-from engine.store import Store
 from tests.conftest import ValkeyServer, eventually
-from tests.engine.conftest import Engine, engine_on, job
+from tests.engine.conftest import Engine, job
 
 pytestmark = pytest.mark.parametrize("settings", ["one server"], indirect=True)
-
-
-@pytest.fixture
-async def own_engine(own_valkey: ValkeyServer, settings: Settings, catalog: Catalog) -> AsyncIterator[Engine]:
-    settings = settings.model_copy(update={"redis_url": None, "redis_port": own_valkey.port, "redis_queue_db": 0})
-    store = await Store.open(settings)
-    yield engine_on(store, settings, catalog)
-    await store.close()
 
 
 @asynccontextmanager
