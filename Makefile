@@ -38,7 +38,7 @@ check: $(STAMP) ## Check style, types, layers, contract, generated code and Envo
 	@buf lint
 	@buf format --diff --exit-code proto
 	@buf format --diff --exit-code tests/plugin/proto
-	@tools/breaking.sh "$$(git rev-parse -q --verify origin/main >/dev/null && echo origin/main || echo main)"
+	@tools/breaking.sh
 	@lint-imports --no-cache
 	@mypy
 	@qjobs envoy --validate
