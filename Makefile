@@ -1,10 +1,11 @@
-# `make help` lists what there is. Everything runs in .venv, which is set up on first use from requirements.txt.
+# `make help` lists what there is. Everything runs in .venv, which is set up on first use from requirements.txt; with another
+# interpreter (`make test PYTHON=python3.13`) in an environment of its own beside it.
 
 PYTHON ?= python3
-VENV := .venv
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(lastword $(subst /, ,$(PYTHON))))
 BIN := $(abspath $(VENV))/bin
 # As an absolute path, and never the environment's own, which may be activated: that one is made anew.
-BASE_PYTHON := $(or $(shell PATH='$(subst $(BIN):,,$(PATH))' command -v $(PYTHON)),$(PYTHON))
+BASE_PYTHON := $(or $(shell PATH='$(subst $(BIN):,,$(PATH))' tools/interpreter.sh $(PYTHON)),$(PYTHON))
 STAMP := $(VENV)/.ready
 TESTS ?= tests
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import aiosmtplib
 
+from base.certificates import certificate_refusal
 from base.settings import Settings
 
 CHECK_SECONDS: Final = 10.0
@@ -22,10 +23,6 @@ _MAX_ANSWER: Final = 300
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (
-        ssl.SSLCertVerificationError,
-        "has a certificate that does not verify ({cause.verify_message}): check SMTP_HOST and SMTP_TLS_CA",
-    ),
     (ssl.SSLError, "failed the TLS handshake ({cause.reason}): check SMTP_PORT and SMTP_SECURE"),
     (TimeoutError, "did not answer in time"),
     (socket.gaierror, "cannot be found: its name does not resolve, check SMTP_HOST"),
@@ -112,6 +109,8 @@ def explain(error: Exception, settings: Settings) -> str:
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return f"answered {answer(error.code, error.message, settings)}"
     cause = error.__cause__ if isinstance(error, aiosmtplib.SMTPConnectError) and error.__cause__ else error
+    if refused := certificate_refusal(cause, "SMTP_HOST and SMTP_TLS_CA"):
+        return f"has {refused}"
     for kind, words in _CAUSES:
         if isinstance(cause, kind):
             return words.format(cause=cause)

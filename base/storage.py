@@ -68,7 +68,7 @@ class StorageRoots:
         try:
             if len(os.fsencode(path)) > _MAX_PATH_BYTES:
                 raise StoragePathError(f"the path is longer than {_MAX_PATH_BYTES} bytes; use a shorter one")
-            place = (self._base / path).resolve()
+            place = _followed(self._base / path)
         except (OSError, RuntimeError, ValueError):
             raise StoragePathError("the path cannot be followed; check its letters and its symbolic links") from None
         if place.name == MARKER:
@@ -117,6 +117,14 @@ class StorageRoots:
     def marks(self) -> dict[str, str]:
         """The same by each root's variable."""
         return {_variable(name): mark for name, mark in self.marker_ids().items()}
+
+
+def _followed(path: Path) -> Path:
+    """The path without symbolic links. Raises RuntimeError where they loop, which `resolve` alone does up to Python 3.12."""
+    place = path.resolve()
+    if any(step.is_symlink() for step in (place, *place.parents)):
+        raise RuntimeError("its symbolic links loop")
+    return place
 
 
 def _least_free(total: int) -> float:

@@ -67,7 +67,7 @@ def closed_connections_told() -> Iterator[None]:
     """
     try:
         yield
-    except (AttributeError, RuntimeError) as error:
+    except (AttributeError, RuntimeError, TypeError) as error:
         if "closed" not in str(error) and "NoneType" not in str(error):
             raise
         raise redis_errors.ConnectionError("the connection was closed meanwhile") from error

@@ -10,6 +10,7 @@ from redis import exceptions as redis_errors
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.sentinel import SentinelConnectionPool
 
+from base.certificates import certificate_refusal
 from base.settings import Settings
 from base.telemetry.pools import PoolState
 from engine.connecting import closed_connections_told, connect
@@ -178,6 +179,8 @@ def translated(error: Exception) -> JobServiceError:
         return StoreUnavailableError(
             f"The job store cannot do it now. Nothing was lost; try again. It says: {error}", retry_after=RETRY_AFTER
         )
+    if refused := certificate_refusal(error, "REDIS_URL and REDIS_TLS_CA"):
+        return StoreUnavailableError(f"The job store has {refused}.", retry_after=30)
     if isinstance(error, _AWAY):
         reason = _CREDENTIALS.sub("//", str(error)) or type(error).__name__
         unavailable = StoreUnavailableError(

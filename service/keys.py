@@ -12,6 +12,7 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OctKey, RSAKey
 
+from base.certificates import certificate_refusal
 from base.settings import Settings, SettingsError
 from engine.errors import TokenInvalidError
 
@@ -107,7 +108,8 @@ class PublicKeys:
             try:
                 await asyncio.to_thread(self.load)
             except (OSError, ValueError) as error:
-                log.warning("jwks_unavailable", source=self._source, reason=str(error))
+                reason = certificate_refusal(error, "JWT_JWKS") or str(error)
+                log.warning("jwks_unavailable", source=self._source, reason=reason)
 
 
 def signing_keys(settings: Settings) -> SigningKeys:

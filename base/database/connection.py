@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
+from base.certificates import certificate_refusal
 from base.database.errors import (
     DatabaseError,
     DatabaseSetupError,
@@ -146,6 +147,8 @@ def _plain(error: DBAPIError) -> DatabaseError | None:
 
 
 def _why(error: BaseException) -> str:
+    if refused := certificate_refusal(error, "sslmode and sslrootcert in DATABASE_URL"):
+        return f"it has {refused}"
     for kind, reason in _CAUSES:
         if isinstance(error, kind):
             return reason

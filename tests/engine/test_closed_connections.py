@@ -11,6 +11,7 @@ from engine.connecting import closed_connections_told
     [
         RuntimeError("unable to perform operation on <TCPTransport closed=True reading=False>; the handler is closed"),
         AttributeError("'NoneType' object has no attribute 'writelines'"),
+        TypeError("'NoneType' object is not callable"),
     ],
 )
 def test_what_a_closed_socket_says_is_a_lost_connection(error: Exception) -> None:

@@ -48,15 +48,30 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
             .not_valid_after(now + timedelta(days=1))
         )
 
+    issuer = authority_key.public_key()
+    signing = x509.KeyUsage(
+        key_cert_sign=True,
+        crl_sign=True,
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     authority = (
         builder(authority_name, authority_key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(signing, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(issuer), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     addresses = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     server = (
         builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")]), server_key)
         .add_extension(addresses, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     (folder / "authority.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))

@@ -26,6 +26,8 @@ def self_signed(folder: Path, name: str) -> tuple[Path, Path]:
         .not_valid_after(begin + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(private.public_key()), critical=False)
         .sign(private, hashes.SHA256())
     )
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
