@@ -141,7 +141,7 @@ class Outcome(StrEnum):
     RELEASE = "r"
     """Back to its old place at once; counts as no attempt."""
     UNKNOWN = "u"
-    """This worker does not know the type: as SNOOZE, but fails for good ten minutes after the first time."""
+    """This worker does not know the type: as SNOOZE, but fails for good ten minutes after the first of them in a row."""
 
 
 class Loss(StrEnum):

@@ -9,15 +9,16 @@
 --- @include events
 --- @include tally
 --- @include finish
-local sets = { w = wait, d = delayed, a = active }
+--- @include waiting
+local sets = { d = delayed, a = active }
 local answer, freed = {}, false
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
   answer[i] = record and record[STATE] or ''
   local set = sets[answer[i]]
-  if set then
-    redis.call('ZREM', set, id)
+  if set or answer[i] == 'w' then
+    if set then redis.call('ZREM', set, id) else leave_wait(id) end
     freed = freed or set == active
     finish(id, record, 'x', reason)
     redis.call('HSET', states, id, pack(record))

@@ -7,6 +7,7 @@
 --- @include clock
 --- @include record
 --- @include events
+--- @include waiting
 local input = cmsgpack.unpack(rows)
 local count = #input
 local names = {}
@@ -15,7 +16,7 @@ local kept = redis.call('HMGET', states, unpack(names))
 local room = tonumber(max_backlog) - redis.call('ZCARD', wait) - redis.call('ZCARD', delayed)
 local number = take_numbers(meta, count)
 local seen, answer = {}, {}
-local new_jobs, new_states, new_secrets, new_ids, new_all, new_wait, new_delayed = {}, {}, {}, {}, {}, {}, {}
+local new_jobs, new_states, new_secrets, new_ids, new_all, new_delayed = {}, {}, {}, {}, {}, {}
 
 -- What an id that was used before answers: verdict, state, created.
 local function known(id, digest, record)
@@ -38,13 +39,13 @@ for i, row in ipairs(input) do
     verdict, state, created = 4, '', 0
   elseif not verdict then
     room = room - 1
-    local ready = row[8] > 0 and math.max(row[8], now) or now + row[7]
-    verdict, state, created = 1, ready > now and 'd' or 'w', now
+    local ready_at = row[8] > 0 and math.max(row[8], now) or now + row[7]
+    verdict, state, created = 1, ready_at > now and 'd' or 'w', now
     record = {
       state, 0, 0, row[10], row[6], row[11], row[12], row[13],
-      '', now, ready, 0, 0, 0, number, row[9],
+      '', now, ready_at, 0, 0, 0, number, row[9],
       row[14], 0, 0, #digest > 0 and 1 or 0, row[4], row[5], 0, #row[3] > 0 and SECRET_STORED or SECRET_NONE,
-      0, 0,
+      0, 0, #row[2],
     }
     new_jobs[#new_jobs + 1] = id
     new_jobs[#new_jobs + 1] = row[2]
@@ -60,9 +61,12 @@ for i, row in ipairs(input) do
       -- At once, so that a second row with this id in the same call finds it.
       redis.call('HSET', ids, id, cmsgpack.pack({ digest, now, state }))
     end
-    local target = state == 'd' and new_delayed or new_wait
-    target[#target + 1] = state == 'd' and timed(ready, number) or wait_score(record)
-    target[#target + 1] = id
+    if state == 'w' then
+      enter_wait(id, record)
+    else
+      new_delayed[#new_delayed + 1] = timed(ready_at, number)
+      new_delayed[#new_delayed + 1] = id
+    end
     tell(id, state, 0, '')
     number = number + 1
     seen[id] = record
@@ -78,8 +82,7 @@ if #new_jobs > 0 then
   redis.call('ZADD', all, unpack(new_all))
 end
 if #new_secrets > 0 then redis.call('HSET', secrets, unpack(new_secrets)) end
-local wake = #new_wait > 0
-if wake then redis.call('ZADD', wait, unpack(new_wait)) end
+local wake = write_waiting()
 if #new_delayed > 0 then
   redis.call('ZADD', delayed, unpack(new_delayed))
   -- Workers sleep until the earliest due time they know of: wake one only if that moved.

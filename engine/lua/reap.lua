@@ -10,11 +10,13 @@
 --- @include tally
 --- @include drop
 --- @include finish
+--- @include waiting
+--- @include mend
 --- @include promote
 local MAX_STALLS = 3
 local STEP = 200
 local LOOK = 5000
-local more = 0
+local more = mend_waiting() and 1 or 0
 
 promote()
 local stalled = redis.call('ZRANGE', active, '-inf', now, 'BYSCORE', 'LIMIT', 0, STEP)
@@ -24,20 +26,21 @@ for _, id in ipairs(stalled) do
   local kept = redis.call('HGET', states, id)
   if kept then
     local record = unpack_record(kept)
-    record[STALLS] = record[STALLS] + 1
+    record[STALLS], record[UNKNOWN] = record[STALLS] + 1, 0
     local reason = 'stalled: worker ' .. record[WORKER] .. ' stopped renewing its lease'
     if record[STALLS] >= MAX_STALLS then
       reason = reason .. ', for the third time'
       add_failure(id, record, reason)
       finish(id, record, 'f', reason)
     else
-      record[STATE] = 'w'
-      redis.call('ZADD', wait, wait_score(record), id)
+      record[READY] = now
+      enter_wait(id, record)
     end
     tell(id, record[STATE], record[PROGRESS], reason)
     redis.call('HSET', states, id, pack(record))
   end
 end
+write_waiting()
 write_finished()
 
 -- Oldest first: those past `age` go, and those past the minimum age go while there are more than `keep`. A job may ask for a longer

@@ -1,13 +1,14 @@
 -- Makes failed and cancelled jobs ready again, with all their attempts.
--- KEYS: meta wait failed cancelled states results marker
+-- KEYS: meta failed cancelled states results marker
 -- ARGV: names
 -- names: packed ids
 -- RETURNS: for each its state before (empty: there is no such job; P: its sensitive values are gone)
 --- @include clock
 --- @include record
 --- @include events
+--- @include waiting
 local sets = { f = failed, x = cancelled }
-local answer, ready = {}, false
+local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
@@ -18,15 +19,14 @@ for i, id in ipairs(cmsgpack.unpack(names)) do
   elseif set then
     redis.call('ZREM', set, id)
     redis.call('HDEL', results, id)
-    record[STATE], record[FAILS], record[STALLS], record[UNKNOWN] = 'w', 0, 0, 0
+    record[FAILS], record[STALLS], record[UNKNOWN] = 0, 0, 0
     record[FINISHED], record[PROGRESS], record[EXPIRE], record[READY] = 0, 0, 0, now
     record[SEQ] = take_numbers(meta, 1)
-    redis.call('ZADD', wait, wait_score(record), id)
+    enter_wait(id, record)
     redis.call('HSET', states, id, pack(record))
     tell(id, 'w', 0, 'retried')
-    ready = true
   end
 end
-if ready then redis.call('ZADD', marker, 0, '0') end
+if write_waiting() then redis.call('ZADD', marker, 0, '0') end
 publish()
 return answer

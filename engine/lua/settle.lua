@@ -11,13 +11,14 @@
 --- @include tally
 --- @include drop
 --- @include finish
+--- @include waiting
 --- @include promote
 --- @include claim
 local FINISHED_KEPT = 100000
 local UNKNOWN_MS = 600000
 
 local input = cmsgpack.unpack(items)
-local lost, left, written, new_wait, new_delayed = {}, {}, {}, {}, {}
+local lost, left, written, new_delayed = {}, {}, {}, {}
 
 local function again(id, record, delay)
   if delay > 0 then
@@ -26,9 +27,8 @@ local function again(id, record, delay)
     new_delayed[#new_delayed + 1] = timed(now + delay, record[SEQ])
     new_delayed[#new_delayed + 1] = id
   else
-    record[STATE] = 'w'
-    new_wait[#new_wait + 1] = wait_score(record)
-    new_wait[#new_wait + 1] = id
+    record[READY] = now
+    enter_wait(id, record)
   end
 end
 
@@ -41,8 +41,9 @@ local function backoff(record, delay)
 end
 
 local function settle(id, record, outcome, output, delay)
+  -- The ten minutes are those of workers that do not know the type, one after the other.
+  if outcome ~= 'u' then record[UNKNOWN] = 0 end
   if outcome == 'c' then
-    record[UNKNOWN] = 0
     finish(id, record, 'c', output)
     tally_run(now - record[STARTED])
     tell(id, 'c', 100, '')
@@ -90,7 +91,7 @@ if #input > 0 then
     redis.call('ZREM', active, unpack(left))
     redis.call('HSET', states, unpack(written))
   end
-  if #new_wait > 0 then redis.call('ZADD', wait, unpack(new_wait)) end
+  write_waiting()
   if #new_delayed > 0 then
     redis.call('ZADD', delayed, unpack(new_delayed))
     redis.call('ZADD', marker, 0, '0')

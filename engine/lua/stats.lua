@@ -1,27 +1,13 @@
 -- A queue at one instant.
--- KEYS: meta wait delayed active completed failed cancelled states rates events
+-- KEYS: meta wait ready delayed active completed failed cancelled rates events
 -- FLAGS: allow-oom
 -- RETURNS: now, waiting, delayed, active, completed, failed, cancelled, meta (flat), oldest ready ms (0: none), minute slots, last event
 --- @include clock
---- @include record
 local counts = {}
 for i, set in ipairs({ wait, delayed, active, completed, failed, cancelled }) do counts[i] = redis.call('ZCARD', set) end
 
--- Each priority is first in, first out, so the oldest job is the first of one of them.
-local oldest, after, band = 0, '-inf', 0
-while counts[1] > 0 and band < 64 do
-  local first = redis.call('ZRANGE', wait, after, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
-  if #first == 0 then break end
-  local kept = redis.call('HGET', states, first[1])
-  if kept then
-    local record = unpack_record(kept)
-    if oldest == 0 or record[READY] < oldest then oldest = record[READY] end
-    after = string.format('%.0f', (1 - record[PRIORITY]) * PRIORITY_STEP)
-  else
-    after = '(' .. first[2]
-  end
-  band = band + 1
-end
+local first = counts[1] > 0 and redis.call('ZRANGE', ready, 0, 0, 'WITHSCORES') or {}
+local oldest = tonumber(first[2] or 0)
 
 local slots = {}
 for _, slot in ipairs(redis.call('HVALS', rates)) do slots[#slots + 1] = slot end

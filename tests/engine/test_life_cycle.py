@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from engine.claims import Note
+from engine.claims import Claims, Note
 from engine.errors import JobNotFoundError, JobPurgedError, JobStateConflictError
 from engine.jobs import Loss, Outcome, Settlement, State
 from engine.packing import pack, unpack
@@ -140,6 +140,34 @@ async def test_an_unknown_type_is_put_back_and_fails_after_ten_minutes(engine: E
     record = await engine.inspection.get(QUEUE, "a")
     assert record
     assert (record.state, record.failed_reason) == (State.FAILED, "no worker knows it")
+
+
+@pytest.mark.parametrize(
+    "between", [Outcome.FAIL, Outcome.SNOOZE, Outcome.RELEASE, None], ids=lambda one: one or "stall"
+)
+async def test_the_ten_minutes_of_an_unknown_type_begin_anew_after_any_other_end_of_an_attempt(
+    engine: Engine, between: Outcome | None
+) -> None:
+    """During a rolling upgrade workers that know the type and workers that do not take turns."""
+    await engine.add(job("a", attempts=9))
+    worker = engine.worker(queue_lease_seconds=0.1)
+
+    async def end(outcome: Outcome | None) -> None:
+        (claimed,) = await eventually(lambda: _jobs(worker))
+        if outcome is None:
+            await eventually(lambda: _stalled(worker))
+        else:
+            await worker.settle([Settlement("a", claimed.fence, outcome, reason="r", delay=1)], 0)
+
+    await end(Outcome.UNKNOWN)
+    await _rewrite(engine, "a", unknown_since=lambda since: since - 600_000)
+    await end(between)
+    await end(Outcome.UNKNOWN)
+    assert await engine.state("a") is State.DELAYED
+
+
+async def _stalled(worker: Claims) -> tuple[str, ...]:
+    return (await worker.reap()).stalled
 
 
 async def _rewrite(engine: Engine, job_id: str, unknown_since) -> None:

@@ -108,16 +108,6 @@ async def test_counts_are_exact_at_every_step(engine: Engine) -> None:
     assert totals == {State.COMPLETED: 1, State.FAILED: 1, State.CANCELLED: 2}
 
 
-async def test_the_oldest_waiting_job_is_found_behind_higher_priorities(engine: Engine) -> None:
-    await engine.add(job("old", priority=-5))
-    await asyncio.sleep(0.15)
-    await engine.add(*(job(priority=9) for _ in range(3)), *(job(priority=p) for p in range(5)))
-    age = (await engine.stats()).oldest_waiting_age
-    assert age >= 150
-    await engine.steering.cancel(QUEUE, "old")
-    assert (await engine.stats()).oldest_waiting_age < age
-
-
 async def test_rates_and_quantiles_come_from_what_ran(engine: Engine) -> None:
     await engine.add(*(job() for _ in range(20)))
     await asyncio.sleep(0.1)

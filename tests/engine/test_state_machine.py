@@ -174,6 +174,13 @@ class EngineMachine(RuleBasedStateMachine):
         page = self.run(self.engine.inspection.page(QUEUE, JobQuery(), size=500))
         found = {one.id: (one.state, one.fails) for one in page.jobs}
         assert found == {job_id: (state, self.fails[job_id]) for job_id, state in self.states.items()}
+        ready = {one.id: one.ready for one in page.jobs if one.state is State.WAITING}
+        assert self.run(self._ready()) == ready
+
+    async def _ready(self) -> dict[str, int]:
+        """What the store keeps to know the oldest waiting job by."""
+        entries = await self.store.client.zrange(self.store.keys(QUEUE)["ready"], 0, -1, withscores=True)
+        return {name.decode(): int(score) for name, score in entries}
 
 
 def test_the_engine_and_the_model_agree_whatever_is_done(settings: Settings, catalog: Catalog) -> None:

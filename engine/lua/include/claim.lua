@@ -37,10 +37,8 @@ local function claim(n, worker, lease, default_max_active)
   if again > 0 and (due == 0 or again < due) then due = again end
   local due_in = due > 0 and math.max(due - now, 1) or 0
   if n <= 0 then return {}, due_in end
-  local popped = redis.call('ZPOPMIN', wait, n)
-  if #popped == 0 then return {}, due_in end
-  local taken = {}
-  for i = 1, #popped, 2 do taken[#taken + 1] = popped[i] end
+  local taken = take_waiting(n)
+  if #taken == 0 then return {}, due_in end
   local envelopes = redis.call('HMGET', jobs, unpack(taken))
   local kept = redis.call('HMGET', states, unpack(taken))
   local rows, written, leases, size = {}, {}, {}, 0

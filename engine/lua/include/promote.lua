@@ -1,24 +1,19 @@
--- KEYS: meta wait delayed states
+-- KEYS: delayed states
 -- Makes delayed jobs ready whose time has come, at most 200 in a call.
 local function promote()
   local due = redis.call('ZRANGE', delayed, '-inf', until_ms(now), 'BYSCORE', 'LIMIT', 0, 200)
   if #due == 0 then return end
   local kept = redis.call('HMGET', states, unpack(due))
-  local entries, written = {}, {}
+  local written = {}
   for i, id in ipairs(due) do
     if kept[i] then
       local record = unpack_record(kept[i])
-      record[STATE] = 'w'
-      entries[#entries + 1] = wait_score(record)
-      entries[#entries + 1] = id
+      enter_wait(id, record)
       written[#written + 1] = id
       written[#written + 1] = pack(record)
       tell(id, 'w', record[PROGRESS], '')
     end
   end
   redis.call('ZREM', delayed, unpack(due))
-  if #entries > 0 then
-    redis.call('ZADD', wait, unpack(entries))
-    redis.call('HSET', states, unpack(written))
-  end
+  if write_waiting() then redis.call('HSET', states, unpack(written)) end
 end
