@@ -149,7 +149,9 @@ class Settings(BaseSettings):
     email_timezone: str = "UTC"
     email_templates_dir: Path = PROJECT / "templates" / "email"
     app_url: str = "http://localhost:5000"
-    """Where the application's pages are: links in mails begin with it."""
+    """Where the application's pages are: links to them in mails begin with it."""
+    public_api_url: str | None = None
+    """Where browsers reach the gateway: download links in mails begin with it. Defaults to REST_PORT on localhost."""
 
     # Data
     data_dir: Path = Path("var")
@@ -177,6 +179,13 @@ class Settings(BaseSettings):
     def _zone(cls, value: str) -> str:
         if value not in available_timezones():
             raise ValueError(f"{value!r} is no IANA time zone; write one such as Europe/Berlin")
+        return value
+
+    @field_validator("public_api_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value) is None:
+            raise ValueError("is not an address such as https://api.example.com, without a query")
         return value
 
     @field_validator("database_url")
@@ -212,6 +221,11 @@ class Settings(BaseSettings):
         configured: Path | None = getattr(self, f"{name}_dir")
         default = {"upload": "uploads", "temp": "temp", "export": "exports", "backup": "backups", "log": "logs"}[name]
         return (configured or self.data_dir / default).resolve()
+
+    @property
+    def api_url(self) -> str:
+        """Where the gateway is for those who follow a link."""
+        return (self.public_api_url or f"http://localhost:{self.rest_port}").rstrip("/")
 
     def family_concurrency(self, family: str) -> int:
         """What `<FAMILY>_CONCURRENCY` says; families of plugins are read from the environment, else 50."""

@@ -21,6 +21,7 @@ MAX_TOKEN: Final = 8192
 """Characters of the longest token that is looked at."""
 MAX_ID: Final = 128
 MAX_WORD: Final = 255
+MAX_EMAIL: Final = 320
 CLOCK_SKEW: Final = 5
 """Seconds by which the clock of a token's issuer may be ahead. `exp` is taken as it stands."""
 FAR_FUTURE: Final = 1e12
@@ -48,6 +49,8 @@ class Principal:
     role: str
     """The role's word, as the token has it."""
     level: Role.ValueType
+    email: str = ""
+    """The address that the token has, if any."""
 
     @property
     def is_admin(self) -> bool:
@@ -55,6 +58,11 @@ class Principal:
 
     def proto(self) -> Caller:
         return Caller(id=self.id, name=self.name, role=self.role)
+
+
+def link_holder(queue: str, job_id: str) -> Principal:
+    """Whoever follows a signed link. All who follow the same one share the limit of open streams."""
+    return Principal(f"link:{queue}/{job_id}", "", "link", Role.ROLE_UNSPECIFIED)
 
 
 class TokenVerifier:
@@ -157,7 +165,13 @@ def _principal(claims: Claims) -> Principal:
         name=name if isinstance(name, str) and len(name) <= MAX_WORD and name.isprintable() else "",
         role=role,
         level=LEVELS.get(role, Role.ROLE_USER),
+        email=_email(claims),
     )
+
+
+def _email(claims: Claims) -> str:
+    email = claims.get("email")
+    return email if isinstance(email, str) and len(email) <= MAX_EMAIL and email.isprintable() else ""
 
 
 def _subject(claims: Claims) -> str:

@@ -34,6 +34,7 @@ from engine.catalog import load_catalog
 from engine.events import EventHub
 from engine.inspection import Inspection
 from engine.intake import Intake
+from engine.links import DownloadLinks
 from engine.presence import Presence
 from engine.schedules import Schedules
 from engine.steering import Steering
@@ -49,6 +50,7 @@ from service.health import Health
 from service.job_servicer import JobServicer
 from service.keys import signing_keys
 from service.limits import StreamLimits
+from service.mail_checks import MAIL_CHECKS
 from service.parts import Parts
 from service.payload_checks import PayloadChecks
 from service.processor_servicer import ProcessorServicer
@@ -106,8 +108,9 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     """
     limits = StreamLimits()
     StorageRoots(settings).prepare()
-    gate = Gate(TokenVerifier.of(settings, signing_keys(settings)), limits)
+    verifier = TokenVerifier.of(settings, signing_keys(settings))
     store = await Store.open(settings)
+    gate = Gate(verifier, limits, DownloadLinks(store))
     database = open_database(settings)
     instruments, pulse = Instruments("service"), Pulse()
     gate.metrics.expose(instruments)
@@ -170,7 +173,7 @@ def _parts(
     catalog = load_catalog(settings.job_plugins)
     inspection = Inspection(store, {queue.name: queue.max_active for queue in catalog.queues.values()})
     admission, intake = Admission(catalog, settings), Intake(store, settings)
-    checks = PayloadChecks(settings, database, {**EXPORT_CHECKS, **ANALYTICS_CHECKS})
+    checks = PayloadChecks(settings, database, {**EXPORT_CHECKS, **ANALYTICS_CHECKS, **MAIL_CHECKS})
     schedules = Schedules(store, catalog, admission, intake)
     roll = RollCall(tuple(catalog.queues), store, inspection, schedules)
     instruments.add(intake.stored, QueueMetrics(roll, settings.queue_max_backlog))

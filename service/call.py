@@ -7,6 +7,7 @@ from typing import Final
 
 from base.telemetry.trace_context import TraceContext
 from engine.errors import ShuttingDownError
+from engine.links import Link
 from service.auth import Principal
 
 RETRY_ELSEWHERE: Final = 1.0
@@ -24,6 +25,8 @@ class Call:
     principal: Principal
     stopping: asyncio.Event
     """Set once the service stops."""
+    link: Link | None = None
+    """The signed link that took the place of a token."""
 
 
 _current: Final[ContextVar[Call]] = ContextVar("call")

@@ -9,19 +9,22 @@ from qcollector.jobs.v1.export_pb2 import (
     DateRange,
     ExportCsv,
     ExportExcel,
+    ExportFormOptions,
     ExportFormSubmissions,
     ExportJson,
     ExportWorksheet,
 )
 
 from base.database.access import SEE_ALL
+from base.database.connection import reading
 from base.database.queries import QueryError, compile_query
+from base.database.users import user_of
 from base.date_ranges import DateRangeError, date_range
 from base.export_files import export_place
 from base.settings import Settings
 from base.storage import StoragePathError, StorageRoots
 from engine.errors import FieldProblem
-from service.payload_checks import Scene, TypeChecks, form_problems
+from service.payload_checks import STATEMENT_SECONDS, Scene, TypeChecks, form_problems
 
 
 def range_problems(asked: DateRange, settings: Settings) -> Iterator[FieldProblem]:
@@ -46,7 +49,26 @@ async def _check_excel(payload: ExportExcel, scene: Scene) -> Sequence[FieldProb
 
 
 async def _check_form(payload: ExportFormSubmissions, scene: Scene) -> Sequence[FieldProblem]:
-    return [*range_problems(payload.date_range, scene.settings), *await form_problems(payload.form_id, scene)]
+    return [
+        *range_problems(payload.date_range, scene.settings),
+        *await form_problems(payload.form_id, scene),
+        *await _notify_problems(payload.options, scene),
+    ]
+
+
+async def _notify_problems(options: ExportFormOptions, scene: Scene) -> Sequence[FieldProblem]:
+    """A user is told at the own address alone, which the token or the application's users table has."""
+    if not options.HasField("notify") or scene.caller.role in SEE_ALL:
+        return ()
+    asked = options.notify.email.casefold()
+    if asked == scene.email.casefold():
+        return ()
+    async with reading(scene.database, statement_seconds=STATEMENT_SECONDS) as connection:
+        user = await user_of(connection, scene.caller.id)
+    if user is not None and asked == user.email.casefold():
+        return ()
+    rule = "is not your own address; name the one that you are signed in with (other addresses take the role service)"
+    return [FieldProblem("options.notify.email", "own_address", rule)]
 
 
 async def _check_form_access(payload: ExportFormSubmissions, scene: Scene) -> Sequence[FieldProblem]:

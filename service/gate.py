@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+from engine.links import DownloadLinks
 from service.access_log import AccessLog
 from service.auth import TokenVerifier
 from service.limits import StreamLimits
@@ -13,8 +14,9 @@ from service.metrics import CallMetrics
 class Gate:
     """Open until `close` is called."""
 
-    def __init__(self, verifier: TokenVerifier, limits: StreamLimits) -> None:
+    def __init__(self, verifier: TokenVerifier, limits: StreamLimits, links: DownloadLinks) -> None:
         self.verifier = verifier
+        self.links = links
         self.access = AccessLog()
         self.limits = limits
         self.metrics = CallMetrics()

@@ -24,10 +24,12 @@ from engine.declarations import JobType
 from engine.errors import JobStateConflictError, ResultNotFoundError
 from engine.jobs import JobRecord, State
 from engine.masking import masked
-from service.call import caller
+from engine.steering import job_not_found
+from service.auth import Principal
+from service.call import caller, current_call
 from service.filters import job_query
 from service.parts import Calls, Context, Parts
-from service.permissions import require_full_view
+from service.permissions import creator, require_full_view
 from service.result_files import FileGoneError, disposition, metadata_of, opened
 from service.times import timestamp
 from service.views import job_view
@@ -74,9 +76,11 @@ class QueryCalls(Calls):
         return ListJobLogsResponse(lines=shown, total=total)
 
     async def DownloadResult(self, request: DownloadResultRequest, context: Context) -> AsyncIterator[HttpBody]:
-        record = await self.own_job(request.queue_name, request.job_id)
+        record, principal = await self._downloaded(request)
         job_type, result = self._result(record)
         metadata = metadata_of(result) if job_type.export_file else None
+        if (link := current_call().link) and not (metadata and link.opens(metadata.sha256)):
+            raise _not_found(record, f"The file that this link led to is gone: job {record.id} holds another one.")
         if metadata is None:
             content = MessageToJson(masked(result), always_print_fields_with_no_presence=True).encode()
             await _name_download(context, f"{record.id}.json")
@@ -84,7 +88,7 @@ class QueryCalls(Calls):
                 yield HttpBody(content_type="application/json", data=content[start : start + CHUNK_BYTES])
             return
         payload = job_type.payload.FromString(record.envelope.payload)
-        if not await self.parts.checks.may_download(payload, caller()):
+        if not await self.parts.checks.may_download(payload, principal):
             raise _not_found(record, f"What job {record.id} has exported is no longer yours to see.")
         try:
             async with opened(metadata, self._roots) as file:
@@ -96,6 +100,19 @@ class QueryCalls(Calls):
             raise _not_found(
                 record, f"The file of job {record.id} is gone: exports are kept for {days:g} days. Export again."
             ) from None
+
+    async def _downloaded(self, request: DownloadResultRequest) -> tuple[JobRecord, Principal]:
+        """The job, and who must be allowed to see what its file holds: behind a link, whoever enqueued the job.
+
+        Raises:
+          QueueUnknownError, JobNotFoundError: there is no such job, or it is somebody else's.
+        """
+        if current_call().link is None:
+            return await self.own_job(request.queue_name, request.job_id), caller()
+        record = await self.parts.inspection.get(self.queue(request.queue_name), request.job_id)
+        if record is None:
+            raise job_not_found(request.queue_name, request.job_id)
+        return record, creator(record)
 
     def _result(self, record: JobRecord) -> tuple[JobType, Message]:
         """What a completed job answered. Raises JobStateConflictError or ResultNotFoundError."""

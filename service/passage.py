@@ -13,6 +13,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 from grpc import aio
+from qcollector.jobs.v1.job_service_pb2 import DownloadResultRequest
 from structlog.contextvars import bind_contextvars
 
 from base.telemetry import tracing
@@ -20,9 +21,10 @@ from base.telemetry.spans import NO_SPAN
 from base.telemetry.trace_context import NO_TRACE, TraceContext, received
 from engine.checking import check_or_raise
 from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
+from engine.links import Link
 from service import call_spans
 from service.access_log import Entry
-from service.auth import Principal
+from service.auth import Principal, link_holder
 from service.call import Call, enter, shutting_down
 from service.gate import Gate
 from service.permissions import Rule, require_role
@@ -62,7 +64,7 @@ class Passage:
 
     async def stream(self, raw: bytes, context: Context) -> None:
         async with _Visit(self, context) as visit:
-            principal = await visit.admit()
+            principal = await visit.admit(await self._link(raw, visit))
             request = self._decoded(raw)
             visit.request = request
             check_or_raise(request, "")
@@ -75,6 +77,15 @@ class Passage:
             requests = (self._decoded(raw) async for raw in raws)
             with self.gate.limits.hold(principal):
                 await _send(cast("Any", self._handler.stream_stream)(requests, context), context)
+
+    async def _link(self, raw: bytes, visit: "_Visit") -> Link | None:
+        """The signed link that a call without a token brings, where the method takes one."""
+        if not self.rule.by_link or visit.has_token:
+            return None
+        request = cast("DownloadResultRequest", self._decoded(raw))
+        if not request.download_token:
+            return None
+        return await self.gate.links.check(request.queue_name, request.job_id, request.download_token)
 
     def _decoded(self, raw: bytes) -> Message:
         try:
@@ -138,8 +149,12 @@ class _Visit:
             self._trace = self._span.trace
         return self
 
-    async def admit(self) -> Principal:
-        """Lets the caller in, as the current call of this task.
+    @property
+    def has_token(self) -> bool:
+        return bool(self._authorization)
+
+    async def admit(self, link: Link | None = None) -> Principal:
+        """Lets the caller in, as the current call of this task: by its token, or by the link that takes its place.
 
         Raises:
           ShuttingDownError: the service takes no more calls.
@@ -149,13 +164,16 @@ class _Visit:
         gate = self._passage.gate
         if gate.closing.is_set():
             raise shutting_down()
-        principal = await gate.verifier.verify(self._authorization)
+        if link is not None:
+            principal = link_holder(link.queue, link.job_id)
+        else:
+            principal = await gate.verifier.verify(self._authorization)
         self._caller = principal.id
         require_role(self._passage.rule, principal)
         bind_contextvars(request_id=self._request_id)
         if self._trace.traceparent:
             bind_contextvars(trace_id=self._trace.trace_id)
-        enter(Call(self._passage.method, self._request_id, self._trace, principal, gate.closing))
+        enter(Call(self._passage.method, self._request_id, self._trace, principal, gate.closing, link))
         if self._passage.rule.lasting:
             gate.lasting.add(_this_task())
         return principal

@@ -31,6 +31,8 @@ class Scene:
     caller: Caller
     database: AsyncEngine
     settings: Settings
+    email: str = ""
+    """The caller's address, if the token has it."""
 
 
 Check = Callable[[Any, Scene], Awaitable[Sequence[FieldProblem]]]
@@ -80,7 +82,7 @@ class PayloadChecks:
 
     async def _run(self, check: Check, payload: Message, principal: Principal) -> Sequence[FieldProblem]:
         try:
-            return await check(payload, Scene(principal.proto(), self._database, self._settings))
+            return await check(payload, Scene(principal.proto(), self._database, self._settings, principal.email))
         except DatabaseSetupError as error:
             raise DatabaseUnfitError(str(error)) from error
         except DatabaseError as error:

@@ -38,6 +38,8 @@ class Rule:
     """It may wait for long: when the service stops it is told so, rather than waited for."""
     checks: bool = False
     """The servicer itself holds the request against the contract's rules."""
+    by_link: bool = False
+    """A signed link in the request takes the place of a token."""
 
 
 _ENQUEUE: Final = Rule(Access.BY_TYPE, changes=True)
@@ -55,7 +57,7 @@ _JOB_SERVICE: Final = {
     "WatchJob": Rule(Access.OWNER, lasting=True),
     "WatchQueues": Rule(Access.ANYBODY, lasting=True),
     "ListJobLogs": Rule(Access.OWNER),
-    "DownloadResult": Rule(Access.OWNER),
+    "DownloadResult": Rule(Access.OWNER, by_link=True),
     "CancelJob": Rule(Access.OWNER, changes=True),
     "RetryJob": _STEER,
     "PromoteJob": _STEER,
@@ -127,6 +129,12 @@ def require_full_view(principal: Principal) -> None:
     """Raises RoleInsufficientError if the caller may not see sensitive values."""
     if principal.level < Role.ROLE_SUPER_ADMIN:
         raise _insufficient(principal, Role.ROLE_SUPER_ADMIN)
+
+
+def creator(record: JobRecord) -> Principal:
+    """Who enqueued a job, as far as the job tells."""
+    by = record.envelope.created_by
+    return Principal(by.id, by.name, by.role, LEVELS.get(by.role, Role.ROLE_USER))
 
 
 def require_owner(principal: Principal, record: JobRecord | None, queue: str, job_id: str) -> JobRecord:

@@ -35,7 +35,7 @@ def may_see(caller: Caller) -> ColumnElement[bool]:
     """The condition on `forms` for what the caller may see: made by it, or open to its role."""
     if caller.role in SEE_ALL:
         return true()
-    own = _uuid(caller.id)
+    own = uuid_of(caller.id)
     return or_(
         forms.c.roles_allowed.contains([caller.role]) if caller.role else false(),
         forms.c.created_by == own if own else false(),
@@ -48,7 +48,7 @@ async def visible_form(connection: AsyncConnection, form_id: str, caller: Caller
     Raises:
       FormUnknownError: there is none, or the caller may not see it.
     """
-    number = _uuid(form_id)
+    number = uuid_of(form_id)
     row = None
     if number is not None:
         row = (await connection.execute(select(*_COLUMNS).where(forms.c.id == number, may_see(caller)))).one_or_none()
@@ -59,7 +59,8 @@ async def visible_form(connection: AsyncConnection, form_id: str, caller: Caller
     return VisibleForm(*row)
 
 
-def _uuid(word: str) -> uuid.UUID | None:
+def uuid_of(word: str) -> uuid.UUID | None:
+    """The id that a word spells, None where it spells none."""
     try:
         return uuid.UUID(word)
     except ValueError:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from qcollector.jobs.v1.email_pb2 import EmailExportNotification
 from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportExcel, ExportFormat, ExportFormSubmissions
+from qcollector.jobs.v1.job_pb2 import Caller
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
 from base.settings import Settings
@@ -13,12 +14,14 @@ from engine.admission import Asked, Origin
 from engine.catalog import Catalog
 from engine.jobs import JobQuery, JobRecord
 from engine.store import Store
-from tests.exports.conftest import LEAD, Desk, desk_of, working
+from stack.sample_data.ids import user_id
+from tests.exports.conftest import APP, LEAD, Desk, desk_of, working
 from tests.mail.recording import RecordingJob
 from workers.broker import OWN
 from workers.exports.notices import mail_id
 
 MAIL = "email:send"
+SOMCHAI = str(user_id(8))
 NOTIFY = {"email": "somchai@example.com", "name": "Somchai"}
 
 
@@ -35,7 +38,9 @@ async def test_a_mail_tells_of_the_export_with_a_link(desk: Desk) -> None:
     info = mail.export_info
     assert (info.type, info.format, info.records_count) == ("Sales lead", "Excel", made.record_count)
     assert info.file_size == str(int(made.file_size))
-    assert info.download_url == "http://localhost:5000/api/v1/queue/export:data/jobs/mine/result"
+    assert info.download_url == ""
+    assert (info.file.queue_name, info.file.job_id, info.file.sha256) == ("export:data", "mine", made.sha256)
+    assert info.file.expire_time == made.expire_time
     assert info.generated_at.ToDatetime(tzinfo=UTC) <= datetime.now(UTC)
     assert record.envelope.job_type == "export-notification"
     assert record.id == mail_id(RecordingJob(desk.settings, job_id="mine", queue="export:data"))
@@ -76,12 +81,20 @@ async def test_where_mails_are_switched_off_the_export_completes_and_says_so(
     assert any("no mail was sent" in line.message for line in lines)
 
 
-@pytest.mark.parametrize("app_url", ["https://app.example.com", "https://app.example.com/"])
-async def test_the_link_begins_where_the_application_is(
-    sample_database: Settings, store: Store, catalog: Catalog, app_url: str
+@pytest.mark.parametrize(
+    ("caller", "name"),
+    [
+        (Caller(id=SOMCHAI, name="token", role="sales"), "สมชาย"),
+        (Caller(id="nobody-we-know", name="token", role="sales"), "token"),
+        (APP, "you won!"),
+    ],
+)
+async def test_a_user_is_addressed_by_the_stored_name_and_only_services_choose_one(
+    desk: Desk, caller: Caller, name: str
 ) -> None:
-    desk = desk_of(sample_database, store, catalog)
-    async with working(desk.settings, app_url=app_url):
-        await desk.export(ExportCsv(query={"model": "Form"}, notify=NOTIFY), job_id="linked")
+    notify = {"email": "somchai@example.com", "name": "you won!"}
+    await desk.export(
+        ExportFormSubmissions(form_id=LEAD, format=ExportFormat.EXPORT_FORMAT_CSV, options={"notify": notify}), caller
+    )
     ((_, mail),) = await mails(desk)
-    assert mail.export_info.download_url == "https://app.example.com/api/v1/queue/export:data/jobs/linked/result"
+    assert mail.user.first_name == name

@@ -282,3 +282,11 @@ def test_answers_carry_the_headers_that_keep_browsers_from_guessing(front: Front
         assert answer.headers["cache-control"] == "no-store"
         assert "content-security-policy" in answer.headers
         assert "grpc-status" not in answer.headers
+
+
+def test_a_signed_link_needs_no_header_and_its_token_is_judged_by_the_service(front: Front) -> None:
+    answer = front.call("GET", "export:data/jobs/any/result?downloadToken=forged", authorization=None)
+    assert (answer.status, answer.reason) == (401, "TOKEN_INVALID")
+    assert "open the whole link" in answer.json["message"]
+    answer = front.call("GET", "export:data/jobs/any/result", authorization=None)
+    assert (answer.status, answer.reason) == (401, "TOKEN_MISSING")

@@ -10,6 +10,8 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1 import email_pb2 as mail
 
+from engine.links import DownloadLinks
+from engine.store import Store
 from tests.mail.mailserver import MailServer
 from tests.mail.recording import RecordingJob
 from workers.handlers import load_handlers
@@ -286,8 +288,9 @@ async def test_password_reset_is_not_sent_after_its_token_has_expired(
 
 
 async def test_export_notification_shows_the_file_and_where_to_get_it(
-    server: MailServer, job: RecordingJob, sender: MailSender, writer: Composer
+    server: MailServer, job: RecordingJob, sender: MailSender, writer: Composer, store: Store
 ) -> None:
+    links = DownloadLinks(store)
     info = mail.EmailExportInfo(
         type="Form submissions",
         format="csv",
@@ -297,15 +300,29 @@ async def test_export_notification_shows_the_file_and_where_to_get_it(
         download_url="https://forms.example.com/x.csv?a=1&b=2",
     )
     payload = mail.EmailExportNotification(user=mail.EmailUser(email="a@example.com"), export_info=info)
-    await email.export_notification(payload, job, sender, writer)
+    await email.export_notification(payload, job, sender, writer, links)
     payload.export_info.download_url = ""
-    await email.export_notification(payload, job, sender, writer)
+    await email.export_notification(payload, job, sender, writer, links)
     with_link, without = [taken.html for taken in server.taken]
     assert server.subjects == ["Data Export Ready"] * 2
     assert 'href="https://forms.example.com/x.csv?a=1&amp;b=2"' in with_link
     for shown in ("Form submissions", "CSV", "12,480", "2.3 MB", "24 November 2026, 09:30 UTC"):
         assert shown in with_link
     assert "Download" not in without
+
+
+async def test_no_mail_links_to_a_file_that_was_removed(
+    server: MailServer, job: RecordingJob, sender: MailSender, writer: Composer, store: Store
+) -> None:
+    file = mail.EmailExportFile(
+        queue_name="export:data", job_id="j", sha256="ab" * 32, expire_time=Timestamp(seconds=int(time.time()) - 1)
+    )
+    payload = mail.EmailExportNotification(
+        user=mail.EmailUser(email="a@example.com"), export_info=mail.EmailExportInfo(type="Form", file=file)
+    )
+    with pytest.raises(FailForGood, match="the file was removed"):
+        await email.export_notification(payload, job, sender, writer, DownloadLinks(store))
+    assert server.connections == 0
 
 
 HOSTILE = "x@example.com\r\nBcc: evil@example.com"

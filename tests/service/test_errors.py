@@ -26,6 +26,7 @@ from base.settings import Settings
 from base.telemetry.instruments import Instruments
 from engine import errors
 from engine.errors import FieldProblem, JobServiceError, RequestInvalidError, StoreUnavailableError
+from engine.links import DownloadLinks
 from engine.store import Store
 from service.auth import TokenVerifier
 from service.bootstrap import _parts
@@ -155,7 +156,8 @@ class Faulty(JobServicer):
 async def faulty(settings: Settings, store: Store) -> AsyncIterator[Caller]:
     here = on_any_port(settings)
     limits = StreamLimits()
-    server = new_server(here, Boundary(Gate(TokenVerifier.of(here, signing_keys(here)), limits)))
+    gate = Gate(TokenVerifier.of(here, signing_keys(here)), limits, DownloadLinks(store))
+    server = new_server(here, Boundary(gate))
     add_JobServiceServicer_to_server(
         Faulty(_parts(here, store, limits, open_database(here), Instruments("service"))), server
     )

@@ -2,12 +2,15 @@
 
 import hashlib
 from typing import Final
-from urllib.parse import quote
 
-from qcollector.jobs.v1.email_pb2 import EmailExportInfo, EmailExportNotification, EmailUser
+from qcollector.jobs.v1.email_pb2 import EmailExportFile, EmailExportInfo, EmailExportNotification, EmailUser
 from qcollector.jobs.v1.export_pb2 import ExportMetadata, ExportNotify
 from qcollector.jobs.v1.job_pb2 import JobOptions
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from base.database.access import SEE_ALL
+from base.database.connection import reading
+from base.database.users import user_of
 from engine.errors import BacklogFullError, JobIdConflictError, JobServiceError, ServiceDisabledError, StoreFullError
 from workers.broker import Enqueue
 from workers.context import JobContext
@@ -16,11 +19,14 @@ _NO_MAIL: Final = (ServiceDisabledError, BacklogFullError, StoreFullError)
 """Reasons to go without the mail: the export is there all the same."""
 
 
-async def tell(job: JobContext, notify: ExportNotify, what: str, made: ExportMetadata, enqueue: Enqueue) -> None:
+async def tell(
+    job: JobContext, notify: ExportNotify, what: str, made: ExportMetadata, data: AsyncEngine, enqueue: Enqueue
+) -> None:
     """Enqueues the mail, once for each export however often it starts. `what` is in the reader's words.
 
     Raises:
       JobServiceError: the store cannot be reached.
+      DatabaseError: the reader's name cannot be looked up.
     """
     info = EmailExportInfo(
         type=what,
@@ -28,9 +34,11 @@ async def tell(job: JobContext, notify: ExportNotify, what: str, made: ExportMet
         records_count=made.record_count,
         file_size=str(int(made.file_size)),
         generated_at=made.generated_at,
-        download_url=download_url(job),
+        file=EmailExportFile(queue_name=job.queue, job_id=job.job_id, sha256=made.sha256, expire_time=made.expire_time),
     )
-    mail = EmailExportNotification(user=EmailUser(email=notify.email, first_name=notify.name), export_info=info)
+    mail = EmailExportNotification(
+        user=EmailUser(email=notify.email, first_name=await _name(job, notify, data)), export_info=info
+    )
     try:
         await enqueue(mail, JobOptions(job_id=mail_id(job)))
     except JobIdConflictError:
@@ -42,11 +50,15 @@ async def tell(job: JobContext, notify: ExportNotify, what: str, made: ExportMet
         raise
 
 
+async def _name(job: JobContext, notify: ExportNotify, data: AsyncEngine) -> str:
+    """How the mail addresses its reader: a user's own name, not one that the user has chosen for this mail."""
+    if job.caller.role in SEE_ALL:
+        return notify.name
+    async with reading(data) as connection:
+        user = await user_of(connection, job.caller.id)
+    return user.name if user is not None else job.caller.name
+
+
 def mail_id(job: JobContext) -> str:
     """The same for every start of the job."""
     return f"export-ready-{hashlib.sha256(f'{job.queue}/{job.job_id}'.encode()).hexdigest()[:32]}"
-
-
-def download_url(job: JobContext) -> str:
-    """Where the application's pages fetch the file; like all calls it takes a token."""
-    return f"{job.settings.app_url.rstrip('/')}/api/v1/queue/{quote(job.queue, safe=':')}/jobs/{job.job_id}/result"

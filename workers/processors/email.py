@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.email_pb2 import (
     EmailBatch,
     EmailBatchResult,
+    EmailExportFile,
     EmailExportNotification,
     EmailExportNotificationResult,
     EmailPasswordReset,
@@ -23,7 +24,9 @@ from qcollector.jobs.v1.email_pb2 import (
 from taskiq import TaskiqDepends
 
 from engine.checking import check
+from engine.links import DownloadLinks, download_url
 from workers.context import JobContext
+from workers.download_links import download_links
 from workers.handlers import handles
 from workers.mail.addresses import AddressError, parse_address
 from workers.mail.batch import Batch, Plan, succeeded
@@ -40,6 +43,7 @@ NOTIFICATION_SIZE: Final = 5
 NOTIFICATION_DELAY: Final = 500
 
 Sender = Annotated[MailSender, TaskiqDepends(mail_sender)]
+Links = Annotated[DownloadLinks, TaskiqDepends(download_links)]
 Writer = Annotated[Composer, TaskiqDepends(composer)]
 
 
@@ -173,7 +177,7 @@ async def password_reset(
 
 @handles(EmailExportNotification)
 async def export_notification(
-    payload: EmailExportNotification, job: JobContext, sender: Sender, writer: Writer
+    payload: EmailExportNotification, job: JobContext, sender: Sender, writer: Writer, links: Links
 ) -> EmailExportNotificationResult:
     info = payload.export_info
     variables = {
@@ -183,11 +187,22 @@ async def export_notification(
         "recordsCount": int(info.records_count),
         "fileSize": info.file_size,
         "generatedAt": _moment(info.generated_at) if info.HasField("generated_at") else datetime.now(UTC),
-        "downloadUrl": info.download_url,
+        "downloadUrl": await _signed(info.file, links, job) if info.HasField("file") else info.download_url,
     }
     draft = Draft([payload.user.email], template="export-ready", variables=variables)
     transit = await _send_template(draft, job, sender, writer)
     return EmailExportNotificationResult(success=True, message_id=transit.mail.message_id, response=transit.response)
+
+
+async def _signed(file: EmailExportFile, links: DownloadLinks, job: JobContext) -> str:
+    """The file's address with a token that is good as long as the file is there."""
+    expires = _moment(file.expire_time)
+    if expires <= datetime.now(UTC):
+        raise FailForGood(
+            f"the file was removed at {expires:%Y-%m-%d %H:%M:%S} UTC; a mail with its link would help nobody"
+        )
+    token = await links.sign(file.queue_name, file.job_id, file.sha256, int(expires.timestamp()))
+    return download_url(job.settings.api_url, file.queue_name, file.job_id, token)
 
 
 def display_name(user: EmailUser) -> str:

@@ -36,7 +36,7 @@ async def csv(payload: ExportCsv, job: JobContext, turns: Turns, data: Database,
     await turns.take(job)
     made = await QueryExports(data, job.settings).csv(payload, job)
     if payload.HasField("notify"):
-        await tell(job, payload.notify, payload.query.model, made, mail)
+        await tell(job, payload.notify, payload.query.model, made, data, mail)
     return ExportCsvResult(success=True, metadata=made, processing_time=(time.monotonic() - began) * 1000)
 
 
@@ -46,7 +46,7 @@ async def json(payload: ExportJson, job: JobContext, turns: Turns, data: Databas
     await turns.take(job)
     made = await QueryExports(data, job.settings).json(payload, job)
     if payload.HasField("notify"):
-        await tell(job, payload.notify, payload.query.model, made, mail)
+        await tell(job, payload.notify, payload.query.model, made, data, mail)
     return ExportJsonResult(success=True, metadata=made, processing_time=(time.monotonic() - began) * 1000)
 
 
@@ -57,7 +57,7 @@ async def excel(payload: ExportExcel, job: JobContext, turns: Turns, data: Datab
     made = await QueryExports(data, job.settings).excel(payload, job)
     if payload.HasField("notify"):
         what = payload.query.model or ", ".join(sheet.name for sheet in payload.worksheets)
-        await tell(job, payload.notify, what, made, mail)
+        await tell(job, payload.notify, what, made, data, mail)
     return ExportExcelResult(success=True, metadata=made, processing_time=(time.monotonic() - began) * 1000)
 
 
@@ -69,6 +69,6 @@ async def form_submissions(
     await turns.take(job)
     result = await FormExports(data, job.settings).export(payload, job)
     if payload.options.HasField("notify"):
-        await tell(job, payload.options.notify, result.form_title, result.metadata, mail)
+        await tell(job, payload.options.notify, result.form_title, result.metadata, data, mail)
     result.processing_time = (time.monotonic() - began) * 1000
     return result

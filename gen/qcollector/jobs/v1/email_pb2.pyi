@@ -745,6 +745,7 @@ class EmailExportInfo(_message.Message):
     FILE_SIZE_FIELD_NUMBER: _builtins.int
     GENERATED_AT_FIELD_NUMBER: _builtins.int
     DOWNLOAD_URL_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """What was exported, such as "Form submissions"."""
     format: _builtins.str
@@ -759,6 +760,10 @@ class EmailExportInfo(_message.Message):
     def generated_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made. Unset means now."""
 
+    @_builtins.property
+    def file(self) -> Global___EmailExportFile:
+        """The file, which the mail then links to by a signed link, made when the mail is written. Set by the service's own exports alone."""
+
     def __init__(
         self,
         *,
@@ -768,14 +773,51 @@ class EmailExportInfo(_message.Message):
         file_size: _builtins.str = ...,
         generated_at: _timestamp_pb2.Timestamp | None = ...,
         download_url: _builtins.str = ...,
+        file: Global___EmailExportFile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["generated_at", b"generated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "generated_at", b"generated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["download_url", b"download_url", "file_size", b"file_size", "format", b"format", "generated_at", b"generated_at", "records_count", b"records_count", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["download_url", b"download_url", "file", b"file", "file_size", b"file_size", "format", b"format", "generated_at", b"generated_at", "records_count", b"records_count", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EmailExportInfo: _TypeAlias = EmailExportInfo  # noqa: Y015
+
+@_typing.final
+class EmailExportFile(_message.Message):
+    """The file of an export, as a mail links to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    queue_name: _builtins.str
+    """The export's queue."""
+    job_id: _builtins.str
+    """The export's id."""
+    sha256: _builtins.str
+    """The file's SHA-256, in hexadecimal."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the file will be removed, and the link ends."""
+
+    def __init__(
+        self,
+        *,
+        queue_name: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "job_id", b"job_id", "queue_name", b"queue_name", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmailExportFile: _TypeAlias = EmailExportFile  # noqa: Y015
 
 @_typing.final
 class EmailExportNotificationResult(_message.Message):

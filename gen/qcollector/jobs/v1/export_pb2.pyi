@@ -177,16 +177,16 @@ Global___DateRange: _TypeAlias = DateRange  # noqa: Y015
 
 @_typing.final
 class ExportNotify(_message.Message):
-    """Whom to tell when an export is ready, with a link."""
+    """Whom to tell when an export is ready, with a link to the file that opens in any browser until the file is removed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EMAIL_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """The address."""
+    """The address. A user's own, as the token or the application has it; services and administrators may name any other."""
     name: _builtins.str
-    """The reader's name."""
+    """The reader's name. A user is addressed by the name that the application has, whatever is said here."""
     def __init__(
         self,
         *,

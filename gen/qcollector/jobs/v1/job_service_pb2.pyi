@@ -724,19 +724,23 @@ class DownloadResultRequest(_message.Message):
 
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
+    DOWNLOAD_TOKEN_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
     job_id: _builtins.str
     """The job's id."""
+    download_token: _builtins.str
+    """The token of a signed link, in place of a bearer token. Only the service makes them."""
     def __init__(
         self,
         *,
         queue_name: _builtins.str = ...,
         job_id: _builtins.str = ...,
+        download_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "queue_name", b"queue_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["download_token", b"download_token", "job_id", b"job_id", "queue_name", b"queue_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -266,7 +266,8 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DownloadResult(self, request, context):
-        """What a completed job made: its file, or its result as JSON where its type makes none.
+        """What a completed job made: its file, or its result as JSON where its type makes none. A signed link, as mails carry it, needs no
+        bearer token: `download_token` opens the one file that it was made for, until that file is removed (UNAUTHENTICATED after it).
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

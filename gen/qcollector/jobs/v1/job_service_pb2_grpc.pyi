@@ -66,7 +66,8 @@ class JobServiceStub:
     ListJobLogs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobLogsRequest, _job_service_pb2.ListJobLogsResponse]
     """The latest log lines of a job, oldest first; the last 200 are kept."""
     DownloadResult: _grpc.UnaryStreamMultiCallable[_job_service_pb2.DownloadResultRequest, _httpbody_pb2.HttpBody]
-    """What a completed job made: its file, or its result as JSON where its type makes none.
+    """What a completed job made: its file, or its result as JSON where its type makes none. A signed link, as mails carry it, needs no
+    bearer token: `download_token` opens the one file that it was made for, until that file is removed (UNAUTHENTICATED after it).
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
@@ -146,7 +147,8 @@ class JobServiceAsyncStub(JobServiceStub):
     ListJobLogs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobLogsRequest, _job_service_pb2.ListJobLogsResponse]  # type: ignore[assignment]
     """The latest log lines of a job, oldest first; the last 200 are kept."""
     DownloadResult: _aio.UnaryStreamMultiCallable[_job_service_pb2.DownloadResultRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """What a completed job made: its file, or its result as JSON where its type makes none.
+    """What a completed job made: its file, or its result as JSON where its type makes none. A signed link, as mails carry it, needs no
+    bearer token: `download_token` opens the one file that it was made for, until that file is removed (UNAUTHENTICATED after it).
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
@@ -289,7 +291,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.DownloadResultRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
-        """What a completed job made: its file, or its result as JSON where its type makes none.
+        """What a completed job made: its file, or its result as JSON where its type makes none. A signed link, as mails carry it, needs no
+        bearer token: `download_token` opens the one file that it was made for, until that file is removed (UNAUTHENTICATED after it).
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

@@ -1516,6 +1516,13 @@ export declare type EmailExportInfo = Message<"qcollector.jobs.v1.EmailExportInf
    * @generated from field: string download_url = 6;
    */
   downloadUrl: string;
+
+  /**
+   * The file, which the mail then links to by a signed link, made when the mail is written. Set by the service's own exports alone.
+   *
+   * @generated from field: qcollector.jobs.v1.EmailExportFile file = 7;
+   */
+  file?: EmailExportFile | undefined;
 };
 
 /**
@@ -1565,6 +1572,13 @@ export declare type EmailExportInfoJson = {
    * @generated from field: string download_url = 6;
    */
   downloadUrl?: string;
+
+  /**
+   * The file, which the mail then links to by a signed link, made when the mail is written. Set by the service's own exports alone.
+   *
+   * @generated from field: qcollector.jobs.v1.EmailExportFile file = 7;
+   */
+  file?: EmailExportFileJson;
 };
 
 /**
@@ -1572,6 +1586,82 @@ export declare type EmailExportInfoJson = {
  * Use `create(EmailExportInfoSchema)` to create a new message.
  */
 export declare const EmailExportInfoSchema: GenMessage<EmailExportInfo, {jsonType: EmailExportInfoJson}>;
+
+/**
+ * The file of an export, as a mail links to it.
+ *
+ * @generated from message qcollector.jobs.v1.EmailExportFile
+ */
+export declare type EmailExportFile = Message<"qcollector.jobs.v1.EmailExportFile"> & {
+  /**
+   * The export's queue.
+   *
+   * @generated from field: string queue_name = 1;
+   */
+  queueName: string;
+
+  /**
+   * The export's id.
+   *
+   * @generated from field: string job_id = 2;
+   */
+  jobId: string;
+
+  /**
+   * The file's SHA-256, in hexadecimal.
+   *
+   * @generated from field: string sha256 = 3;
+   */
+  sha256: string;
+
+  /**
+   * When the file will be removed, and the link ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * The file of an export, as a mail links to it.
+ *
+ * @generated from message qcollector.jobs.v1.EmailExportFile
+ */
+export declare type EmailExportFileJson = {
+  /**
+   * The export's queue.
+   *
+   * @generated from field: string queue_name = 1;
+   */
+  queueName?: string;
+
+  /**
+   * The export's id.
+   *
+   * @generated from field: string job_id = 2;
+   */
+  jobId?: string;
+
+  /**
+   * The file's SHA-256, in hexadecimal.
+   *
+   * @generated from field: string sha256 = 3;
+   */
+  sha256?: string;
+
+  /**
+   * When the file will be removed, and the link ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: TimestampJson;
+};
+
+/**
+ * Describes the message qcollector.jobs.v1.EmailExportFile.
+ * Use `create(EmailExportFileSchema)` to create a new message.
+ */
+export declare const EmailExportFileSchema: GenMessage<EmailExportFile, {jsonType: EmailExportFileJson}>;
 
 /**
  * What an export notification answers.

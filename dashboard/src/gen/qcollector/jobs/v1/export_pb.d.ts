@@ -240,20 +240,20 @@ export declare type DateRangeJson = {
 export declare const DateRangeSchema: GenMessage<DateRange, {jsonType: DateRangeJson}>;
 
 /**
- * Whom to tell when an export is ready, with a link.
+ * Whom to tell when an export is ready, with a link to the file that opens in any browser until the file is removed.
  *
  * @generated from message qcollector.jobs.v1.ExportNotify
  */
 export declare type ExportNotify = Message<"qcollector.jobs.v1.ExportNotify"> & {
   /**
-   * The address.
+   * The address. A user's own, as the token or the application has it; services and administrators may name any other.
    *
    * @generated from field: string email = 1;
    */
   email: string;
 
   /**
-   * The reader's name.
+   * The reader's name. A user is addressed by the name that the application has, whatever is said here.
    *
    * @generated from field: string name = 2;
    */
@@ -261,20 +261,20 @@ export declare type ExportNotify = Message<"qcollector.jobs.v1.ExportNotify"> & 
 };
 
 /**
- * Whom to tell when an export is ready, with a link.
+ * Whom to tell when an export is ready, with a link to the file that opens in any browser until the file is removed.
  *
  * @generated from message qcollector.jobs.v1.ExportNotify
  */
 export declare type ExportNotifyJson = {
   /**
-   * The address.
+   * The address. A user's own, as the token or the application has it; services and administrators may name any other.
    *
    * @generated from field: string email = 1;
    */
   email?: string;
 
   /**
-   * The reader's name.
+   * The reader's name. A user is addressed by the name that the application has, whatever is said here.
    *
    * @generated from field: string name = 2;
    */

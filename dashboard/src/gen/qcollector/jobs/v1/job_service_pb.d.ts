@@ -1351,6 +1351,13 @@ export declare type DownloadResultRequest = Message<"qcollector.jobs.v1.Download
    * @generated from field: string job_id = 2;
    */
   jobId: string;
+
+  /**
+   * The token of a signed link, in place of a bearer token. Only the service makes them.
+   *
+   * @generated from field: string download_token = 3;
+   */
+  downloadToken: string;
 };
 
 /**
@@ -1372,6 +1379,13 @@ export declare type DownloadResultRequestJson = {
    * @generated from field: string job_id = 2;
    */
   jobId?: string;
+
+  /**
+   * The token of a signed link, in place of a bearer token. Only the service makes them.
+   *
+   * @generated from field: string download_token = 3;
+   */
+  downloadToken?: string;
 };
 
 /**
@@ -3665,7 +3679,8 @@ export declare const JobService: GenService<{
     output: typeof ListJobLogsResponseSchema;
   },
   /**
-   * What a completed job made: its file, or its result as JSON where its type makes none.
+   * What a completed job made: its file, or its result as JSON where its type makes none. A signed link, as mails carry it, needs no
+   * bearer token: `download_token` opens the one file that it was made for, until that file is removed (UNAUTHENTICATED after it).
    * buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
    * buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
    *
