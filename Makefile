@@ -15,7 +15,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up board test check test-system bench chaos gen setup absent
+.PHONY: help demo up board test golden check test-system bench chaos gen setup absent
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,9 @@ board: $(STAMP) ## Build the board's pages, where they have changed; `make up` d
 
 test: $(STAMP) ## Run the tests.
 	@pytest -q -n auto --dist loadfile -m "not chaos and not system" $(TESTS)
+
+golden: $(STAMP) ## Write the golden files of all calls anew (tests/golden); look at the difference before you commit it.
+	@GOLDEN=write pytest -q -n 0 tests/golden
 
 check: $(STAMP) ## Check style, types, layers, contract, generated code and Envoy's configuration.
 	@ruff check .
