@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Final
 
 import psutil
 from qcollector.jobs.v1.job_service_pb2 import (
@@ -27,11 +26,9 @@ from engine.jobs import QueueSnapshot, State
 from service.found import UNHEALTHY
 from service.health import Report
 from service.parts import Calls, Context
+from service.status import HTTP_STATUS
 from service.times import timestamp
 from service.views import queue_view, type_view
-
-HTTP_STATUS: Final = "x-http-status"
-"""Initial metadata that the gateway makes the status of its answer."""
 
 
 class OverviewCalls(Calls):

@@ -28,7 +28,7 @@ from service.auth import Principal, link_holder
 from service.call import Call, enter, shutting_down
 from service.gate import Gate
 from service.permissions import Rule, require_role
-from service.status import code_of, reason_of, status_of
+from service.status import code_of, http_status_of, reason_of, status_of
 
 log = structlog.get_logger()
 
@@ -207,7 +207,11 @@ class _Visit:
         await self._context.abort(
             code_of(error),
             status.message,
-            (("grpc-status-details-bin", status.SerializeToString()), ("x-request-id", self._request_id)),
+            (
+                ("grpc-status-details-bin", status.SerializeToString()),
+                ("x-request-id", self._request_id),
+                *http_status_of(error),
+            ),
         )
 
     def _note(self, code: str, problem: str = "") -> None:

@@ -29,9 +29,9 @@ CODES: Final = {
     ErrorReason.ERROR_REASON_JOB_NOT_FOUND: StatusCode.NOT_FOUND,
     ErrorReason.ERROR_REASON_REQUEST_INVALID: StatusCode.INVALID_ARGUMENT,
     ErrorReason.ERROR_REASON_PAYLOAD_TOO_LARGE: StatusCode.INVALID_ARGUMENT,
-    ErrorReason.ERROR_REASON_JOB_STATE_CONFLICT: StatusCode.ABORTED,
+    ErrorReason.ERROR_REASON_JOB_STATE_CONFLICT: StatusCode.FAILED_PRECONDITION,
     ErrorReason.ERROR_REASON_JOB_ID_CONFLICT: StatusCode.ALREADY_EXISTS,
-    ErrorReason.ERROR_REASON_JOB_PURGED: StatusCode.ABORTED,
+    ErrorReason.ERROR_REASON_JOB_PURGED: StatusCode.FAILED_PRECONDITION,
     ErrorReason.ERROR_REASON_BACKLOG_FULL: StatusCode.RESOURCE_EXHAUSTED,
     ErrorReason.ERROR_REASON_STORE_FULL: StatusCode.RESOURCE_EXHAUSTED,
     ErrorReason.ERROR_REASON_RATE_LIMITED: StatusCode.RESOURCE_EXHAUSTED,
@@ -45,6 +45,24 @@ CODES: Final = {
     ErrorReason.ERROR_REASON_SCHEDULE_NOT_FOUND: StatusCode.NOT_FOUND,
     ErrorReason.ERROR_REASON_SCHEDULE_EXISTS: StatusCode.ALREADY_EXISTS,
 }
+
+
+HTTP_STATUS: Final = "x-http-status"
+"""Metadata whose value the gateway makes the status of its answer."""
+_OVER_HTTP: Final = {
+    ErrorReason.ERROR_REASON_JOB_STATE_CONFLICT: 409,
+    ErrorReason.ERROR_REASON_JOB_PURGED: 409,
+    ErrorReason.ERROR_REASON_SERVICE_DISABLED: 503,
+    ErrorReason.ERROR_REASON_DATABASE_UNFIT: 503,
+}
+"""For FAILED_PRECONDITION, which the gateway would make 400: the request is well formed, but the job, or the service, is in the
+wrong state for it."""
+
+
+def http_status_of(error: JobServiceError) -> tuple[tuple[str, str], ...]:
+    """The metadata for an HTTP status other than the one that the gateway makes of the code."""
+    status = _OVER_HTTP.get(error.reason)
+    return () if status is None else ((HTTP_STATUS, str(status)),)
 
 
 def code_of(error: JobServiceError) -> grpc.StatusCode:

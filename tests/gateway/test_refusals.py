@@ -52,7 +52,14 @@ def test_an_unknown_queue_or_job_and_somebody_elses_are_404(front: Front) -> Non
 
 def test_a_state_that_does_not_admit_it_is_409(front: Front) -> None:
     job_id = front.enqueue()
-    refused(front.call("POST", f"email:send/jobs/{job_id}/promote"), 409, 10, "JOB_STATE_CONFLICT")
+    refused(front.call("POST", f"email:send/jobs/{job_id}/promote"), 409, 9, "JOB_STATE_CONFLICT")
+
+
+def test_a_service_that_is_set_up_otherwise_is_503_and_does_not_invite_to_try_again(front: Front) -> None:
+    statistics = {"queueName": "analytics:calculate", "jobType": "form-stats", "data": {"formId": "7"}}
+    answer = front.call("POST", "jobs", statistics)  # there is no database
+    refused(answer, 503, 9, "DATABASE_UNFIT")
+    assert "retry-after" not in answer.headers
 
 
 def test_an_id_that_is_taken_is_409_and_the_same_call_again_a_duplicate(front: Front) -> None:

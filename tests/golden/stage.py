@@ -125,7 +125,7 @@ def _call(channel: grpc.Channel, method: MethodDescriptor, asked: list[Message])
     read = GetMessageClass(method.output_type).FromString
     options = {"metadata": (("authorization", f"Bearer {token()}"),), "timeout": 30}
     if method.client_streaming:
-        stream = channel.stream_stream(path, lambda message: message.SerializeToString(), read)
+        stream: Any = channel.stream_stream(path, lambda message: message.SerializeToString(), read)
         return list(stream(iter(asked), **options))
     (one,) = asked
     return [channel.unary_unary(path, lambda message: message.SerializeToString(), read)(one, **options)]

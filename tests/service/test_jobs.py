@@ -199,7 +199,7 @@ async def test_a_job_whose_secrets_are_gone_cannot_run_again(service: Running, w
     job_id = await service.app.enqueue(SECRET)
     await worker.run(reason="no")
     refusal = await refused(service.admin.jobs.RetryJob(RetryJobRequest(queue_name=WORK, job_id=job_id)))
-    assert (refusal.code.name, refusal.reason) == ("ABORTED", "JOB_PURGED")
+    assert (refusal.code.name, refusal.reason) == ("FAILED_PRECONDITION", "JOB_PURGED")
 
 
 # Lists
@@ -304,7 +304,7 @@ async def test_a_download_without_a_result_says_why(service: Running, worker: Wo
     waiting = await service.app.enqueue(NOOP)
     for job_id, code, reason in (
         (empty, "NOT_FOUND", "RESULT_NOT_FOUND"),
-        (waiting, "ABORTED", "JOB_STATE_CONFLICT"),
+        (waiting, "FAILED_PRECONDITION", "JOB_STATE_CONFLICT"),
         ("gone", "NOT_FOUND", "JOB_NOT_FOUND"),
     ):
         call = service.app.jobs.DownloadResult(DownloadResultRequest(queue_name=WORK, job_id=job_id))

@@ -97,7 +97,7 @@ async def test_a_job_in_another_state_is_a_conflict(
     elif state == "ACTIVE":
         await worker.start()
     refusal = await refused(getattr(service.admin.jobs, method)(request_type(queue_name=WORK, job_id=job_id)))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.ABORTED, "JOB_STATE_CONFLICT")
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "JOB_STATE_CONFLICT")
     assert refusal.metadata == {"queue": WORK, "job": job_id, "state": f"JOB_STATE_{state}"}
 
 

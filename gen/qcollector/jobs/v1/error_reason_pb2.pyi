@@ -43,11 +43,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PAYLOAD_TOO_LARGE: _ErrorReason.ValueType  # 9
     """INVALID_ARGUMENT: the payload is larger than QUEUE_MAX_PAYLOAD_BYTES. Metadata: limit, size."""
     ERROR_REASON_JOB_STATE_CONFLICT: _ErrorReason.ValueType  # 10
-    """ABORTED: the job's state does not admit the call. Metadata: queue, job, state."""
+    """FAILED_PRECONDITION (HTTP 409): the job's state does not admit the call. Metadata: queue, job, state."""
     ERROR_REASON_JOB_ID_CONFLICT: _ErrorReason.ValueType  # 11
     """ALREADY_EXISTS: the job id was used for another payload or by another caller. Metadata: queue, job."""
     ERROR_REASON_JOB_PURGED: _ErrorReason.ValueType  # 12
-    """ABORTED: the job's sensitive values were purged when it ended, so that it cannot run again. Metadata: queue, job."""
+    """FAILED_PRECONDITION (HTTP 409): the job's sensitive values were purged when it ended, so that it cannot run again. Metadata:
+    queue, job.
+    """
     ERROR_REASON_BACKLOG_FULL: _ErrorReason.ValueType  # 13
     """RESOURCE_EXHAUSTED: the queue holds as many unfinished jobs as it may. RetryInfo says when to come back. Metadata: queue, limit."""
     ERROR_REASON_STORE_FULL: _ErrorReason.ValueType  # 14
@@ -59,7 +61,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 17
     """UNAVAILABLE: the service is stopping. RetryInfo says when to come back."""
     ERROR_REASON_SERVICE_DISABLED: _ErrorReason.ValueType  # 18
-    """FAILED_PRECONDITION: the setting ENABLE_QUEUE_SERVICE or ENABLE_EMAIL_SERVICE is false. Metadata: setting."""
+    """FAILED_PRECONDITION (HTTP 503): the setting ENABLE_QUEUE_SERVICE or ENABLE_EMAIL_SERVICE is false. Metadata: setting."""
     ERROR_REASON_RESULT_NOT_FOUND: _ErrorReason.ValueType  # 19
     """NOT_FOUND: the job has no result to download, or its file is gone; or no result about the subject is kept. Metadata: queue, job; or
     kind, subject.
@@ -73,13 +75,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 23
     """UNAVAILABLE: the application's database, which this call needs, cannot be asked. RetryInfo says when to come back."""
     ERROR_REASON_DATABASE_UNFIT: _ErrorReason.ValueType  # 24
-    """FAILED_PRECONDITION: DATABASE_URL is not set, or the database lacks a table, a column or a right that this call needs. The message
-    says which, and what to do; until then the call fails again.
+    """FAILED_PRECONDITION (HTTP 503): DATABASE_URL is not set, or the database lacks a table, a column or a right that this call needs.
+    The message says which, and what to do; until then the call fails again.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused: the `reason` of the google.rpc.ErrorInfo that each error carries, without its prefix, under the
-    domain "jobs.qcollector".
+    domain "jobs.qcollector". ABORTED says that the same steps, begun anew, may succeed; FAILED_PRECONDITION that they will fail again
+    until something else has changed.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -103,11 +106,13 @@ ERROR_REASON_REQUEST_INVALID: ErrorReason.ValueType  # 8
 ERROR_REASON_PAYLOAD_TOO_LARGE: ErrorReason.ValueType  # 9
 """INVALID_ARGUMENT: the payload is larger than QUEUE_MAX_PAYLOAD_BYTES. Metadata: limit, size."""
 ERROR_REASON_JOB_STATE_CONFLICT: ErrorReason.ValueType  # 10
-"""ABORTED: the job's state does not admit the call. Metadata: queue, job, state."""
+"""FAILED_PRECONDITION (HTTP 409): the job's state does not admit the call. Metadata: queue, job, state."""
 ERROR_REASON_JOB_ID_CONFLICT: ErrorReason.ValueType  # 11
 """ALREADY_EXISTS: the job id was used for another payload or by another caller. Metadata: queue, job."""
 ERROR_REASON_JOB_PURGED: ErrorReason.ValueType  # 12
-"""ABORTED: the job's sensitive values were purged when it ended, so that it cannot run again. Metadata: queue, job."""
+"""FAILED_PRECONDITION (HTTP 409): the job's sensitive values were purged when it ended, so that it cannot run again. Metadata:
+queue, job.
+"""
 ERROR_REASON_BACKLOG_FULL: ErrorReason.ValueType  # 13
 """RESOURCE_EXHAUSTED: the queue holds as many unfinished jobs as it may. RetryInfo says when to come back. Metadata: queue, limit."""
 ERROR_REASON_STORE_FULL: ErrorReason.ValueType  # 14
@@ -119,7 +124,7 @@ ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 16
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 17
 """UNAVAILABLE: the service is stopping. RetryInfo says when to come back."""
 ERROR_REASON_SERVICE_DISABLED: ErrorReason.ValueType  # 18
-"""FAILED_PRECONDITION: the setting ENABLE_QUEUE_SERVICE or ENABLE_EMAIL_SERVICE is false. Metadata: setting."""
+"""FAILED_PRECONDITION (HTTP 503): the setting ENABLE_QUEUE_SERVICE or ENABLE_EMAIL_SERVICE is false. Metadata: setting."""
 ERROR_REASON_RESULT_NOT_FOUND: ErrorReason.ValueType  # 19
 """NOT_FOUND: the job has no result to download, or its file is gone; or no result about the subject is kept. Metadata: queue, job; or
 kind, subject.
@@ -133,7 +138,7 @@ ERROR_REASON_SCHEDULE_EXISTS: ErrorReason.ValueType  # 22
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 23
 """UNAVAILABLE: the application's database, which this call needs, cannot be asked. RetryInfo says when to come back."""
 ERROR_REASON_DATABASE_UNFIT: ErrorReason.ValueType  # 24
-"""FAILED_PRECONDITION: DATABASE_URL is not set, or the database lacks a table, a column or a right that this call needs. The message
-says which, and what to do; until then the call fails again.
+"""FAILED_PRECONDITION (HTTP 503): DATABASE_URL is not set, or the database lacks a table, a column or a right that this call needs.
+The message says which, and what to do; until then the call fails again.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -276,30 +276,30 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with ABORTED (JOB_STATE_CONFLICT) when it has ended
-        otherwise; one that is cancelled already answers as it stands.
+        """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with FAILED_PRECONDITION
+        (JOB_STATE_CONFLICT) when it has ended otherwise; one that is cancelled already answers as it stands.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Runs a failed or cancelled job again, with all its attempts. Fails with ABORTED when it is in another state (JOB_STATE_CONFLICT) or
-        its sensitive values are gone (JOB_PURGED). For administrators.
+        """Runs a failed or cancelled job again, with all its attempts. Fails with FAILED_PRECONDITION when it is in another
+        state (JOB_STATE_CONFLICT) or its sensitive values are gone (JOB_PURGED). For administrators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PromoteJob(self, request, context):
-        """Makes a delayed job ready now. Fails with ABORTED (JOB_STATE_CONFLICT) in any other state. For administrators.
+        """Makes a delayed job ready now. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) in any other state. For administrators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteJob(self, request, context):
-        """Removes a job and all that is kept of it. Fails with ABORTED (JOB_STATE_CONFLICT) while it runs. For administrators.
+        """Removes a job and all that is kept of it. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) while it runs. For administrators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

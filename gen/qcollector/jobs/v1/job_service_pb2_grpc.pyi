@@ -72,17 +72,17 @@ class JobServiceStub:
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]
-    """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with ABORTED (JOB_STATE_CONFLICT) when it has ended
-    otherwise; one that is cancelled already answers as it stands.
+    """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with FAILED_PRECONDITION
+    (JOB_STATE_CONFLICT) when it has ended otherwise; one that is cancelled already answers as it stands.
     """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]
-    """Runs a failed or cancelled job again, with all its attempts. Fails with ABORTED when it is in another state (JOB_STATE_CONFLICT) or
-    its sensitive values are gone (JOB_PURGED). For administrators.
+    """Runs a failed or cancelled job again, with all its attempts. Fails with FAILED_PRECONDITION when it is in another
+    state (JOB_STATE_CONFLICT) or its sensitive values are gone (JOB_PURGED). For administrators.
     """
     PromoteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.PromoteJobRequest, _job_service_pb2.PromoteJobResponse]
-    """Makes a delayed job ready now. Fails with ABORTED (JOB_STATE_CONFLICT) in any other state. For administrators."""
+    """Makes a delayed job ready now. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) in any other state. For administrators."""
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]
-    """Removes a job and all that is kept of it. Fails with ABORTED (JOB_STATE_CONFLICT) while it runs. For administrators."""
+    """Removes a job and all that is kept of it. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) while it runs. For administrators."""
     BatchCancelJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchCancelJobsRequest, _job_service_pb2.BatchCancelJobsResponse]
     """Cancels every job that matches and has not ended. For administrators."""
     BatchRetryJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchRetryJobsRequest, _job_service_pb2.BatchRetryJobsResponse]
@@ -153,17 +153,17 @@ class JobServiceAsyncStub(JobServiceStub):
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]  # type: ignore[assignment]
-    """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with ABORTED (JOB_STATE_CONFLICT) when it has ended
-    otherwise; one that is cancelled already answers as it stands.
+    """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with FAILED_PRECONDITION
+    (JOB_STATE_CONFLICT) when it has ended otherwise; one that is cancelled already answers as it stands.
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]  # type: ignore[assignment]
-    """Runs a failed or cancelled job again, with all its attempts. Fails with ABORTED when it is in another state (JOB_STATE_CONFLICT) or
-    its sensitive values are gone (JOB_PURGED). For administrators.
+    """Runs a failed or cancelled job again, with all its attempts. Fails with FAILED_PRECONDITION when it is in another
+    state (JOB_STATE_CONFLICT) or its sensitive values are gone (JOB_PURGED). For administrators.
     """
     PromoteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.PromoteJobRequest, _job_service_pb2.PromoteJobResponse]  # type: ignore[assignment]
-    """Makes a delayed job ready now. Fails with ABORTED (JOB_STATE_CONFLICT) in any other state. For administrators."""
+    """Makes a delayed job ready now. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) in any other state. For administrators."""
     DeleteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
-    """Removes a job and all that is kept of it. Fails with ABORTED (JOB_STATE_CONFLICT) while it runs. For administrators."""
+    """Removes a job and all that is kept of it. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) while it runs. For administrators."""
     BatchCancelJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchCancelJobsRequest, _job_service_pb2.BatchCancelJobsResponse]  # type: ignore[assignment]
     """Cancels every job that matches and has not ended. For administrators."""
     BatchRetryJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchRetryJobsRequest, _job_service_pb2.BatchRetryJobsResponse]  # type: ignore[assignment]
@@ -303,8 +303,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.CancelJobResponse, _abc.Awaitable[_job_service_pb2.CancelJobResponse]]:
-        """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with ABORTED (JOB_STATE_CONFLICT) when it has ended
-        otherwise; one that is cancelled already answers as it stands.
+        """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with FAILED_PRECONDITION
+        (JOB_STATE_CONFLICT) when it has ended otherwise; one that is cancelled already answers as it stands.
         """
 
     @_abc_1.abstractmethod
@@ -313,8 +313,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.RetryJobResponse, _abc.Awaitable[_job_service_pb2.RetryJobResponse]]:
-        """Runs a failed or cancelled job again, with all its attempts. Fails with ABORTED when it is in another state (JOB_STATE_CONFLICT) or
-        its sensitive values are gone (JOB_PURGED). For administrators.
+        """Runs a failed or cancelled job again, with all its attempts. Fails with FAILED_PRECONDITION when it is in another
+        state (JOB_STATE_CONFLICT) or its sensitive values are gone (JOB_PURGED). For administrators.
         """
 
     @_abc_1.abstractmethod
@@ -323,7 +323,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.PromoteJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.PromoteJobResponse, _abc.Awaitable[_job_service_pb2.PromoteJobResponse]]:
-        """Makes a delayed job ready now. Fails with ABORTED (JOB_STATE_CONFLICT) in any other state. For administrators."""
+        """Makes a delayed job ready now. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) in any other state. For administrators."""
 
     @_abc_1.abstractmethod
     def DeleteJob(
@@ -331,7 +331,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.DeleteJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.DeleteJobResponse, _abc.Awaitable[_job_service_pb2.DeleteJobResponse]]:
-        """Removes a job and all that is kept of it. Fails with ABORTED (JOB_STATE_CONFLICT) while it runs. For administrators."""
+        """Removes a job and all that is kept of it. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) while it runs. For administrators."""
 
     @_abc_1.abstractmethod
     def BatchCancelJobs(

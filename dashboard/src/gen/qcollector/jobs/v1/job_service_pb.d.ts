@@ -3692,8 +3692,8 @@ export declare const JobService: GenService<{
     output: typeof HttpBodySchema;
   },
   /**
-   * Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with ABORTED (JOB_STATE_CONFLICT) when it has ended
-   * otherwise; one that is cancelled already answers as it stands.
+   * Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with FAILED_PRECONDITION
+   * (JOB_STATE_CONFLICT) when it has ended otherwise; one that is cancelled already answers as it stands.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.CancelJob
    */
@@ -3703,8 +3703,8 @@ export declare const JobService: GenService<{
     output: typeof CancelJobResponseSchema;
   },
   /**
-   * Runs a failed or cancelled job again, with all its attempts. Fails with ABORTED when it is in another state (JOB_STATE_CONFLICT) or
-   * its sensitive values are gone (JOB_PURGED). For administrators.
+   * Runs a failed or cancelled job again, with all its attempts. Fails with FAILED_PRECONDITION when it is in another
+   * state (JOB_STATE_CONFLICT) or its sensitive values are gone (JOB_PURGED). For administrators.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.RetryJob
    */
@@ -3714,7 +3714,7 @@ export declare const JobService: GenService<{
     output: typeof RetryJobResponseSchema;
   },
   /**
-   * Makes a delayed job ready now. Fails with ABORTED (JOB_STATE_CONFLICT) in any other state. For administrators.
+   * Makes a delayed job ready now. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) in any other state. For administrators.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.PromoteJob
    */
@@ -3724,7 +3724,7 @@ export declare const JobService: GenService<{
     output: typeof PromoteJobResponseSchema;
   },
   /**
-   * Removes a job and all that is kept of it. Fails with ABORTED (JOB_STATE_CONFLICT) while it runs. For administrators.
+   * Removes a job and all that is kept of it. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) while it runs. For administrators.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.DeleteJob
    */
