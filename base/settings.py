@@ -9,6 +9,8 @@ from zoneinfo import available_timezones
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from base.setting_problems import described
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -282,10 +284,7 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**(_from_files() | overrides))
     except ValidationError as error:
-        lines = []
-        for problem in error.errors(include_url=False, include_context=False, include_input=False):
-            where = ".".join(str(part) for part in problem["loc"][:1]).upper()
-            lines.append(f"{where + ': ' if where else ''}{problem['msg'].removeprefix('Value error, ')}")
+        lines = [described(problem) for problem in error.errors(include_url=False, include_input=False)]
         raise SettingsError(
             "These settings cannot be used; correct or unset the variables:\n  " + "\n  ".join(lines)
         ) from None

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, Unpack
 
@@ -30,7 +30,7 @@ from qcollector.jobs.v1.system_pb2 import SystemCleanup, SystemCleanupTask, Syst
 from client.connection import Connection
 from client.errors import UnavailableError
 from client.handle import JobHandle
-from client.payloads import message_of, timestamp_of
+from client.payloads import enum_value, message_of, strict_message_of, timestamp_of
 
 OnUnavailable = Literal["raise", "ignore"] | Callable[[UnavailableError], None]
 
@@ -133,9 +133,9 @@ class JobClient:
         self, user: Any, reset_token: str, expires_at: datetime | str, **options: Unpack[Options]
     ) -> JobHandle:
         """Sends a link to set a new password; not after `expires_at`."""
-        expiry = timestamp_of(expires_at)
+        expiry = timestamp_of(expires_at, "expires_at")
         payload = EmailPasswordReset(user=message_of(EmailUser, user), reset_token=reset_token, expires_at=expiry)
-        options.setdefault("expire_at", expiry.ToDatetime())
+        options.setdefault("expire_at", expiry.ToDatetime(tzinfo=UTC))
         return await self._task(payload, PASSWORD_RESET_PRIORITY, options)
 
     async def process_image_upload(
@@ -154,9 +154,8 @@ class JobClient:
         **options: Unpack[Options],
     ) -> JobHandle:
         """Exports a form's submissions; `date_range` is its first and last day, such as ("2025-01-01", "2025-12-31")."""
-        payload = ExportFormSubmissions(
-            form_id=str(form_id), format=ExportFormat.Value(f"EXPORT_FORMAT_{file_format.upper()}"), options=export
-        )
+        file_type = enum_value(ExportFormat, "EXPORT_FORMAT_", file_format, "file_format")
+        payload = ExportFormSubmissions(form_id=str(form_id), format=file_type, options=export)
         if date_range is not None:
             payload.date_range.start, payload.date_range.end = date_range
         return await self._task(payload, EXPORT_PRIORITY, options)
@@ -174,7 +173,7 @@ class JobClient:
         self, tasks: Iterable[SystemCleanupTask | Mapping[str, Any]], **options: Unpack[Options]
     ) -> JobHandle:
         """Cleans up: tasks as messages, or as mappings such as {"type": "temp_files", "max_age": 86400000}."""
-        payload = SystemCleanup(tasks=[_cleanup_task(task) for task in tasks])
+        payload = SystemCleanup(tasks=[_cleanup_task(task, place) for place, task in enumerate(tasks)])
         return await self._task(payload, CLEANUP_PRIORITY, options)
 
     async def _task(self, payload: Message, priority: int, options: Options) -> JobHandle:
@@ -194,19 +193,20 @@ def _wrapped(payload: Message) -> JobPayload:
     return custom
 
 
-def _cleanup_task(task: SystemCleanupTask | Mapping[str, Any]) -> SystemCleanupTask:
+def _cleanup_task(task: SystemCleanupTask | Mapping[str, Any], place: int) -> SystemCleanupTask:
     if isinstance(task, SystemCleanupTask):
         return task
-    word = f"SYSTEM_CLEANUP_TASK_TYPE_{str(task['type']).upper()}"
-    rest = {name: value for name, value in task.items() if name != "type"}
-    return SystemCleanupTask(type=SystemCleanupTaskType.Value(word), **rest)
+    path = f"tasks[{place}]"
+    word = str(task.get("type", ""))
+    kind = enum_value(SystemCleanupTaskType, "SYSTEM_CLEANUP_TASK_TYPE_", word, f"{path}.type")
+    return strict_message_of(SystemCleanupTask, {**task, "type": kind}, path)
 
 
 def _options(given: Options) -> JobOptions:
     options = JobOptions()
     for name, value in given.items():
         if name in {"run_at", "expire_at"}:
-            getattr(options, name).CopyFrom(timestamp_of(value))  # type: ignore[arg-type]
+            getattr(options, name).CopyFrom(timestamp_of(value, name))  # type: ignore[arg-type]
         else:
             setattr(options, name, value)
     # An id of its own makes a repeated call harmless.

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -25,20 +26,71 @@ def message_of(kind: type[M], thing: Any) -> M:
         if value is None:
             continue
         if field.message_type is not None and field.message_type.full_name == _TIMESTAMP:
-            getattr(message, field.name).CopyFrom(timestamp_of(value))
+            getattr(message, field.name).CopyFrom(timestamp_of(value, field.name))
         else:
             setattr(message, field.name, str(value) if field.type == FieldDescriptor.TYPE_STRING else value)
     return message
 
 
-def timestamp_of(value: datetime | date | str) -> Timestamp:
-    """A moment: aware, or taken as UTC; a text is RFC 3339 or a date."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+def timestamp_of(value: datetime | date | str, field: str) -> Timestamp:
+    """A moment, as a datetime with a zone or as RFC 3339. A date alone, also as text, is its first moment in UTC.
+
+    Raises:
+      ValueError: `field` has no zone, or is no moment at all. Which zone was meant is not guessed.
+    """
+    moment = _parsed(value, field) if isinstance(value, str) else value
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    if moment.tzinfo is None:
+        raise ValueError(
+            f"{field}: {value} names no zone; pass an aware datetime such as datetime.now(UTC), or RFC 3339 with its offset"
+        )
     stamp = Timestamp()
-    stamp.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    stamp.FromDatetime(moment)
     return stamp
+
+
+def _parsed(text: str, field: str) -> datetime | date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{field}: {text!r} is no moment; write RFC 3339 such as 2026-11-24T09:30:00Z, or a date"
+        ) from None
+
+
+def enum_value(kind: EnumTypeWrapper, prefix: str, word: str, field: str) -> Any:
+    """The value of an enum by its documented word.
+
+    Raises:
+      ValueError: it is none of the enum's words, which the message lists.
+    """
+    words = {name.removeprefix(prefix).lower(): value for name, value in kind.items() if value}
+    if word.lower() not in words:
+        raise ValueError(f"{field}: {word!r} is not one of {', '.join(words)}")
+    return words[word.lower()]
+
+
+def strict_message_of(kind: type[M], given: Mapping[str, Any], path: str) -> M:
+    """As `message_of`, for a mapping that means to hold nothing else.
+
+    Raises:
+      ValueError: the message has no field of that name; the error lists those it has.
+    """
+    known = {name: field.name for field in kind.DESCRIPTOR.fields for name in (field.name, field.json_name)}
+    for name in given:
+        if name not in known:
+            raise ValueError(
+                f"{path}.{name}: there is no such field; there are {', '.join(sorted(set(known.values())))}"
+            )
+    try:
+        return kind(**{known[name]: value for name, value in given.items()})
+    except TypeError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _look(thing: Any, field: Any) -> Any:

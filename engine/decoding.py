@@ -54,7 +54,7 @@ def decode(kind: type[M], data: Struct | Mapping[str, Any], root: str) -> M:
       RequestInvalidError: as `decode_data`.
     """
     result = kind()
-    decoder = _Decoder()
+    decoder = _Decoder(kind.DESCRIPTOR)
     with suppress(_EnoughError):
         decoder.fill(result, data, root, depth=1)
     if decoder.problems:
@@ -69,8 +69,9 @@ class _EnoughError(Exception):
 class _Decoder:
     """Fills messages, and keeps what it could not put into them."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Descriptor) -> None:
         self.problems: list[FieldProblem] = []
+        self._root = root
 
     def fill(self, target: Message, value: Any, path: str, depth: int) -> None:
         """Puts a JSON value into a message of any type."""
@@ -104,7 +105,7 @@ class _Decoder:
             where = _below(path, name)
             field = fields.get(name)
             if field is None:
-                self._report(where, "unknown_field", _unknown(descriptor_of(target), name))
+                self._report(where, "unknown_field", _unknown(descriptor_of(target), name, self._root))
                 continue
             content = _native(given)
             if content is None and not _takes_null(field):
@@ -223,7 +224,7 @@ def _fields(descriptor: Descriptor) -> Mapping[str, FieldDescriptor]:
     return {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
 
 
-def _unknown(descriptor: Descriptor, name: str) -> str:
+def _unknown(descriptor: Descriptor, name: str, root: Descriptor) -> str:
     known = [field.json_name for field in descriptor.fields]
     if not known:
         return f"unknown field; {descriptor.name} has none, remove it"
@@ -231,7 +232,22 @@ def _unknown(descriptor: Descriptor, name: str) -> str:
     words = list(dict.fromkeys(_fields(descriptor)[match].json_name for match in near))
     if words:
         return f"unknown field; did you mean {' or '.join(words)}?"
+    if holder := next((field for field in descriptor.fields if _holds(field, name)), None):
+        return f"unknown field; it belongs into {holder.json_name}: write {holder.json_name}.{name}"
+    if descriptor is not root and name in _fields(root):
+        return f"unknown field; it belongs to the payload itself: write {name} at its top"
     return f"unknown field; {descriptor.name} has {', '.join(known)}"
+
+
+def _holds(field: FieldDescriptor, name: str) -> bool:
+    """Whether it is a message of the contract with a field of that name."""
+    kind = field.message_type
+    return (
+        kind is not None
+        and not field.is_repeated
+        and not kind.full_name.startswith("google.")
+        and name in _fields(kind)
+    )
 
 
 def _below(path: str, name: str) -> str:

@@ -24,6 +24,9 @@ _PATTERNS: Final = {
     r"^[^\r\n,;\t]?$": "must be one character, and neither a comma, a semicolon, a tab nor a line break",
     r"^[^\[\]:*?/\\]+$": "must hold none of the characters [ ] : * ? / and backslash, which Excel forbids",
     r"^([0-9]{1,20}-[0-9]{1,20}-[0-9]{1,10})?$": "must be the sequence of an event, as a watcher got it",
+    r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$": (
+        "must hold lower-case letters, digits and hyphens alone, with no hyphen at either end; write for example nightly-report"
+    ),
     r"^[^/\x00]*$": "must be a pattern of file names, without slashes",
     r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$": "must begin with a letter or digit and hold letters, digits and _ - alone",
 }

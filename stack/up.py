@@ -107,6 +107,13 @@ def welcome(stack: Plan, seconds: float) -> str:
     if stack.secret:
         token = development_token(stack.secret, TOKEN_SECONDS)
         lines += ["A token for development, good for a week (JWT_SECRET is not set):\n", f"  export TOKEN={token}\n"]
+    elif settings.jwt_secret is not None:
+        lines += [
+            "A token, signed with your JWT_SECRET:\n",
+            f"  export TOKEN=$({_this_program()} token --role admin)\n",
+        ]
+    else:
+        lines += ["The calls below take a token of the issuer whose keys JWT_JWKS names, as TOKEN.\n"]
     lines += [
         "Try:\n",
         f"  {_this_program()} stats",

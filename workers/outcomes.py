@@ -1,5 +1,10 @@
 """How a handler steers what becomes of its job, other than by returning or by raising an ordinary error."""
 
+from typing import Final
+
+_BUGS: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, NotImplementedError, TypeError)
+"""Errors of the program rather than of what it works on. Their texts mean something only beside a traceback."""
+
 
 class HandlerOutcome(Exception):  # noqa: N818  (these are outcomes, not errors)
     """Base of the outcomes."""
@@ -29,3 +34,13 @@ class FailForGood(HandlerOutcome):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def plain_reason(error: BaseException) -> str:
+    """Why a handler failed, for those who look at the job: what the error says, without the names of the program."""
+    text = str(error).strip()
+    if not text:
+        return "the handler failed without a reason; the worker's log has the traceback"
+    if isinstance(error, _BUGS):
+        return f"the handler failed unexpectedly ({text}); the worker's log has the traceback"
+    return text

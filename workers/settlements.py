@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from engine.catalog import JobType
 from engine.jobs import Outcome, Settlement
 from workers.context import LeaseLostError
-from workers.outcomes import FailForGood, RetryAfter, Snooze
+from workers.outcomes import FailForGood, RetryAfter, Snooze, plain_reason
 from workers.running import BreakOff, RunningJob
 
 MAX_REASON_LENGTH: Final = 2000
@@ -39,7 +39,7 @@ def raised(job: RunningJob, error: BaseException) -> Settlement | None:
         case FailForGood():
             return for_good(job, error.reason)
         case _:
-            return _settlement(job, Outcome.FAIL, f"{type(error).__name__}: {error}".rstrip(": "))
+            return _settlement(job, Outcome.FAIL, plain_reason(error))
 
 
 def broken_off(job: RunningJob) -> Settlement | None:

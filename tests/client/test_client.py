@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,24 @@ async def test_an_export_of_a_form_that_is_not_there_says_so(sample_database: Se
         assert (await stats.get()).priority == 2
         with pytest.raises(JobsError, match="no form"):
             await client.export_form_submissions("00000000-0000-4000-8000-000000000000", "csv")
+
+
+@pytest.mark.parametrize("moment", [datetime(2099, 1, 1), "2099-01-01T10:00:00"])  # noqa: DTZ001  (which is the point)
+async def test_a_moment_without_a_zone_is_refused_rather_than_guessed(client: JobClient, moment: Any) -> None:
+    with pytest.raises(ValueError, match=r"^expires_at: .* names no zone"):
+        await client.send_password_reset_email(User(), "secret-token", moment)
+    with pytest.raises(ValueError, match=r"^run_at: .* names no zone"):
+        await client.enqueue(Noop(), run_at=moment)
+
+
+async def test_words_and_fields_that_there_are_not_are_refused_by_name(client: JobClient) -> None:
+    with pytest.raises(ValueError, match=r"^file_format: 'pdf' is not one of csv, json, xlsx"):
+        await client.export_form_submissions(FORM, "pdf")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^tasks\[1\].maximumAge: there is no such field; there are .*max_age"):
+        await client.trigger_system_cleanup(
+            [{"type": "temp_files", "maxAge": 1}, {"type": "cache_cleanup", "maximumAge": 1}]
+        )
+    with pytest.raises(ValueError, match=r"^tasks\[0\].type: 'everything' is not one of .*temp_files"):
+        await client.trigger_system_cleanup([{"type": "everything"}])
+    with pytest.raises(ValueError, match=r"^expires_at: 'soon' is no moment"):
+        await client.send_password_reset_email(User(), "secret-token", "soon")

@@ -54,7 +54,7 @@ def told(catalog: Catalog, settings: Settings, message: Message) -> dict[str, st
 
 
 def mail(**more: Any) -> EmailSend:
-    return EmailSend(**({"to": ["a@b.c"], "text": "hello"} | more))
+    return EmailSend(**({"to": ["a@b.c"], "subject": "s", "text": "hello"} | more))
 
 
 def test_a_good_payload_of_every_kind_passes(catalog: Catalog, ready: Settings) -> None:
@@ -113,7 +113,9 @@ def test_missing_and_oversized_values_are_told_with_the_limit(catalog: Catalog, 
 
 
 def test_a_rule_over_several_fields_speaks_for_the_whole_message(catalog: Catalog, ready: Settings) -> None:
-    assert told(catalog, ready, EmailSend(to=["a@b.c"])) == {"data": "set template, text or html"}
+    assert told(catalog, ready, EmailSend(to=["a@b.c"], subject="s")) == {"data": "set template, text or html"}
+    without = EmailSend(to=["a@b.c"], subject=" ", text="x")
+    assert told(catalog, ready, without) == {"data": "set subject; only a template's <title> can take its place"}
 
 
 def test_requests_are_checked_without_a_root_too() -> None:

@@ -66,6 +66,18 @@ def test_one_field_under_both_its_names_is_refused(kinds: JobType) -> None:
     }
 
 
+def test_a_field_at_the_wrong_level_is_told_where_it_belongs(catalog: Catalog) -> None:
+    query = {"query": {"model": "Form"}}
+    notify = {"email": "a@example.com"}
+    assert problems(catalog.types["export:data/csv"], {**query, "options": {"notify": notify}}) == {
+        "data.options.notify": "unknown field; it belongs to the payload itself: write notify at its top"
+    }
+    form = {"formId": "f", "format": "csv", "notify": notify}
+    assert problems(catalog.types["export:data/form-submissions"], form) == {
+        "data.notify": "unknown field; it belongs into options: write options.notify"
+    }
+
+
 def test_an_unknown_field_is_named_by_its_path_with_those_that_are_near(catalog: Catalog, kinds: JobType) -> None:
     assert problems(catalog.type("email:batch", "batch"), {"emails": [{}, {"replyto": "x"}], "option": {}}) == {
         "data.emails[1].replyto": "unknown field; did you mean replyTo?",

@@ -231,4 +231,6 @@ def test_examples_are_the_contracts_own_and_for_paths_one_within_the_storage_roo
 
 
 def test_rules_over_several_fields_are_told_in_words(catalog: Catalog) -> None:
-    assert json_schema(catalog.types["email:send/send"])["description"] == "set template, text or html"
+    assert json_schema(catalog.types["email:send/send"])["description"] == (
+        "set template, text or html; set subject; only a template's <title> can take its place"
+    )

@@ -243,7 +243,7 @@ async def test_a_fault_of_our_own_takes_no_other_mail_with_it(
     monkeypatch.setattr("workers.processors.email.draft_of", faulty)
     result = await email.batch(payload, job, sender, writer)
     assert [item.success for item in result.results] == [True, False, True]
-    assert result.results[1].error == "ZeroDivisionError: a bug"
+    assert result.results[1].error == "the handler failed unexpectedly (a bug); the worker's log has the traceback"
 
 
 def test_the_longest_batch_fits_its_checkpoint_whatever_the_server_says() -> None:

@@ -169,3 +169,24 @@ def test_text_shows_what_the_page_says_and_where_its_links_lead() -> None:
 @pytest.mark.parametrize("page", ["<div>" * 20_000 + "deep", "<b>" * 50_000 + "deep", "deep <", "<!-- deep --> deep"])
 def test_text_of_a_page_that_is_no_tree_is_its_words(page: str) -> None:
     assert to_text(page).strip().startswith("deep")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shown"),
+    [
+        ("d MMMM yyyy", "24 พฤศจิกายน 2569"),
+        ("dd/MM/yy G", "24/11/69 พ.ศ."),
+        ("EEEE", "วันอังคาร"),
+        ("short", "24/11/69"),
+        ("full", "2569"),
+    ],
+)
+def test_thai_readers_count_years_from_the_buddha(pattern: str, shown: str) -> None:
+    for locale in ("th", "th-TH"):
+        text = template_filters(locale, "Asia/Bangkok")["formatDate"]("2026-11-24T09:30:00Z", pattern)
+        assert shown in text
+        assert "2026" not in text
+
+
+def test_a_leap_day_is_one_in_the_thai_calendar_too() -> None:
+    assert template_filters("th", "UTC")["formatDate"]("2028-02-29", "d M yyyy") == "29 2 2571"

@@ -311,6 +311,18 @@ async def test_export_notification_shows_the_file_and_where_to_get_it(
     assert "Download" not in without
 
 
+async def test_a_notification_that_reaches_nobody_fails_and_names_the_addresses(
+    server: MailServer, job: RecordingJob, sender: MailSender, writer: Composer
+) -> None:
+    recipients = [mail.EmailRecipient(email=address) for address in ("a@b@c", "two words@example.com")]
+    payload = mail.EmailSubmissionNotification(
+        submission=mail.EmailSubmission(id="1"), form=mail.EmailForm(id="2", title="F"), recipients=recipients
+    )
+    with pytest.raises(MailRefusedError, match=r"nobody could be told: a@b@c \(.*two words@example.com"):
+        await email.submission_notification(payload, job, sender, writer)
+    assert server.connections == 0
+
+
 async def test_no_mail_links_to_a_file_that_was_removed(
     server: MailServer, job: RecordingJob, sender: MailSender, writer: Composer, store: Store
 ) -> None:

@@ -174,7 +174,7 @@ async def test_a_middleware_that_fails_costs_an_attempt_and_no_slot(
     async with serving(broker, desk, slots=1):
         for _ in range(3):
             record = await desk.end(await desk.enqueue(Noop(), attempts=1))
-            assert (record.state, record.failed_reason) == (State.FAILED, "RuntimeError: out of order")
+            assert (record.state, record.failed_reason) == (State.FAILED, "out of order")
 
 
 async def test_a_wrong_answer_fails_for_good(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
@@ -196,7 +196,7 @@ async def test_long_reasons_are_cut(broker_of: Callable[..., JobBroker], desk: D
     async with serving(broker_of(Noop=wordy), desk):
         record = await desk.end(await desk.enqueue(Noop(), attempts=1))
     assert len(record.failed_reason) == 2000
-    assert record.failed_reason.startswith("ValueError: xxx")
+    assert record.failed_reason.startswith("xxx")
 
 
 async def test_a_job_that_ignores_its_cancel_ends_all_the_same(broker_of: Callable[..., JobBroker], desk: Desk) -> None:

@@ -14,7 +14,7 @@ from workers.mail.failures import MailDelayedError, MailServerAwayError, listed
 from workers.mail.ledger import Ledger
 from workers.mail.sender import MailSender
 from workers.mail.transit import Transit
-from workers.outcomes import FailForGood, Snooze
+from workers.outcomes import FailForGood, Snooze, plain_reason
 
 RETRY_PAUSES: Final = (1.0, 3.0)
 """Seconds before each further try of a mail that was not taken, within its batch."""
@@ -103,7 +103,7 @@ class Batch:
             self._ledger.record(place, sent=False, text=error.reason)
         except Exception as error:  # whatever is wrong with one mail must not take the others with it
             self._job.log.exception("mail_of_batch_failed", place=place)
-            self._ledger.record(place, sent=False, text=f"{type(error).__name__}: {error}")
+            self._ledger.record(place, sent=False, text=plain_reason(error))
         else:
             partly = f"; refused: {listed(transit.refused)}" if transit.refused else ""
             self._ledger.record(place, sent=True, text=transit.response + partly)

@@ -15,10 +15,10 @@ from workers.mail import attachments
 from workers.mail.addresses import AddressError, parse_address, parse_addresses
 from workers.mail.failures import MailInvalidError
 from workers.mail.headers import HeaderError
-from workers.mail.links import neutralised
 from workers.mail.message import Envelope, Mail, compose
 from workers.mail.plaintext import to_text
 from workers.mail.rendering import Rendered, TemplateFaultError
+from workers.mail.sanitizing import HtmlRefusedError, Sanitizer
 from workers.mail.sender import Outgoing
 from workers.mail.templates import Templates
 
@@ -72,6 +72,7 @@ class Composer:
 
     def __init__(self, settings: Settings) -> None:
         self._templates = Templates(settings)
+        self._sanitizer = Sanitizer()
         self._roots = StorageRoots(settings)
         self._sender = settings.email_from or _if_address(settings.smtp_user) or "no-reply@localhost"
         self._reply_to = settings.email_reply_to or ""
@@ -107,10 +108,13 @@ class Composer:
         reply_to = draft.reply_to or self._reply_to
         try:
             content = await self._content(draft)
+            subject = draft.subject if draft.subject.strip() else content.subject
+            if not subject.strip():
+                raise MailInvalidError("the mail has no subject: set `subject`, or give the template a <title>")
             mail = Mail(
                 message_id=envelope.message_id(job_id, item),
                 envelope=envelope,
-                subject=draft.subject or content.subject,
+                subject=subject,
                 text=content.text,
                 html=content.html,
                 reply_to=parse_address(reply_to) if reply_to else None,
@@ -120,7 +124,7 @@ class Composer:
             )
             size = len(mail.html) + len(mail.text) + sum(len(file.content) for file in mail.attachments)
             data = compose(mail) if size <= _LARGE else await anyio.to_thread.run_sync(compose, mail)
-        except (AddressError, HeaderError, TemplateFaultError) as error:
+        except (AddressError, HeaderError, HtmlRefusedError, TemplateFaultError) as error:
             raise MailInvalidError(str(error)) from None
         return Outgoing(mail.message_id, envelope.sender.mailbox, envelope.recipients, data)
 
@@ -130,7 +134,7 @@ class Composer:
             return await self._templates.render(draft.template, variables)
         if max(len(draft.html), len(draft.text)) > _MAX_TEXT:
             raise MailInvalidError(f"a text part is longer than {_MAX_TEXT:,} characters")
-        page = neutralised(draft.html)
+        page = await self._sanitizer.sanitized(draft.html)
         if page and not draft.text:
             text = to_text(page) if len(page) <= _LARGE else await anyio.to_thread.run_sync(to_text, page)
         else:

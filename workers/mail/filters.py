@@ -7,12 +7,11 @@ from functools import cache
 from typing import Any, Final
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime, get_timezone
+from babel.dates import get_timezone
 from babel.numbers import format_decimal
 
+from workers.mail.calendars import format_moment
 from workers.mail.links import safe_url
-
-NAMED: Final = frozenset({"short", "medium", "long", "full"})
 
 _MILLISECONDS: Final = re.compile(r"-?\d{9,15}")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -33,7 +32,7 @@ def template_filters(locale: str, zone: str) -> dict[str, Callable[..., Any]]:
         moment = _moment(value, where)
         if moment is None:
             return "" if value is None else str(value)
-        return format_datetime(moment, pattern, tzinfo=where, locale=_locale(locale))
+        return format_moment(moment, pattern, where, _locale(locale))
 
     def format_number(value: Any, locale: str = locale) -> str:
         """A number with the locale's separators; anything else as it is."""

@@ -17,16 +17,22 @@ from jinja2 import (
     TemplateError,
     TemplateNotFound,
     TemplateSyntaxError,
+    nodes,
+    pass_eval_context,
     select_autoescape,
 )
 from jinja2.exceptions import SecurityError
 from jinja2.loaders import split_template_path
+from jinja2.nodes import EvalContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from base.templates import OWN_FOLDER
+from workers.mail.bidirectional import isolated
 from workers.mail.filters import template_filters
 from workers.mail.links import neutralised
 from workers.mail.plaintext import to_text
+from workers.mail.sanitizing import sanitize
 
 MAX_OUTPUT: Final = 2_000_000
 """Characters that a template may become."""
@@ -42,6 +48,11 @@ _FAULTS: Final = (
 )
 """What templates raise that ask for the impossible."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_HANDLEBARS: Final = re.compile(r"\{\{[#/^>]|\{\{else\}\}")
+_FROM_HANDLEBARS: Final = (
+    ". It is written for Handlebars, and templates here are Jinja2: the table “From Handlebars” in README.md beside the "
+    "templates has each construct's counterpart"
+)
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 
 
@@ -96,7 +107,8 @@ def _fill(around: Surroundings, file: str, variables: Mapping[str, Any]) -> str 
             return None
         raise TemplateFaultError(f"{file} needs {error.name}, which is not there") from None
     except TemplateSyntaxError as error:
-        raise TemplateFaultError(f"{error.name or file}, line {error.lineno}: {error.message}") from None
+        hint = _FROM_HANDLEBARS if _HANDLEBARS.search(error.source or "") else ""
+        raise TemplateFaultError(f"{error.name or file}, line {error.lineno}: {error.message}{hint}") from None
     except _FAULTS as error:
         raise TemplateFaultError(f"{file} cannot be filled in: {error}") from None
 
@@ -132,6 +144,21 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         """Jinja2 itself would answer an undefined value, which shows as nothing here: the author is to know."""
         raise SecurityError(f"access to attribute {attribute!r} of a {type(obj).__name__} is unsafe")
 
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        if switch := tree.find(nodes.EvalContextModifier):
+            told = "{% autoescape %} cannot be used; a value's own HTML is shown, sanitized, by {{ value|safe }}"
+            raise TemplateSyntaxError(told, switch.lineno, name, filename)
+        return tree
+
+
+@pass_eval_context
+def _safe(context: EvalContext, value: Any) -> Any:
+    """Jinja2's own filter trusts the value. Here it is shown as HTML, but with nothing in it that a mail may not hold."""
+    if not context.autoescape or isinstance(value, Markup):
+        return value
+    return Markup(sanitize(str(value)))  # noqa: S704  (which is the point)
+
 
 @lru_cache(maxsize=4)
 def _environment(around: Surroundings) -> ImmutableSandboxedEnvironment:
@@ -141,10 +168,12 @@ def _environment(around: Surroundings) -> ImmutableSandboxedEnvironment:
         loader=_Folders(folders),
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default_for_string=False),
         undefined=ChainableUndefined,
+        finalize=isolated,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(template_filters(around.locale, around.zone))
+    environment.filters["safe"] = _safe
     environment.globals["appUrl"] = around.app_url.rstrip("/")
     return environment
 

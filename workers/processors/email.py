@@ -31,7 +31,7 @@ from workers.handlers import handles
 from workers.mail.addresses import AddressError, parse_address
 from workers.mail.batch import Batch, Plan, succeeded
 from workers.mail.composer import Composer, Draft, composer, draft_of
-from workers.mail.failures import MailDelayedError, MailInvalidError
+from workers.mail.failures import MailDelayedError, MailInvalidError, MailRefusedError, listed
 from workers.mail.sender import MailSender, mail_sender
 from workers.mail.transit import Transit
 from workers.outcomes import FailForGood
@@ -149,6 +149,9 @@ async def submission_notification(
     mails = Batch(job, sender, writer, plan)
     results = await mails.run()
     successful = succeeded(results)
+    if not successful:
+        reasons = {result.recipient: result.error for result in results}
+        raise MailRefusedError(f"nobody could be told: {listed(reasons)}")
     return EmailSubmissionNotificationResult(
         total=len(results),
         successful=successful,

@@ -60,13 +60,13 @@ class EmailSend(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     LIST_UNSUBSCRIBE_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """The subject. Empty takes the template's."""
+    """The subject. Empty takes the <title> of the template; without a template it is required."""
     reply_to: _builtins.str
     """Where answers go, where it is not EMAIL_REPLY_TO."""
     text: _builtins.str
     """The plain text part. Empty with `html` set: derived from it."""
     html: _builtins.str
-    """The HTML part."""
+    """The HTML part. It is sanitized: scripts, event handlers, forms and frames are removed, links lead to http, https and mailto alone."""
     template: _builtins.str
     """The name of a template in the templates folder, such as "welcome"."""
     @_builtins.property
