@@ -154,7 +154,7 @@ class JobClient:
         **options: Unpack[Options],
     ) -> JobHandle:
         """Exports a form's submissions; `date_range` is its first and last day, such as ("2025-01-01", "2025-12-31")."""
-        file_type = enum_value(ExportFormat, "EXPORT_FORMAT_", file_format, "file_format")
+        file_type = enum_value(ExportFormat.items(), "EXPORT_FORMAT_", file_format, "file_format")
         payload = ExportFormSubmissions(form_id=str(form_id), format=file_type, options=export)
         if date_range is not None:
             payload.date_range.start, payload.date_range.end = date_range
@@ -198,7 +198,7 @@ def _cleanup_task(task: SystemCleanupTask | Mapping[str, Any], place: int) -> Sy
         return task
     path = f"tasks[{place}]"
     word = str(task.get("type", ""))
-    kind = enum_value(SystemCleanupTaskType, "SYSTEM_CLEANUP_TASK_TYPE_", word, f"{path}.type")
+    kind = enum_value(SystemCleanupTaskType.items(), "SYSTEM_CLEANUP_TASK_TYPE_", word, f"{path}.type")
     return strict_message_of(SystemCleanupTask, {**task, "type": kind}, path)
 
 

@@ -1,15 +1,15 @@
 """The application's own objects as the contract's messages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 M = TypeVar("M", bound=Message)
+V = TypeVar("V", bound=int)
 _TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 
 
@@ -63,13 +63,13 @@ def _parsed(text: str, field: str) -> datetime | date:
         ) from None
 
 
-def enum_value(kind: EnumTypeWrapper, prefix: str, word: str, field: str) -> Any:
+def enum_value(values: Iterable[tuple[str, V]], prefix: str, word: str, field: str) -> V:
     """The value of an enum by its documented word.
 
     Raises:
       ValueError: it is none of the enum's words, which the message lists.
     """
-    words = {name.removeprefix(prefix).lower(): value for name, value in kind.items() if value}
+    words = {name.removeprefix(prefix).lower(): value for name, value in values if value}
     if word.lower() not in words:
         raise ValueError(f"{field}: {word!r} is not one of {', '.join(words)}")
     return words[word.lower()]

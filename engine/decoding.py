@@ -54,7 +54,7 @@ def decode(kind: type[M], data: Struct | Mapping[str, Any], root: str) -> M:
       RequestInvalidError: as `decode_data`.
     """
     result = kind()
-    decoder = _Decoder(kind.DESCRIPTOR)
+    decoder = _Decoder(descriptor_of(result))
     with suppress(_EnoughError):
         decoder.fill(result, data, root, depth=1)
     if decoder.problems:

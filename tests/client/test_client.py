@@ -245,7 +245,7 @@ async def test_a_moment_without_a_zone_is_refused_rather_than_guessed(client: Jo
 
 async def test_words_and_fields_that_there_are_not_are_refused_by_name(client: JobClient) -> None:
     with pytest.raises(ValueError, match=r"^file_format: 'pdf' is not one of csv, json, xlsx"):
-        await client.export_form_submissions(FORM, "pdf")  # type: ignore[arg-type]
+        await client.export_form_submissions(FORM, "pdf")
     with pytest.raises(ValueError, match=r"^tasks\[1\].maximumAge: there is no such field; there are .*max_age"):
         await client.trigger_system_cleanup(
             [{"type": "temp_files", "maxAge": 1}, {"type": "cache_cleanup", "maximumAge": 1}]

@@ -1,7 +1,7 @@
 """Moments in the words and the calendar of a locale: Thai readers count years from the Buddha, as Q-Collector's pages do."""
 
 from datetime import datetime, tzinfo
-from typing import Final
+from typing import Final, Literal, cast, get_args
 
 from babel import Locale
 from babel.dates import (
@@ -13,7 +13,8 @@ from babel.dates import (
     parse_pattern,
 )
 
-NAMED: Final = frozenset({"short", "medium", "long", "full"})
+Named = Literal["short", "medium", "long", "full"]
+NAMED: Final = frozenset(get_args(Named))
 """The patterns that each locale spells out."""
 
 _BUDDHIST_YEARS: Final = 543
@@ -25,19 +26,20 @@ def format_moment(moment: datetime, pattern: str, zone: tzinfo, locale: Locale) 
     """The moment in a zone, by a named pattern or one of CLDR's such as `dd.MM.yyyy HH:mm`."""
     if locale.language != "th":
         return format_datetime(moment, pattern, tzinfo=zone, locale=locale)
-    there = _Buddhist(moment.astimezone(zone), locale)
+    there = moment.astimezone(zone)
+    buddhist = _Buddhist(there, locale)
     if pattern not in NAMED:
-        return parse_pattern(pattern) % there
+        return parse_pattern(pattern) % buddhist
     # As Babel does it, which knows no other calendar than its own.
-    frame = get_datetime_format(pattern, locale=locale).replace("'", "")  # type: ignore[arg-type]  # a named one
-    day = get_date_format(pattern, locale=locale) % there  # type: ignore[arg-type]
-    time = format_time(there.value, pattern, locale=locale)  # type: ignore[arg-type]
-    return frame.replace("{0}", time).replace("{1}", day)
+    named = cast("Named", pattern)
+    frame = str(get_datetime_format(named, locale=locale)).replace("'", "")
+    day = get_date_format(named, locale=locale) % buddhist
+    return frame.replace("{0}", format_time(there, named, locale=locale)).replace("{1}", day)
 
 
 class _Buddhist(DateTimeFormat):
     def format_year(self, char: str, num: int) -> str:  # noqa: ARG002  (the base's signature)
-        year = self.format(self.value.year + _BUDDHIST_YEARS, num)
+        year = self.format(cast("datetime", self.value).year + _BUDDHIST_YEARS, num)
         return year[-2:] if num == 2 else year  # noqa: PLR2004  (yy, as CLDR has it)
 
     def format_era(self, char: str, num: int) -> str:  # noqa: ARG002  (the base's signature)
