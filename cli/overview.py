@@ -139,15 +139,18 @@ def _live(session: Session) -> "Live":
 def _sums(answer: GetDashboardResponse) -> str:
     sums, system = answer.overview, answer.system
     held = (
-        f"{sums.waiting_jobs:,.0f} waiting, {sums.active_jobs:,.0f} active, {sums.delayed_jobs:,.0f} delayed, "
-        f"{sums.total_jobs:,.0f} in all"
+        f"{sums.waiting_jobs:,} waiting, {sums.active_jobs:,} active, {sums.delayed_jobs:,} delayed, "
+        f"{sums.completed_jobs:,} completed, {sums.failed_jobs:,} failed, {sums.cancelled_jobs:,} cancelled, "
+        f"{sums.total_jobs:,} in all"
     )
+    totals = sums.totals_since_start
+    ever = f"{totals.completed:,.0f} completed, {totals.failed:,.0f} failed, {totals.cancelled:,.0f} cancelled"
     reason = f": {answer.health.reason}" if answer.health.reason else ""
     return fields(
         [
             ("Health", f"{answer.health.status}{reason}"),
             ("Jobs now", held),
-            ("Ended", f"{sums.completed_jobs:,.0f} completed, {sums.failed_jobs:,.0f} failed since the queues began"),
+            ("Since the start", ever),
             ("Workers", f"{system.workers}"),
             ("Service", f"{system.version}, up {in_words(system.uptime_seconds * 1000)}"),
             ("Store", f"{system.store_version}, {bytes_in_words(system.store_memory_bytes)}"),

@@ -20,6 +20,7 @@ from qcollector.jobs.v1.job_service_pb2 import (
     ListWorkersRequest,
     ListWorkersResponse,
 )
+from qcollector.jobs.v1.queue_pb2 import QueueTotals
 
 from base.release import release
 from engine.jobs import QueueSnapshot, State
@@ -79,7 +80,7 @@ async def _tell_gateway(report: Report, context: Context) -> None:
 
 
 def _overview(queues: Sequence[QueueSnapshot]) -> DashboardOverview:
-    """Ended jobs count since the queues began, the others as they are held now."""
+    """Jobs as they are held now, and apart from them those that ended since the queues began."""
 
     def held(state: State) -> int:
         return sum(queue.counts[state] for queue in queues)
@@ -89,10 +90,15 @@ def _overview(queues: Sequence[QueueSnapshot]) -> DashboardOverview:
 
     return DashboardOverview(
         total_queues=len(queues),
-        total_jobs=sum(sum(queue.counts.values()) for queue in queues),
+        total_jobs=sum(held(state) for state in State),
         waiting_jobs=held(State.WAITING),
         active_jobs=held(State.ACTIVE),
         delayed_jobs=held(State.DELAYED),
-        completed_jobs=ended(State.COMPLETED),
-        failed_jobs=ended(State.FAILED),
+        completed_jobs=held(State.COMPLETED),
+        failed_jobs=held(State.FAILED),
+        cancelled_jobs=held(State.CANCELLED),
+        blocked_jobs=held(State.BLOCKED),
+        totals_since_start=QueueTotals(
+            completed=ended(State.COMPLETED), failed=ended(State.FAILED), cancelled=ended(State.CANCELLED)
+        ),
     )

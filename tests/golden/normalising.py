@@ -1,5 +1,6 @@
 """What differs from run to run gets a word that says what it is, so that golden files change only with the contract."""
 
+import json
 import re
 from typing import Any, Final
 
@@ -18,12 +19,16 @@ MEASURED: Final = re.compile(
     r"(p50|p95|p99|uptime\w*|memory\w*|storeMemory\w*|latency\w*|oldestWaitingAge\w*|pid)$", re.IGNORECASE
 )
 """Names of numbers and durations that are measured."""
+UNORDERED: Final = frozenset({"schema", "metadata", "byStatus", "byRole", "storageIds"})
+"""Maps, whose entries come in any order."""
 SHOWN: Final = 3
 """Of a longer list the first entries stand for all."""
 
 
 def normalised(value: Any, name: str = "") -> Any:
     """The same JSON with words for times, ids, tokens and figures that were measured; empty values stay as they are."""
+    if name in UNORDERED:
+        value = json.loads(json.dumps(value, sort_keys=True))
     if isinstance(value, dict):
         return {key: normalised(inner, key) for key, inner in value.items()}
     if isinstance(value, list):

@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from qcollector.jobs.v1.job_service_pb2 import (
     CheckEmailHealthRequest,
     CheckHealthRequest,
+    DeleteJobRequest,
     EnqueueJobRequest,
     GetDashboardRequest,
     GetJobRequest,
@@ -248,17 +249,21 @@ async def test_the_dashboard_sums_up_all_queues(with_mail: Running, worker: Work
         await worker.run(NoopResult(), reason=reason)
     await with_mail.app.enqueue(Noop())
     await with_mail.app.enqueue(Noop(), delay=60_000)
+    await _end_and_forget_one(with_mail, worker)
     await Presence(store).report(WorkerReport(id="w"))
     answer = await with_mail.user.jobs.GetDashboard(GetDashboardRequest())
     board = MessageToDict(answer, always_print_fields_with_no_presence=True)
     assert board["overview"] == {
         "totalQueues": len(board["queues"]),
-        "totalJobs": 4.0,
-        "waitingJobs": 1.0,
-        "activeJobs": 0.0,
-        "delayedJobs": 1.0,
-        "completedJobs": 1.0,
-        "failedJobs": 1.0,
+        "totalJobs": 4,
+        "waitingJobs": 1,
+        "activeJobs": 0,
+        "delayedJobs": 1,
+        "completedJobs": 1,
+        "failedJobs": 1,
+        "cancelledJobs": 0,
+        "blockedJobs": 0,
+        "totalsSinceStart": {"completed": 2.0, "failed": 1.0, "cancelled": 0.0},
     }
     assert board["health"]["status"] == "healthy"
     assert [check["name"] for check in board["health"]["checks"]] == [
@@ -268,6 +273,13 @@ async def test_the_dashboard_sums_up_all_queues(with_mail: Running, worker: Work
     assert answer.system.store_version.startswith("valkey ")
     assert min(answer.system.memory_bytes, answer.system.store_memory_bytes, answer.system.uptime_seconds) > 0
     assert answer.time.seconds
+
+
+async def _end_and_forget_one(service: Running, worker: Worker) -> None:
+    """A job that counts since the start, and is not held any more."""
+    await service.app.enqueue(Noop(), priority=1)
+    ended = await worker.run(NoopResult())
+    await service.admin.jobs.DeleteJob(DeleteJobRequest(queue_name=WORK, job_id=ended))
 
 
 async def test_workers_are_listed_as_they_report(service: Running, store: Store) -> None:

@@ -1618,7 +1618,7 @@ Global___GetDashboardResponse: _TypeAlias = GetDashboardResponse  # noqa: Y015
 
 @_typing.final
 class DashboardOverview(_message.Message):
-    """Sums over all queues."""
+    """Sums over all queues: the jobs held now by state, and those that ended since the queues began."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1629,34 +1629,48 @@ class DashboardOverview(_message.Message):
     DELAYED_JOBS_FIELD_NUMBER: _builtins.int
     COMPLETED_JOBS_FIELD_NUMBER: _builtins.int
     FAILED_JOBS_FIELD_NUMBER: _builtins.int
+    CANCELLED_JOBS_FIELD_NUMBER: _builtins.int
+    BLOCKED_JOBS_FIELD_NUMBER: _builtins.int
+    TOTALS_SINCE_START_FIELD_NUMBER: _builtins.int
     total_queues: _builtins.int
     """Queues."""
-    total_jobs: _builtins.float
-    """Jobs held now, in all states."""
-    waiting_jobs: _builtins.float
+    total_jobs: _builtins.int
+    """Jobs held now: the sum of the states below."""
+    waiting_jobs: _builtins.int
     """Jobs ready to run."""
-    active_jobs: _builtins.float
+    active_jobs: _builtins.int
     """Jobs running."""
-    delayed_jobs: _builtins.float
+    delayed_jobs: _builtins.int
     """Jobs waiting for their time."""
-    completed_jobs: _builtins.float
-    """Jobs that ended well since the queues began."""
-    failed_jobs: _builtins.float
-    """Jobs that failed for good since the queues began."""
+    completed_jobs: _builtins.int
+    """Jobs that ended well, and are still kept."""
+    failed_jobs: _builtins.int
+    """Jobs that failed for good, and are still kept."""
+    cancelled_jobs: _builtins.int
+    """Jobs that were cancelled, and are still kept."""
+    blocked_jobs: _builtins.int
+    """Jobs waiting on other jobs."""
+    @_builtins.property
+    def totals_since_start(self) -> _queue_pb2.QueueTotals:
+        """Jobs that ended since the queues began, whether or not they are still kept."""
+
     def __init__(
         self,
         *,
         total_queues: _builtins.int = ...,
-        total_jobs: _builtins.float = ...,
-        waiting_jobs: _builtins.float = ...,
-        active_jobs: _builtins.float = ...,
-        delayed_jobs: _builtins.float = ...,
-        completed_jobs: _builtins.float = ...,
-        failed_jobs: _builtins.float = ...,
+        total_jobs: _builtins.int = ...,
+        waiting_jobs: _builtins.int = ...,
+        active_jobs: _builtins.int = ...,
+        delayed_jobs: _builtins.int = ...,
+        completed_jobs: _builtins.int = ...,
+        failed_jobs: _builtins.int = ...,
+        cancelled_jobs: _builtins.int = ...,
+        blocked_jobs: _builtins.int = ...,
+        totals_since_start: _queue_pb2.QueueTotals | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["totals_since_start", b"totals_since_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_jobs", b"active_jobs", "completed_jobs", b"completed_jobs", "delayed_jobs", b"delayed_jobs", "failed_jobs", b"failed_jobs", "total_jobs", b"total_jobs", "total_queues", b"total_queues", "waiting_jobs", b"waiting_jobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_jobs", b"active_jobs", "blocked_jobs", b"blocked_jobs", "cancelled_jobs", b"cancelled_jobs", "completed_jobs", b"completed_jobs", "delayed_jobs", b"delayed_jobs", "failed_jobs", b"failed_jobs", "total_jobs", b"total_jobs", "total_queues", b"total_queues", "totals_since_start", b"totals_since_start", "waiting_jobs", b"waiting_jobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

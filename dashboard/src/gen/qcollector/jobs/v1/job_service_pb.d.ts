@@ -8,7 +8,7 @@ import type { Job, JobJson, JobOptions, JobOptionsJson, JobState, JobStateJson, 
 import type { JobPayload, JobPayloadJson } from "./payload_pb";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import type { Status, StatusJson } from "../../../google/rpc/status_pb";
-import type { HealthCheck, HealthCheckJson, JobType, JobTypeJson, QueueRateLimit, QueueRateLimitJson, QueueStats, QueueStatsJson, Worker, WorkerJson } from "./queue_pb";
+import type { HealthCheck, HealthCheckJson, JobType, JobTypeJson, QueueRateLimit, QueueRateLimitJson, QueueStats, QueueStatsJson, QueueTotals, QueueTotalsJson, Worker, WorkerJson } from "./queue_pb";
 import type { HttpBodySchema } from "../../../google/api/httpbody_pb";
 
 /**
@@ -3001,7 +3001,7 @@ export declare type GetDashboardResponseJson = {
 export declare const GetDashboardResponseSchema: GenMessage<GetDashboardResponse, {jsonType: GetDashboardResponseJson}>;
 
 /**
- * Sums over all queues.
+ * Sums over all queues: the jobs held now by state, and those that ended since the queues began.
  *
  * @generated from message qcollector.jobs.v1.DashboardOverview
  */
@@ -3014,50 +3014,71 @@ export declare type DashboardOverview = Message<"qcollector.jobs.v1.DashboardOve
   totalQueues: number;
 
   /**
-   * Jobs held now, in all states.
+   * Jobs held now: the sum of the states below.
    *
-   * @generated from field: double total_jobs = 2;
+   * @generated from field: int32 total_jobs = 2;
    */
   totalJobs: number;
 
   /**
    * Jobs ready to run.
    *
-   * @generated from field: double waiting_jobs = 3;
+   * @generated from field: int32 waiting_jobs = 3;
    */
   waitingJobs: number;
 
   /**
    * Jobs running.
    *
-   * @generated from field: double active_jobs = 4;
+   * @generated from field: int32 active_jobs = 4;
    */
   activeJobs: number;
 
   /**
    * Jobs waiting for their time.
    *
-   * @generated from field: double delayed_jobs = 5;
+   * @generated from field: int32 delayed_jobs = 5;
    */
   delayedJobs: number;
 
   /**
-   * Jobs that ended well since the queues began.
+   * Jobs that ended well, and are still kept.
    *
-   * @generated from field: double completed_jobs = 6;
+   * @generated from field: int32 completed_jobs = 6;
    */
   completedJobs: number;
 
   /**
-   * Jobs that failed for good since the queues began.
+   * Jobs that failed for good, and are still kept.
    *
-   * @generated from field: double failed_jobs = 7;
+   * @generated from field: int32 failed_jobs = 7;
    */
   failedJobs: number;
+
+  /**
+   * Jobs that were cancelled, and are still kept.
+   *
+   * @generated from field: int32 cancelled_jobs = 8;
+   */
+  cancelledJobs: number;
+
+  /**
+   * Jobs waiting on other jobs.
+   *
+   * @generated from field: int32 blocked_jobs = 9;
+   */
+  blockedJobs: number;
+
+  /**
+   * Jobs that ended since the queues began, whether or not they are still kept.
+   *
+   * @generated from field: qcollector.jobs.v1.QueueTotals totals_since_start = 10;
+   */
+  totalsSinceStart?: QueueTotals | undefined;
 };
 
 /**
- * Sums over all queues.
+ * Sums over all queues: the jobs held now by state, and those that ended since the queues began.
  *
  * @generated from message qcollector.jobs.v1.DashboardOverview
  */
@@ -3070,46 +3091,67 @@ export declare type DashboardOverviewJson = {
   totalQueues?: number;
 
   /**
-   * Jobs held now, in all states.
+   * Jobs held now: the sum of the states below.
    *
-   * @generated from field: double total_jobs = 2;
+   * @generated from field: int32 total_jobs = 2;
    */
-  totalJobs?: number | "NaN" | "Infinity" | "-Infinity";
+  totalJobs?: number;
 
   /**
    * Jobs ready to run.
    *
-   * @generated from field: double waiting_jobs = 3;
+   * @generated from field: int32 waiting_jobs = 3;
    */
-  waitingJobs?: number | "NaN" | "Infinity" | "-Infinity";
+  waitingJobs?: number;
 
   /**
    * Jobs running.
    *
-   * @generated from field: double active_jobs = 4;
+   * @generated from field: int32 active_jobs = 4;
    */
-  activeJobs?: number | "NaN" | "Infinity" | "-Infinity";
+  activeJobs?: number;
 
   /**
    * Jobs waiting for their time.
    *
-   * @generated from field: double delayed_jobs = 5;
+   * @generated from field: int32 delayed_jobs = 5;
    */
-  delayedJobs?: number | "NaN" | "Infinity" | "-Infinity";
+  delayedJobs?: number;
 
   /**
-   * Jobs that ended well since the queues began.
+   * Jobs that ended well, and are still kept.
    *
-   * @generated from field: double completed_jobs = 6;
+   * @generated from field: int32 completed_jobs = 6;
    */
-  completedJobs?: number | "NaN" | "Infinity" | "-Infinity";
+  completedJobs?: number;
 
   /**
-   * Jobs that failed for good since the queues began.
+   * Jobs that failed for good, and are still kept.
    *
-   * @generated from field: double failed_jobs = 7;
+   * @generated from field: int32 failed_jobs = 7;
    */
-  failedJobs?: number | "NaN" | "Infinity" | "-Infinity";
+  failedJobs?: number;
+
+  /**
+   * Jobs that were cancelled, and are still kept.
+   *
+   * @generated from field: int32 cancelled_jobs = 8;
+   */
+  cancelledJobs?: number;
+
+  /**
+   * Jobs waiting on other jobs.
+   *
+   * @generated from field: int32 blocked_jobs = 9;
+   */
+  blockedJobs?: number;
+
+  /**
+   * Jobs that ended since the queues began, whether or not they are still kept.
+   *
+   * @generated from field: qcollector.jobs.v1.QueueTotals totals_since_start = 10;
+   */
+  totalsSinceStart?: QueueTotalsJson;
 };
 
 /**
