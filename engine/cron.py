@@ -31,8 +31,12 @@ class Cron:
 
     def after(self, moment: datetime) -> Iterator[datetime]:
         """The slots after a moment, in UTC. Ends only for an expression that never fires again."""
-        for slot in CronSim(self.expression, moment.astimezone(ZoneInfo(self.timezone))):
-            yield slot.astimezone(UTC)
+        latest = moment
+        for local in CronSim(self.expression, moment.astimezone(ZoneInfo(self.timezone))):
+            # While the clocks show an hour for the second time, CronSim returns times of the first.
+            if (slot := local.astimezone(UTC)) > latest:
+                latest = slot
+                yield slot
 
     def next_times(self, moment: datetime, count: int) -> list[datetime]:
         return list(islice(self.after(moment), count))

@@ -45,6 +45,40 @@ def test_a_skipped_time_fires_right_after_the_gap_and_one_that_comes_twice_fires
     assert slots("30 2 * * *", datetime(2026, 10, 24, 12, tzinfo=BERLIN), 2) == ["10-25 02:30", "10-26 02:30"]
 
 
+@pytest.mark.parametrize("minute", [0, 10, 30, 59])
+def test_within_the_hour_that_comes_twice_no_slot_lies_in_the_past(minute: int) -> None:
+    second_pass = datetime(2026, 10, 25, 2, minute, tzinfo=BERLIN, fold=1)
+    assert slots("30 2 * * *", second_pass, 2) == ["10-26 02:30", "10-27 02:30"]
+    assert Cron("30 2 * * *", "Europe/Berlin").latest(second_pass, second_pass + timedelta(minutes=1)) is None
+
+
+CHANGES = [
+    ("Europe/Berlin", datetime(2026, 10, 25, tzinfo=UTC)),
+    ("Europe/Berlin", datetime(2026, 3, 29, tzinfo=UTC)),
+    ("America/Havana", datetime(2026, 11, 1, 4, tzinfo=UTC)),
+    ("Australia/Lord_Howe", datetime(2026, 4, 4, 14, tzinfo=UTC)),
+    ("Australia/Lord_Howe", datetime(2026, 10, 3, 14, tzinfo=UTC)),
+]
+"""Zones, and about when their clocks change."""
+
+
+@hypothesis_settings(deadline=None)
+@given(
+    expression=st.sampled_from(
+        ["30 2 * * *", "*/30 * * * *", "0 */2 * * *", "15 0,2 * * *", "0 0 * * *", "45 1 * * *"]
+    ),
+    change=st.sampled_from(CHANGES),
+    minutes=st.integers(-12 * 60, 12 * 60),
+)
+def test_whenever_one_begins_to_count_the_same_slots_come(
+    expression: str, change: tuple[str, datetime], minutes: int
+) -> None:
+    zone, about = change
+    cron, moment = Cron(expression, zone), about + timedelta(minutes=minutes)
+    walked = [slot for slot in cron.next_times(about - timedelta(hours=36), 200) if slot > moment]
+    assert cron.next_times(moment, 3) == walked[:3]
+
+
 def test_a_slot_every_half_hour_goes_by_real_time() -> None:
     found = Cron("*/30 * * * *", "Europe/Berlin").next_times(datetime(2026, 10, 24, 22, tzinfo=UTC), 12)
     assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(minutes=30)}
