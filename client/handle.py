@@ -1,6 +1,7 @@
 """A job that was enqueued: wait for it, follow it, cancel it, fetch what it made."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from qcollector.jobs.v1.job_service_pb2 import (
 )
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 
-from client.connection import AWAY, Connection
+from client.connection import AWAY, FIRST_PAUSE, LONGEST_PAUSE, Connection
 from client.errors import JobsError, NotEnqueuedError
 
 ENDS = frozenset({JobState.JOB_STATE_COMPLETED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
@@ -74,16 +75,36 @@ class JobHandle:
           JobFailedError: it failed or was cancelled.
           TimeoutError: it had not ended after `timeout` seconds.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            # The service waits in whole seconds, so the time is kept here. Who has none left still gets an answer.
+            async with asyncio.timeout(timeout if timeout is None or timeout > 0 else None):
+                job = await (self.get() if timeout is not None and timeout <= 0 else self._ended(timeout))
+        except TimeoutError:
+            raise self._not_ended(timeout) from None
+        if job.state == JobState.JOB_STATE_COMPLETED:
+            return job
+        if job.state in ENDS:
+            raise JobFailedError(job)
+        raise self._not_ended(timeout)
+
+    def _not_ended(self, timeout: float | None) -> TimeoutError:
+        return TimeoutError(f"job {self.job_id} has not ended after {timeout} s")
+
+    async def _ended(self, timeout: float | None) -> Job:  # noqa: ASYNC109  (how long the service is asked to wait)
+        """The job once it has ended. A service that returns before that, and before its time, is asked less and less often."""
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        pause = FIRST_PAUSE
         while True:
-            left = LONGEST_WAIT if deadline is None else deadline - time.monotonic()
-            job = await self._get(max(0, min(LONGEST_WAIT, round(left))))
-            if job.state == JobState.JOB_STATE_COMPLETED:
-                return job
+            began = time.monotonic()
+            seconds = max(1, math.ceil(min(deadline - began, LONGEST_WAIT)))
+            job = await self._get(seconds)
             if job.state in ENDS:
-                raise JobFailedError(job)
-            if deadline is not None and time.monotonic() >= deadline:
-                raise TimeoutError(f"job {self.job_id} has not ended after {timeout} s")
+                return job
+            if time.monotonic() - began >= seconds / 2:
+                pause = FIRST_PAUSE
+                continue
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     async def watch(self) -> AsyncIterator[WatchJobResponse]:
         """A snapshot, every change, the end. Goes on where it was when the connection breaks."""

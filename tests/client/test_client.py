@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +156,14 @@ async def test_a_call_that_a_stopping_service_broke_off_is_repeated() -> None:
             await context.abort(grpc.StatusCode.CANCELLED, "")
         return GetJobResponse(job=Job(id=request.job_id))
 
+    async with _answering(get_job) as client:
+        assert (await client.job("test:work", "one").get()).id == "one"
+    assert calls == ["one", "one"]
+
+
+@asynccontextmanager
+async def _answering(get_job: Any) -> AsyncIterator[JobClient]:
+    """A client of a service that has GetJob alone."""
     handler = grpc.unary_unary_rpc_method_handler(get_job, GetJobRequest.FromString, GetJobResponse.SerializeToString)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers(
@@ -162,10 +173,41 @@ async def test_a_call_that_a_stopping_service_broke_off_is_repeated() -> None:
     await server.start()
     try:
         async with JobClient(f"127.0.0.1:{port}", "token") as client:
-            assert (await client.job("test:work", "one").get()).id == "one"
+            yield client
     finally:
         await server.stop(0)
-    assert calls == ["one", "one"]
+
+
+@pytest.mark.parametrize(("timeout", "asked"), [(0.4, 1), (1.2, 2), (0.01, 1), (0, 0), (-1, 0)])
+async def test_a_wait_is_one_call_whatever_its_fraction_and_ends_in_time(timeout: float, asked: int) -> None:
+    calls: list[int] = []
+
+    async def get_job(request: GetJobRequest, _context: Any) -> GetJobResponse:
+        calls.append(request.wait_seconds)
+        await asyncio.sleep(request.wait_seconds)
+        return GetJobResponse(job=Job(id="one", state=JobState.JOB_STATE_WAITING))
+
+    async with _answering(get_job) as client:
+        began = time.monotonic()
+        with pytest.raises(TimeoutError, match="has not ended"):
+            await client.job("test:work", "one").wait(timeout)
+        assert time.monotonic() - began < max(timeout, 0) + 0.5
+    assert calls in ([asked], [])  # a hundredth of a second may not even suffice to send it
+    assert calls or timeout == 0.01
+
+
+async def test_a_service_that_answers_before_the_end_is_not_asked_without_a_pause() -> None:
+    states = [JobState.JOB_STATE_ACTIVE] * 4 + [JobState.JOB_STATE_COMPLETED]
+    calls: list[float] = []
+
+    async def get_job(_request: GetJobRequest, _context: Any) -> GetJobResponse:
+        calls.append(time.monotonic())
+        return GetJobResponse(job=Job(id="one", state=states[len(calls) - 1]))
+
+    async with _answering(get_job) as client:
+        assert (await client.job("test:work", "one").wait(60)).state == JobState.JOB_STATE_COMPLETED
+    pauses = [after - before for before, after in pairwise(calls)]
+    assert [pause >= least * 0.99 for pause, least in zip(pauses, (0.1, 0.2, 0.4, 0.8), strict=True)] == [True] * 4
 
 
 async def test_on_unavailable_decides_whether_the_application_goes_on() -> None:
