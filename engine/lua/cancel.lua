@@ -1,5 +1,5 @@
 -- Cancels jobs that have not ended. A running one stops being its worker's at once.
--- KEYS: meta wait delayed active completed failed cancelled states secrets results failures checkpoints marker
+-- KEYS: meta wait delayed active states secrets results failures checkpoints marker
 -- ARGV: names reason
 -- FLAGS: allow-oom
 -- names: packed ids

@@ -1,5 +1,5 @@
 -- Makes failed and cancelled jobs ready again, with all their attempts.
--- KEYS: meta failed cancelled states results marker
+-- KEYS: meta states results marker
 -- ARGV: names
 -- names: packed ids
 -- RETURNS: for each its state before (empty: there is no such job; P: its sensitive values are gone)
@@ -7,17 +7,17 @@
 --- @include record
 --- @include events
 --- @include waiting
-local sets = { f = failed, x = cancelled }
+--- @include retention
 local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
   answer[i] = record and record[STATE] or ''
-  local set = sets[answer[i]]
-  if set and record[SECRET] == SECRET_PURGED then
+  local ended = answer[i] == 'f' or answer[i] == 'x'
+  if ended and record[SECRET] == SECRET_PURGED then
     answer[i] = 'P'
-  elseif set then
-    redis.call('ZREM', set, id)
+  elseif ended then
+    leave_finished(answer[i], { id })
     redis.call('HDEL', results, id)
     record[FAILS], record[STALLS], record[UNKNOWN] = 0, 0, 0
     record[FINISHED], record[PROGRESS], record[EXPIRE], record[READY] = 0, 0, 0, now

@@ -1,5 +1,5 @@
 -- Settles the attempts that a worker ended, and leases it as many ready jobs as it has room for, in one step.
--- KEYS: meta wait delayed active jobs states results marker completed failed all secrets failures checkpoints logs ids gone
+-- KEYS: meta wait delayed active jobs states results marker all secrets failures checkpoints logs ids gone
 -- ARGV: items n worker lease default_max_active
 -- FLAGS: allow-oom
 -- items: packed arrays of id, fence, outcome, output, delay (see Outcome in engine/jobs.py)
@@ -14,7 +14,6 @@
 --- @include waiting
 --- @include promote
 --- @include claim
-local FINISHED_KEPT = 100000
 local UNKNOWN_MS = 600000
 
 local input = cmsgpack.unpack(items)
@@ -108,9 +107,10 @@ elseif #left > 0 and redis.call('HEXISTS', meta, 'paused') == 0 and redis.call('
 end
 write_finished()
 if finished_count > 0 then
-  for _, set in ipairs({ completed, failed }) do
-    local over = redis.call('ZCARD', set) - FINISHED_KEPT
-    if over > 0 then drop_from(set, redis.call('ZRANGE', set, 0, math.min(over, 500) - 1)) end
+  for _, state in ipairs({ 'c', 'f' }) do
+    local expiring = finished_sets[state].expiring
+    local over = redis.call('ZCARD', expiring) - FINISHED_KEPT
+    if over > 0 then drop_finished(state, redis.call('ZRANGE', expiring, 0, math.min(over, 500) - 1)) end
   end
 end
 write_tally()

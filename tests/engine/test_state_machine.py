@@ -26,6 +26,11 @@ from engine.store import Store
 from .conftest import QUEUE, Engine, engine_on, job
 
 _runs = iter(range(10**9))
+EXPIRING = {
+    State.COMPLETED: "expiring_completed",
+    State.FAILED: "expiring_failed",
+    State.CANCELLED: "expiring_cancelled",
+}
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -44,6 +49,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.fails: dict[str, int] = {}
         self.order: list[tuple[int, int, str]] = []
         self.places: dict[str, tuple[int, int]] = {}
+        self.keeps: dict[str, int] = {}
         self.held: dict[str, tuple[str, ClaimedJob]] = {}
         self.stale: list[tuple[str, ClaimedJob]] = []
         self.paused = False
@@ -66,11 +72,17 @@ class EngineMachine(RuleBasedStateMachine):
         ready = [job_id for job_id, state in self.states.items() if state is State.WAITING]
         return sorted(ready, key=lambda job_id: self.places[job_id])
 
-    @rule(priority=st.integers(-3, 3), later=st.booleans(), count=st.integers(1, 4))
-    def enqueue(self, priority: int, later: bool, count: int) -> None:
-        jobs = [job(f"m{self.number + n}", priority=priority, delay=600_000 * later, attempts=2) for n in range(count)]
+    @rule(
+        priority=st.integers(-3, 3), later=st.booleans(), count=st.integers(1, 4), keep=st.sampled_from([0, 7_200_000])
+    )
+    def enqueue(self, priority: int, later: bool, count: int, keep: int) -> None:
+        jobs = [
+            job(f"m{self.number + n}", priority=priority, delay=600_000 * later, attempts=2, retention=keep)
+            for n in range(count)
+        ]
         self.run(self.engine.add(*jobs))
         for one in jobs:
+            self.keeps[one.id] = keep
             self.states[one.id] = State.DELAYED if later else State.WAITING
             self.fails[one.id] = 0
             self.places[one.id] = (-priority, self.number)
@@ -175,11 +187,16 @@ class EngineMachine(RuleBasedStateMachine):
         found = {one.id: (one.state, one.fails) for one in page.jobs}
         assert found == {job_id: (state, self.fails[job_id]) for job_id, state in self.states.items()}
         ready = {one.id: one.ready for one in page.jobs if one.state is State.WAITING}
-        assert self.run(self._ready()) == ready
+        assert self.run(self._scores("ready")) == ready
+        ended = [one for one in page.jobs if one.state.finished]
+        for state, name in EXPIRING.items():
+            leaving = {one.id: one.finished for one in ended if one.state is state and not self.keeps[one.id]}
+            assert self.run(self._scores(name)) == leaving
+        stays = {one.id: one.finished + self.keeps[one.id] for one in ended if self.keeps[one.id]}
+        assert self.run(self._scores("retained")) == stays
 
-    async def _ready(self) -> dict[str, int]:
-        """What the store keeps to know the oldest waiting job by."""
-        entries = await self.store.client.zrange(self.store.keys(QUEUE)["ready"], 0, -1, withscores=True)
+    async def _scores(self, name: str) -> dict[str, int]:
+        entries: Any = await self.store.client.zrange(self.store.keys(QUEUE)[name], 0, -1, withscores=True)
         return {name.decode(): int(score) for name, score in entries}
 
 

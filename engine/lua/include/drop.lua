@@ -1,5 +1,6 @@
 -- KEYS: all jobs states secrets results failures checkpoints logs ids gone
 -- Forgets jobs that have left their state's set. An id of a caller's own stays known for a day.
+--- @include retention
 local GONE_MS = 86400000
 
 local function drop(dropped, records)
@@ -35,14 +36,19 @@ local function drop(dropped, records)
   end
 end
 
--- Forgets the jobs of a state's set; answers how many.
-local function drop_from(set, dropped)
-  if #dropped == 0 then return 0 end
-  local records = {}
-  for i, kept in ipairs(redis.call('HMGET', states, unpack(dropped))) do
-    records[i] = kept and unpack_record(kept)
+-- Forgets finished jobs of one state; returns how many. What an older release has left of a job that is not in this state any more,
+-- goes without it.
+local function drop_finished(state, names)
+  if #names == 0 then return 0 end
+  local dropped, records = {}, {}
+  for i, kept in ipairs(redis.call('HMGET', states, unpack(names))) do
+    local record = kept and unpack_record(kept)
+    if not record or record[STATE] == state then
+      dropped[#dropped + 1] = names[i]
+      records[#dropped] = record
+    end
   end
-  redis.call('ZREM', set, unpack(dropped))
+  leave_finished(state, names)
   drop(dropped, records)
   return #dropped
 end

@@ -1,10 +1,8 @@
--- KEYS: meta completed failed cancelled secrets checkpoints results failures
+-- KEYS: meta secrets checkpoints results failures
 -- Ends jobs: collects what ends in one script call and writes it at once.
-local finished = {
-  c = { set = completed, ids = {}, entries = {} },
-  f = { set = failed, ids = {}, entries = {} },
-  x = { set = cancelled, ids = {}, entries = {} },
-}
+--- @include retention
+local finished = { c = {}, f = {}, x = {} }
+local new_expiring, new_retained = { c = {}, f = {}, x = {} }, {}
 local finished_count = 0
 local purge, spent, outputs = {}, {}, {}
 
@@ -35,8 +33,12 @@ local function finish(id, record, state, output)
     outputs[#outputs + 1] = id
     outputs[#outputs + 1] = output
   end
-  local ended = finished[state].ids
+  local ended = finished[state]
   ended[#ended + 1] = id
+  local stays = record[KEEP] > 0
+  local leaving = stays and new_retained or new_expiring[state]
+  leaving[#leaving + 1] = stays and now + record[KEEP] or now
+  leaving[#leaving + 1] = id
   finished_count = finished_count + 1
   tally_end(state)
 end
@@ -44,16 +46,17 @@ end
 local function write_finished()
   if finished_count == 0 then return end
   local tie = redis.call('HINCRBY', meta, 'ended', finished_count) - finished_count
-  for _, ended in pairs(finished) do
-    if #ended.ids > 0 then
-      for _, id in ipairs(ended.ids) do
-        ended.entries[#ended.entries + 1] = timed(now, tie)
-        ended.entries[#ended.entries + 1] = id
-        tie = tie + 1
-      end
-      redis.call('ZADD', ended.set, unpack(ended.entries))
+  for state, ended in pairs(finished) do
+    local entries = {}
+    for _, id in ipairs(ended) do
+      entries[#entries + 1] = timed(now, tie)
+      entries[#entries + 1] = id
+      tie = tie + 1
     end
+    if #entries > 0 then redis.call('ZADD', finished_sets[state].all, unpack(entries)) end
+    if #new_expiring[state] > 0 then redis.call('ZADD', finished_sets[state].expiring, unpack(new_expiring[state])) end
   end
+  if #new_retained > 0 then redis.call('ZADD', retained, unpack(new_retained)) end
   if #outputs > 0 then redis.call('HSET', results, unpack(outputs)) end
   if #purge > 0 then redis.call('HDEL', secrets, unpack(purge)) end
   if #spent > 0 then redis.call('HDEL', checkpoints, unpack(spent)) end

@@ -1,0 +1,40 @@
+-- KEYS: meta states
+-- What retention no longer keeps. Each function does a bounded step, and says whether there is more to do.
+--- @include retention
+--- @include drop
+local EXPIRY_STEP = 200
+local NAMES_STEP = 1000
+
+-- Jobs whose own stay has ended are from then on kept like any other.
+local function end_stays()
+  local due = redis.call('ZRANGE', retained, '-inf', now, 'BYSCORE', 'LIMIT', 0, EXPIRY_STEP)
+  if #due == 0 then return false end
+  for i, kept in ipairs(redis.call('HMGET', states, unpack(due))) do
+    local record = kept and unpack_record(kept)
+    local sets = record and finished_sets[record[STATE]]
+    if sets then redis.call('ZADD', sets.expiring, record[FINISHED], due[i]) end
+  end
+  redis.call('ZREM', retained, unpack(due))
+  return #due == EXPIRY_STEP
+end
+
+-- Forgets the oldest: those past `age`, those past `min_age` beyond the newest `keep`, and those beyond the cap. Returns how many, too.
+local function expire(state, keep, age, min_age)
+  local expiring = finished_sets[state].expiring
+  local count = redis.call('ZCARD', expiring)
+  local aged = redis.call('ZCOUNT', expiring, '-inf', now - math.max(age, min_age))
+  local surplus = math.min(redis.call('ZCOUNT', expiring, '-inf', now - min_age), count - keep)
+  local wanted = math.max(aged, surplus, count - FINISHED_KEPT)
+  if wanted <= 0 then return 0, false end
+  local heads = redis.call('ZRANGE', expiring, 0, math.min(wanted, EXPIRY_STEP) - 1)
+  return drop_finished(state, heads), wanted > EXPIRY_STEP
+end
+
+-- Forgets the names of `times` that are due, and their fields in `hash`.
+local function expire_names(times, hash, due)
+  local expired = redis.call('ZRANGE', times, '-inf', due, 'BYSCORE', 'LIMIT', 0, NAMES_STEP)
+  if #expired == 0 then return false end
+  redis.call('ZREM', times, unpack(expired))
+  redis.call('HDEL', hash, unpack(expired))
+  return #expired == NAMES_STEP
+end
