@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import grpc
+import qcollector
 
 from client.errors import JobsError, UnavailableError
 from client.tracing import interceptors
@@ -30,10 +32,12 @@ class Connection:
         self, address: str, token: str | Callable[[], str], credentials: grpc.ChannelCredentials | None, patience: float
     ) -> None:
         traced = interceptors()
+        # Whoever has no patience wants to hear of the first call that fails.
+        options = [("grpc.service_config", _service_config())] if patience else []
         self.channel = (
-            grpc.aio.insecure_channel(address, interceptors=traced)
+            grpc.aio.insecure_channel(address, options, interceptors=traced)
             if credentials is None
-            else grpc.aio.secure_channel(address, credentials, interceptors=traced)
+            else grpc.aio.secure_channel(address, credentials, options, interceptors=traced)
         )
         self._token = token
         self._patience = patience
@@ -67,3 +71,8 @@ class Connection:
 
     async def close(self) -> None:
         await self.channel.close()
+
+
+def _service_config() -> str:
+    """Which calls gRPC repeats by itself over short gaps: generated from the contract, the same for every language."""
+    return (Path(next(iter(qcollector.__path__))) / "service_config.json").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""proto/ -> gen/ (code, and the description of the REST API), and the test plugin's contract beside it.
+"""proto/ -> gen/ (code, the description of the REST API, and gRPC's service config), and the test plugin's contract beside it.
 
 With --check, writes nothing and fails on drift.
 """
@@ -38,7 +38,7 @@ def generated() -> dict[Path, bytes]:
 
 
 def _generated_in(folder: Path) -> list[Path]:
-    return [*folder.rglob("*_pb2*.py*"), *folder.rglob("openapi.json")]
+    return [*folder.rglob("*_pb2*.py*"), *folder.rglob("openapi.json"), *folder.rglob("service_config.json")]
 
 
 def main() -> int:

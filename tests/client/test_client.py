@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,12 +17,21 @@ import pytest
 from qcollector.jobs.v1.email_pb2 import EmailPasswordReset, EmailSubmissionNotification, EmailWelcome
 from qcollector.jobs.v1.file_pb2 import FileImageOptions, FileImageProcess, FileThumbnailSize
 from qcollector.jobs.v1.job_pb2 import Job, JobState
-from qcollector.jobs.v1.job_service_pb2 import GetJobRequest, GetJobResponse
+from qcollector.jobs.v1.job_service_pb2 import (
+    GetJobRequest,
+    GetJobResponse,
+    GetQueueStatsRequest,
+    GetQueueStatsResponse,
+    RetryJobRequest,
+    RetryJobResponse,
+)
+from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceServicer, JobServiceStub, add_JobServiceServicer_to_server
 from qcollector.jobs.v1.system_pb2 import SystemCleanup
 from testjobs.v1.testjobs_pb2 import Noop, NoopResult, Script, ScriptResult, Step
 
 from base.settings import Settings
 from client import JobClient, JobFailedError, JobsError, NotEnqueuedError, UnavailableError
+from client.connection import Connection
 from engine.catalog import Catalog
 from engine.inspection import Inspection
 from engine.jobs import Outcome, Settlement, State
@@ -208,6 +218,39 @@ async def test_a_service_that_answers_before_the_end_is_not_asked_without_a_paus
         assert (await client.job("test:work", "one").wait(60)).state == JobState.JOB_STATE_COMPLETED
     pauses = [after - before for before, after in pairwise(calls)]
     assert [pause >= least * 0.99 for pause, least in zip(pauses, (0.1, 0.2, 0.4, 0.8), strict=True)] == [True] * 4
+
+
+async def test_grpc_itself_repeats_what_is_harmless_and_nothing_else() -> None:
+    class Faltering(JobServiceServicer):
+        """Is away for the first call of each method."""
+
+        def __init__(self) -> None:
+            self.calls: Counter[str] = Counter()
+
+        async def _answer(self, name: str, context: Any, answer: Any) -> Any:
+            self.calls[name] += 1
+            if self.calls[name] == 1:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+            return answer
+
+        async def GetQueueStats(self, request: Any, context: Any) -> GetQueueStatsResponse:  # noqa: N802
+            return await self._answer("stats", context, GetQueueStatsResponse())
+
+        async def RetryJob(self, request: Any, context: Any) -> RetryJobResponse:  # noqa: N802
+            return await self._answer("retry", context, RetryJobResponse())
+
+    server, servicer = grpc.aio.server(), Faltering()  # type: ignore[abstract]
+    add_JobServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    connection = Connection(f"127.0.0.1:{port}", "token", None, patience=10)
+    stub: Any = JobServiceStub(connection.channel)
+    await stub.GetQueueStats(GetQueueStatsRequest(queue_name="email:send"))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await stub.RetryJob(RetryJobRequest(queue_name="email:send", job_id="1"))
+    assert servicer.calls == {"stats": 2, "retry": 1}
+    await connection.close()
+    await server.stop(None)
 
 
 async def test_on_unavailable_decides_whether_the_application_goes_on() -> None:

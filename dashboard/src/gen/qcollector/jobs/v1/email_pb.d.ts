@@ -25,7 +25,7 @@ export declare type EmailSend = Message<"qcollector.jobs.v1.EmailSend"> & {
   to: string[];
 
   /**
-   * The subject. Empty takes the template's.
+   * The subject. Empty takes the <title> of the template; without a template it is required.
    *
    * @generated from field: string subject = 2;
    */
@@ -67,7 +67,7 @@ export declare type EmailSend = Message<"qcollector.jobs.v1.EmailSend"> & {
   text: string;
 
   /**
-   * The HTML part.
+   * The HTML part. It is sanitized: scripts, event handlers, forms and frames are removed, links lead to http, https and mailto alone.
    *
    * @generated from field: string html = 8;
    */
@@ -123,7 +123,7 @@ export declare type EmailSendJson = {
   to?: string[];
 
   /**
-   * The subject. Empty takes the template's.
+   * The subject. Empty takes the <title> of the template; without a template it is required.
    *
    * @generated from field: string subject = 2;
    */
@@ -165,7 +165,7 @@ export declare type EmailSendJson = {
   text?: string;
 
   /**
-   * The HTML part.
+   * The HTML part. It is sanitized: scripts, event handlers, forms and frames are removed, links lead to http, https and mailto alone.
    *
    * @generated from field: string html = 8;
    */

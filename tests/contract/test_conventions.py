@@ -1,0 +1,95 @@
+"""What every message and call of the contract keeps to, held against the descriptors."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import qcollector
+from google.api.annotations_pb2 import http
+from google.api.http_pb2 import HttpRule
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from qcollector.jobs.v1 import (
+    analytics_service_pb2,
+    job_service_pb2,
+    options_pb2,
+    processor_service_pb2,
+    schedule_service_pb2,
+)
+
+SERVICES: Final = (job_service_pb2, schedule_service_pb2, analytics_service_pb2, processor_service_pb2)
+PACKAGE: Final = "qcollector.jobs.v1"
+WIDE: Final = {
+    *(FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64, FieldDescriptor.TYPE_SINT64),
+    *(FieldDescriptor.TYPE_FIXED64, FieldDescriptor.TYPE_SFIXED64),
+}
+
+
+def files() -> list[FileDescriptor]:
+    """Those of the contract, by what its services import."""
+    found: dict[str, FileDescriptor] = {}
+    ahead: list[FileDescriptor] = [module.DESCRIPTOR for module in SERVICES]
+    while ahead:
+        file = ahead.pop()
+        if file.package == PACKAGE and file.name not in found:
+            found[file.name] = file
+            ahead += file.dependencies
+    return list(found.values())
+
+
+def messages() -> Iterator[Descriptor]:
+    for file in files():
+        yield from file.message_types_by_name.values()
+
+
+METHODS: Final[list[MethodDescriptor]] = [
+    method for file in files() for service in file.services_by_name.values() for method in service.methods
+]
+
+
+def level(method: MethodDescriptor) -> str:
+    return MethodOptions.IdempotencyLevel.Name(method.GetOptions().idempotency_level)
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: file.name)
+def test_every_file_says_where_other_languages_keep_it(file: FileDescriptor) -> None:
+    options = file.GetOptions()
+    assert options.go_package == "qcollector/jobs/v1;jobsv1"
+    assert (options.java_package, options.java_multiple_files) == ("com.qcollector.jobs.v1", True)
+    assert options.csharp_namespace == "Qcollector.Jobs.V1"
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_every_call_says_whether_it_may_be_repeated(method: MethodDescriptor) -> None:
+    assert method.GetOptions().HasField("idempotency_level")
+    rule: HttpRule = method.GetOptions().Extensions[http]  # type: ignore[index]
+    if rule.WhichOneof("pattern") == "get":
+        assert level(method) == "NO_SIDE_EFFECTS"
+    elif method.name != "PreviewSchedule":
+        assert level(method) != "NO_SIDE_EFFECTS"
+
+
+def test_the_service_config_repeats_what_is_harmless_and_only_while_nobody_is_there() -> None:
+    config: Any = json.loads((Path(next(iter(qcollector.__path__))) / "service_config.json").read_text("utf-8"))
+    (entry,) = config["methodConfig"]
+    assert entry["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    repeated = {f"{name['service']}/{name['method']}" for name in entry["name"]}
+    for method in METHODS:
+        harmless = level(method) != "IDEMPOTENCY_UNKNOWN" or "request_id" in method.input_type.fields_by_name
+        streams = method.client_streaming or method.server_streaming
+        name = f"{method.containing_service.full_name}/{method.name}"
+        assert (name in repeated) == (harmless and not streams), name
+
+
+def test_no_number_is_so_wide_that_json_makes_it_a_text() -> None:
+    wide = [f"{field.full_name}" for message in messages() for field in message.fields if field.type in WIDE]
+    assert wide == []
+
+
+def test_options_are_numbered_in_the_range_for_private_use() -> None:
+    numbers = [option.number for option in options_pb2.DESCRIPTOR.extensions_by_name.values()]
+    assert numbers
+    assert all(50_000 <= number <= 99_999 for number in numbers)
+    assert len(set(numbers)) == len(numbers)
