@@ -1,5 +1,6 @@
 """From the settings to the client library's own client: for one server, Sentinel or Cluster, with TLS and login."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,10 +8,11 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
 from redis import exceptions as redis_errors
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Connection, Redis, RedisCluster, SSLConnection
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
@@ -33,7 +35,7 @@ def connect(settings: Settings) -> "Redis | RedisCluster":
             "port": settings.redis_port,
             "db": settings.redis_queue_db,
         }
-        return _Server(**place, **_login(settings, ""), **_single(settings, tls=False))
+        return _cancellable(_Server(**place, **_login(settings, ""), **_single(settings, tls=False)), tls=False)
     parts = urlsplit(settings.redis_url.get_secret_value())
     base, _, kind = parts.scheme.partition("+")
     if base not in {"redis", "rediss", "valkey", "valkeys"} or kind not in {"", "sentinel", "cluster"}:
@@ -55,7 +57,42 @@ def _server(settings: Settings, parts: SplitResult, access: dict[str, Any], *, t
     path = parts.path if parts.path.strip("/") else f"/{settings.redis_queue_db}"
     url = parts._replace(scheme="rediss" if tls else "redis", path=path).geturl()
     client: Redis = _Server.from_url(url, **{**access, **_single(settings, tls=tls)})
-    return client
+    return _cancellable(client, tls=tls)
+
+
+class _Cancellable(AbstractConnection):
+    """Lets go of whoever is cancelled while it sends.
+
+    The library sends within `asyncio.wait_for`, which on Python 3.11 swallows a cancel that comes just when the send has
+    ended: the caller then waits for the answer, of a blocking command for seconds, and goes on as if nothing had been.
+    """
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        seconds, self.socket_timeout = self.socket_timeout, None  # without one it sends directly
+        try:
+            async with asyncio.timeout(seconds):
+                await super().send_packed_command(command, check_health)
+        finally:
+            self.socket_timeout = seconds
+
+
+class _Plain(_Cancellable, Connection): ...
+
+
+class _Tls(_Cancellable, SSLConnection): ...
+
+
+class _Managed(_Cancellable, SentinelManagedConnection): ...
+
+
+class _ManagedTls(_Cancellable, SentinelManagedSSLConnection): ...
+
+
+def _cancellable(server: "Redis", *, tls: bool) -> "Redis":
+    server.connection_pool.connection_class = _Tls if tls else _Plain
+    return server
 
 
 @contextmanager
@@ -88,7 +125,7 @@ class _Cluster(RedisCluster):
 def _cluster(settings: Settings, places: str, access: dict[str, Any], *, tls: bool) -> "RedisCluster":
     nodes = [ClusterNode(host, port) for host, port in _hosts(places)]
     limit = settings.redis_max_connections
-    return _Cluster(
+    cluster = _Cluster(
         startup_nodes=nodes,
         max_connections=limit,
         ssl=tls,
@@ -97,6 +134,10 @@ def _cluster(settings: Settings, places: str, access: dict[str, Any], *, tls: bo
         **access,
         **_common(settings, tls=tls),
     )
+    cluster.connection_kwargs["connection_class"] = _Tls if tls else _Plain
+    for node in cluster.nodes_manager.startup_nodes.values():
+        node.connection_class = cluster.connection_kwargs["connection_class"]
+    return cluster
 
 
 def _by_sentinel(settings: Settings, places: str, path: str, access: dict[str, Any], *, tls: bool) -> "Redis":
@@ -109,7 +150,13 @@ def _by_sentinel(settings: Settings, places: str, path: str, access: dict[str, A
     sentinel: Any = Sentinel(_hosts(places), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     number = int(database or settings.redis_queue_db)
     master: Redis = sentinel.master_for(
-        service or "mymaster", redis_class=_Server, db=number, ssl=tls, **access, **_single(settings, tls=tls)
+        service or "mymaster",
+        redis_class=_Server,
+        connection_class=_ManagedTls if tls else _Managed,
+        db=number,
+        ssl=tls,
+        **access,
+        **_single(settings, tls=tls),
     )
     return master
 

@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from base.cancelling import cancel
 from service.call import shutting_down
 
 R = TypeVar("R", bound=Message)
@@ -46,8 +47,7 @@ class ReadAhead(Generic[R]):
                 raise shutting_down()
             reader.result()
         finally:
-            stop.cancel()
-            reader.cancel()
+            await cancel(stop, reader)
 
     def _take(self) -> list[R]:
         batch, self._batch, self._bytes = self._batch, [], 0

@@ -19,6 +19,7 @@ from qcollector.jobs.v1.processor_service_pb2_grpc import add_ProcessorServiceSe
 from qcollector.jobs.v1.schedule_service_pb2_grpc import add_ScheduleServiceServicer_to_server
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from base.cancelling import cancel
 from base.database.connection import open_database, pool_state
 from base.database.needs import tell_missing
 from base.garbage import look_seldom
@@ -138,8 +139,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             try:
                 yield service
             finally:
-                telling.cancel()
                 await service.stop()
+                await cancel(telling)
     finally:
         await database.dispose()
         await store.close()

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
-from typing import Any
+import time
+from typing import Any, Final
 
 from engine.links import DownloadLinks
 from service.access_log import AccessLog
 from service.auth import TokenVerifier
 from service.limits import StreamLimits
 from service.metrics import CallMetrics
+
+_AGAIN_SECONDS: Final = 0.1
 
 
 class Gate:
@@ -42,14 +45,20 @@ class Gate:
         """Why no calls should be sent here; empty while they are taken. Without its store the service still answers."""
         return "the service is stopping" if self.closing.is_set() else ""
 
-    async def wait_until_empty(self, seconds: float) -> None:
-        """Returns once every call was answered, or after so many seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._empty.wait()
-
     def close(self) -> None:
         """Refuses new calls from here on, and ends those that may last: their callers are told to come back."""
         self.closing.set()
         for task in tuple(self.lasting):
             task.cancel()
+
+    async def wait_until_empty(self, seconds: float) -> None:
+        """Returns once every call was answered, or after so many seconds.
+
+        Until then the calls that may last are cancelled again and again: each may have caught a cancel.
+        """
+        end = time.monotonic() + seconds
+        while self._inside and (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, _AGAIN_SECONDS)):
+                    await self._empty.wait()
+            self.close()

@@ -190,7 +190,8 @@ class _Visit:
             self._context.set_trailing_metadata((("x-request-id", self._request_id),))
             self._note("OK")
         elif isinstance(error, asyncio.CancelledError) and self._passage.rule.lasting and gate.closing.is_set():
-            _this_task().uncancel()
+            while _this_task().uncancel():
+                pass  # one for each time that the gate has tried
             await self._refuse(shutting_down())
         elif isinstance(error, JobServiceError):
             await self._refuse(error)

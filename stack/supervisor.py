@@ -6,8 +6,9 @@ import signal
 import time
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
+from base.cancelling import cancel
 from stack.errors import StackError
 from stack.part import Part, Stage, ending, spawn, until_ready
 
@@ -52,7 +53,7 @@ class Supervisor:
             for task in done:
                 await task
         finally:
-            await _end_all(tasks)
+            await cancel(*tasks, again_seconds=CANCEL_SECONDS)
             await self._drain()
 
     def _catch_signals(self) -> None:
@@ -132,15 +133,6 @@ class Supervisor:
         except TimeoutError:
             await _kill(process)
             self._say(part.name, f"killed: it did not end within {seconds:g} s")
-
-
-async def _end_all(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    """More than one cancel may be needed: Python 3.11's wait_for, which the store's client waits by, can swallow one."""
-    while left := [task for task in tasks if not task.done()]:
-        for task in left:
-            task.cancel()
-        await asyncio.wait(left, timeout=CANCEL_SECONDS)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _lives(process: Process | None) -> bool:

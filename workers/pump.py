@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from base.cancelling import cancel
 from engine.claims import Claims
 from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.jobs import ClaimedJob, Loss, Settlement
@@ -85,10 +86,7 @@ class Pump:
         if self._due is not None:
             self._due.cancel()
         if (watcher := self._watcher) is not None:
-            while not watcher.done():
-                # Python 3.11's wait_for, which the client sends by, can swallow a cancel.
-                watcher.cancel()
-                await asyncio.wait([watcher], timeout=0.1)
+            await cancel(watcher)
             # The wait may have taken the marker just then: another worker must not miss it.
             await self._hand_on()
 

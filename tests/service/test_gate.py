@@ -1,0 +1,35 @@
+"""A service that stops ends the calls that would last."""
+
+import asyncio
+import time
+
+from base.settings import Settings
+from service.auth import TokenVerifier
+from service.gate import Gate
+from service.keys import signing_keys
+from service.limits import StreamLimits
+
+
+async def test_a_lasting_call_that_swallows_a_cancel_does_not_hold_up_the_end(settings: Settings) -> None:
+    gate = Gate(TokenVerifier.of(settings, signing_keys(settings)), StreamLimits())
+    swallowed = asyncio.Event()
+
+    async def call() -> None:
+        gate.enter()
+        try:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                swallowed.set()
+            await asyncio.sleep(60)
+        finally:
+            gate.leave()
+
+    task = asyncio.create_task(call())
+    gate.lasting.add(task)
+    await asyncio.sleep(0)
+    gate.close()
+    began = time.monotonic()
+    await gate.wait_until_empty(10)
+    assert (swallowed.is_set(), task.cancelled() or task.cancelling() > 1) == (True, True)
+    assert time.monotonic() - began < 5
