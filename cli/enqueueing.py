@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.struct_pb2 import Struct
-from qcollector.jobs.v1.job_pb2 import Job, JobBackoff, JobOptions, JobState
+from qcollector.jobs.v1.job_pb2 import Job, JobOptions, JobState
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest, EnqueueJobResponse
+from qcollector.jobs.v1.options_pb2 import Backoff
 
 from cli.exits import CommandError, Exit
 from cli.filters import stamp
@@ -52,11 +53,11 @@ class Typed:
             job_id=self.job_id,
         )
 
-    def _backoff(self) -> JobBackoff | None:
+    def _backoff(self) -> Backoff | None:
         if self.backoff is None:
             return None
         kind, delay, jitter = self.backoff
-        return JobBackoff(type=kind, delay=delay, jitter=jitter)
+        return Backoff(type=kind, delay=delay, jitter=jitter)
 
     def struct(self) -> Struct:
         """The data: what --data says, and over it what each --set says. Raises CommandError."""

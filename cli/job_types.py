@@ -29,7 +29,7 @@ TYPES: Final[Columns[JobType]] = (
     Column("Type", lambda one: one.job_type),
     Column("Attempts", lambda one: str(one.attempts), right=True),
     Column("Backoff", _backoff),
-    Column("Timeout", lambda one: in_words(one.timeout), right=True),
+    Column("Timeout", lambda one: in_words(one.timeout_ms), right=True),
     Column("Role", lambda one: one.minimum_role),
     Column("What it does", lambda one: one.description),
 )
@@ -59,7 +59,7 @@ def in_full(one: JobType) -> str:
             ("What it does", one.description),
             ("Attempts", str(one.attempts)),
             ("Backoff", _backoff(one)),
-            ("Timeout", in_words(one.timeout)),
+            ("Timeout", in_words(one.timeout_ms)),
             ("Least role", one.minimum_role),
             ("Payload", f"{one.payload_message} ({one.payload_field})"),
             ("Result", one.result_message),

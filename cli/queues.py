@@ -86,7 +86,7 @@ async def limit(session: Session, queue: str, max_active: int | None, rate: tupl
     else:
         request = UpdateQueueRequest(queue_name=queue, max_active=max_active)
         if rate is not None:
-            request.rate.CopyFrom(QueueRateLimit(max=rate[0], period=rate[1]))
+            request.rate.CopyFrom(QueueRateLimit(max=rate[0], period_ms=rate[1]))
         stats = (await session.call(session.jobs.UpdateQueue, request)).stats
     session.screen.one(stats, lambda: f"{queue}: {_limits(stats.limits)}.")
 
@@ -112,7 +112,7 @@ def in_full(queue: QueueStats) -> str:
 
 def _limits(limits: QueueLimits) -> str:
     active = f"at most {limits.max_active:,} active at once" if limits.max_active else ""
-    rate = f"at most {limits.rate.max:,} starts in {in_words(limits.rate.period)}" if limits.HasField("rate") else ""
+    rate = f"at most {limits.rate.max:,} starts in {in_words(limits.rate.period_ms)}" if limits.HasField("rate") else ""
     return ", ".join(word for word in (active, rate) if word) or "no limits over all workers"
 
 

@@ -134,7 +134,7 @@ class JobClient:
     ) -> JobHandle:
         """Sends a link to set a new password; not after `expires_at`."""
         expiry = timestamp_of(expires_at, "expires_at")
-        payload = EmailPasswordReset(user=message_of(EmailUser, user), reset_token=reset_token, expires_at=expiry)
+        payload = EmailPasswordReset(user=message_of(EmailUser, user), reset_token=reset_token, expire_time=expiry)
         options.setdefault("expire_at", expiry.ToDatetime(tzinfo=UTC))
         return await self._task(payload, PASSWORD_RESET_PRIORITY, options)
 

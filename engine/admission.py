@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
-from qcollector.jobs.v1.job_pb2 import Caller, JobBackoff, JobOptions
+from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.options_pb2 import Backoff
 
 from base.settings import Settings
 from base.telemetry.trace_context import NO_TRACE, TraceContext
@@ -66,7 +67,7 @@ class _Policy:
         self.options = JobOptions(
             attempts=job_type.attempts,
             timeout=job_type.timeout,
-            backoff=JobBackoff(
+            backoff=Backoff(
                 type="exponential" if job_type.exponential else "fixed", delay=job_type.backoff, jitter=job_type.jitter
             ),
         )

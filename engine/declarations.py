@@ -190,7 +190,7 @@ def _wrong_with_type(options: JobTypeOptions) -> str:
         return f"type {options.type!r}: set a lower-case word, such as `welcome`"
     if options.backoff.type not in {"", "fixed", "exponential"}:
         return f"backoff type {options.backoff.type!r}: set `fixed` or `exponential`"
-    if min(options.attempts, options.backoff.delay, options.timeout, options.retention) < 0:
+    if min(options.attempts, options.backoff.delay, options.timeout_ms, options.retention_hours) < 0:
         return "no figure may be negative; 0 takes the default"
     if not 0 <= options.backoff.jitter <= 1:
         return f"backoff jitter {options.backoff.jitter}: set a share from 0 to 1"
@@ -239,9 +239,9 @@ def _job_type(payload: Descriptor, options: JobTypeOptions, result: Descriptor) 
         exponential=options.backoff.type == "exponential",
         backoff=options.backoff.delay,
         jitter=options.backoff.jitter,
-        timeout=options.timeout or DEFAULT_TIMEOUT,
+        timeout=options.timeout_ms or DEFAULT_TIMEOUT,
         minimum_role=options.minimum_role or Role.ROLE_ADMIN,
-        retention=options.retention * HOUR,
+        retention=options.retention_hours * HOUR,
         export_file=options.export_file,
         critical=options.critical,
         sensitive=has_sensitive(payload),

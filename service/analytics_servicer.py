@@ -52,9 +52,9 @@ def _canonical(subject: str) -> str:
 def _answer(kind: str, result: bytes) -> GetLatestAnalyticsResponse:
     if kind == "form-stats":
         stats = FormStats.FromString(result)
-        return GetLatestAnalyticsResponse(calculated_at=stats.calculated_at, form_stats=stats)
+        return GetLatestAnalyticsResponse(calculate_time=stats.calculate_time, form_stats=stats)
     if kind == "system-analytics":
         analytics = SystemAnalytics.FromString(result)
-        return GetLatestAnalyticsResponse(calculated_at=analytics.calculated_at, system_analytics=analytics)
+        return GetLatestAnalyticsResponse(calculate_time=analytics.calculate_time, system_analytics=analytics)
     activity = UserActivity.FromString(result)
-    return GetLatestAnalyticsResponse(calculated_at=activity.calculated_at, user_activity=activity)
+    return GetLatestAnalyticsResponse(calculate_time=activity.calculate_time, user_activity=activity)

@@ -50,14 +50,14 @@ class QueueCalls(Calls):
 
     async def UpdateQueue(self, request: UpdateQueueRequest, _context: Context) -> UpdateQueueResponse:
         queue = self.queue(request.queue_name)
-        if request.rate.max and not request.rate.period:
+        if request.rate.max and not request.rate.period_ms:
             raise RequestInvalidError(
-                [FieldProblem("rate.period", "required", "set the period in milliseconds that `max` counts in")]
+                [FieldProblem("rate.period_ms", "required", "set the period in milliseconds that `max` counts in")]
             )
         await self.parts.steering.limit(
             queue,
             max_active=request.max_active if request.HasField("max_active") else None,
-            rate=(request.rate.max, request.rate.period) if request.HasField("rate") else None,
+            rate=(request.rate.max, request.rate.period_ms) if request.HasField("rate") else None,
         )
         return UpdateQueueResponse(stats=await self._stats(queue))
 

@@ -59,11 +59,11 @@ class ProcessorServicer(Calls, ProcessorServiceServicer):
     async def SendPasswordResetEmail(
         self, request: SendPasswordResetEmailRequest, _context: Context
     ) -> SendPasswordResetEmailResponse:
-        reset = EmailPasswordReset(user=request.user, reset_token=request.reset_token, expires_at=request.expires_at)
+        reset = EmailPasswordReset(user=request.user, reset_token=request.reset_token, expire_time=request.expire_time)
         options = JobOptions()
         options.CopyFrom(request.options)
         if not options.HasField("expire_at"):
-            options.expire_at.CopyFrom(request.expires_at)
+            options.expire_at.CopyFrom(request.expire_time)
         job = await self._enqueue(JobPayload(email_password_reset=reset), options, PASSWORD_RESET_PRIORITY)
         return SendPasswordResetEmailResponse(job=job)
 

@@ -108,7 +108,7 @@ def queue_view(queue: QueueSnapshot) -> QueueStats:
         run_ms=_quantiles(queue.run),
         limits=QueueLimits(
             max_active=limits.max_active,
-            rate=QueueRateLimit(max=limits.rate_max, period=limits.rate_period) if limits.rate_max else None,
+            rate=QueueRateLimit(max=limits.rate_max, period_ms=limits.rate_period) if limits.rate_max else None,
         ),
     )
 
@@ -127,7 +127,7 @@ def type_view(job_type: JobType) -> JobTypeView:
         description=job_type.description,
         attempts=job_type.attempts,
         backoff=backoff,
-        timeout=job_type.timeout,
+        timeout_ms=job_type.timeout,
         minimum_role=role_word(job_type.minimum_role),
         payload_field=job_type.member,
         payload_message=job_type.payload.DESCRIPTOR.full_name,

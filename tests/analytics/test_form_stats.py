@@ -69,7 +69,7 @@ async def test_the_figures_are_those_of_counting_by_hand(desk: Desk, form: str, 
         assert stats.response_times.min_minutes == pytest.approx(min(times))
         assert stats.response_times.max_minutes == pytest.approx(max(times))
     assert stats.summary.total_submissions == len(rows)
-    assert stats.summary.average_completion_time == stats.response_times.average_minutes
+    assert stats.summary.average_completion_minutes == stats.response_times.average_minutes
     assert list(stats.summary.top_fields) == list(stats.fields[:5])
 
 

@@ -35,9 +35,9 @@ async def kept(store: Store) -> KeptResults:
     """With a result of each kind."""
     results = KeptResults(store, ANALYTICS)
     for subject, result in (
-        (f"form-stats/{LEAD}", FormStats(form_id=LEAD, calculated_at=CALCULATED)),
-        ("system-analytics/month", SystemAnalytics(period="month", calculated_at=CALCULATED)),
-        (f"user-activity/{WORKER}", UserActivity(user_id=WORKER, calculated_at=CALCULATED)),
+        (f"form-stats/{LEAD}", FormStats(form_id=LEAD, calculate_time=CALCULATED)),
+        ("system-analytics/month", SystemAnalytics(period="month", calculate_time=CALCULATED)),
+        (f"user-activity/{WORKER}", UserActivity(user_id=WORKER, calculate_time=CALCULATED)),
     ):
         await results.keep(subject, result.SerializeToString())
     return results
@@ -53,7 +53,7 @@ async def latest(service: Running, kind: str, subject: str, role: str, caller: s
 async def test_each_kind_is_read_under_its_subject(service: Running, kept: KeptResults) -> None:
     form = await latest(service, "form-stats", LEAD.upper(), "admin")
     assert (form.WhichOneof("result"), form.form_stats.form_id) == ("form_stats", LEAD)
-    assert form.calculated_at == CALCULATED
+    assert form.calculate_time == CALCULATED
     month = await latest(service, "system-analytics", "month", "service")
     assert month.system_analytics.period == "month"
     activity = await latest(service, "user-activity", WORKER, "admin")
@@ -78,7 +78,7 @@ async def test_who_may_not_see_a_result_cannot_tell_it_from_none(
     service: Running, kept: KeptResults, kind: str, subject: str, role: str, caller: str, sees: bool
 ) -> None:
     if sees:
-        assert (await latest(service, kind, subject, role, caller)).calculated_at == CALCULATED
+        assert (await latest(service, kind, subject, role, caller)).calculate_time == CALCULATED
         return
     refusal = await refused(latest(service, kind, subject, role, caller))
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "RESULT_NOT_FOUND")

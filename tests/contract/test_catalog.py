@@ -63,7 +63,7 @@ def test_what_a_declaration_leaves_out_has_its_documented_default() -> None:
 
 
 def test_retention_is_declared_in_hours() -> None:
-    kept = serve(queue() + DONE + work(more="retention: 2")).type("declared:work", "work")
+    kept = serve(queue() + DONE + work(more="retention_hours: 2")).type("declared:work", "work")
 
     assert kept.retention == 2 * 60 * 60 * 1000
 

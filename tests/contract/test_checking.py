@@ -19,8 +19,9 @@ from qcollector.jobs.v1.email_pb2 import (
     EmailUser,
     EmailWelcome,
 )
-from qcollector.jobs.v1.job_pb2 import JobBackoff, JobOptions
+from qcollector.jobs.v1.job_pb2 import JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.options_pb2 import Backoff
 
 from base.settings import Settings
 from base.storage import StorageRoots
@@ -119,7 +120,7 @@ def test_a_rule_over_several_fields_speaks_for_the_whole_message(catalog: Catalo
 
 
 def test_requests_are_checked_without_a_root_too() -> None:
-    request = EnqueueJobRequest(options=JobOptions(priority=2000, delay=-1, backoff=JobBackoff(type="linear")))
+    request = EnqueueJobRequest(options=JobOptions(priority=2000, delay=-1, backoff=Backoff(type="linear")))
 
     assert {problem.field: problem.rule for problem in check(request, "")} == {
         "options.priority": "int32.gte_lte",
@@ -243,7 +244,7 @@ def test_nul_characters_are_refused_wherever_they_are(catalog: Catalog, ready: S
 
 def test_the_mask_is_not_taken_for_the_secret(catalog: Catalog, ready: Settings) -> None:
     reset = EmailPasswordReset(user=EmailUser(email="a@b.c"), reset_token=MASK)
-    reset.expires_at.seconds = 2_000_000_000
+    reset.expire_time.seconds = 2_000_000_000
 
     assert list(told(catalog, ready, reset)) == ["data.resetToken"]
 

@@ -1,6 +1,7 @@
 """What every message and call of the contract keeps to, held against the descriptors."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,23 @@ WIDE: Final = {
     *(FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64, FieldDescriptor.TYPE_SINT64),
     *(FieldDescriptor.TYPE_FIXED64, FieldDescriptor.TYPE_SFIXED64),
 }
+
+DOCUMENTED_MS: Final = {
+    *("JobOptions.delay", "JobOptions.timeout", "Backoff.delay", "CleanQueueRequest.grace"),
+    *("EmailBatchOptions.delay", "FileCleanup.older_than", "SystemCleanupTask.max_age"),
+}
+"""Milliseconds under the documentation's own names."""
+OWN_WORDS: Final = {
+    *("JobOptions.run_at", "JobOptions.expire_at"),
+    *("EmailSubmission.created_at", "SystemHealth.timestamp", "SystemBackupFile.timestamp"),
+    *("UserForms.last_created", "UserSubmissions.last_made", "UserLogins.last_login", "UserSummary.last_activity"),
+    *("Schedule.last_slot", "ScheduleRun.slot"),
+}
+"""Moments under the documentation's own names, or the options' that go with `delay`."""
+UNITS: Final = ("_ms", "_seconds", "_minutes", "_hours", "_per_second")
+SPAN: Final = re.compile(
+    r"(^|_)(time|times|timeout|delay|period|age|grace|latency|retention|duration|older|wait|uptime|lease)(_|$)"
+)
 
 
 def files() -> list[FileDescriptor]:
@@ -93,3 +111,24 @@ def test_options_are_numbered_in_the_range_for_private_use() -> None:
     assert numbers
     assert all(50_000 <= number <= 99_999 for number in numbers)
     assert len(set(numbers)) == len(numbers)
+
+
+def short(field: FieldDescriptor) -> str:
+    return field.full_name.removeprefix(f"{PACKAGE}.")
+
+
+def test_every_span_of_time_names_its_unit() -> None:
+    numbers = {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT}
+    spans = [field for message in messages() for field in message.fields if field.cpp_type in numbers]
+    unnamed = {short(field) for field in spans if SPAN.search(field.name) and not field.name.endswith(UNITS)}
+    assert unnamed == DOCUMENTED_MS
+
+
+def test_every_moment_is_called_a_time() -> None:
+    moments = {
+        short(field)
+        for message in messages()
+        for field in message.fields
+        if field.message_type is not None and field.message_type.full_name == "google.protobuf.Timestamp"
+    }
+    assert {name for name in moments if not name.endswith(("time", "times", "_after", "_before"))} == OWN_WORDS

@@ -162,7 +162,7 @@ def test_an_empty_export_folder_has_nothing_to_remove(settings: Settings) -> Non
 
 async def test_a_file_stays_for_the_days_that_the_setting_says(desk: Desk) -> None:
     made = (await desk.export(ExportCsv(query={"model": "Form"}))).metadata
-    generated = made.generated_at.ToNanoseconds() / 1e9
+    generated = made.generate_time.ToNanoseconds() / 1e9
     assert remove_expired(desk.settings, generated + 7 * DAY - 1).files == 0
     assert Path(made.file_path).exists()
     assert remove_expired(desk.settings, generated + 7 * DAY + 1).files == 1

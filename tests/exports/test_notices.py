@@ -41,7 +41,7 @@ async def test_a_mail_tells_of_the_export_with_a_link(desk: Desk) -> None:
     assert info.download_url == ""
     assert (info.file.queue_name, info.file.job_id, info.file.sha256) == ("export:data", "mine", made.sha256)
     assert info.file.expire_time == made.expire_time
-    assert info.generated_at.ToDatetime(tzinfo=UTC) <= datetime.now(UTC)
+    assert info.generate_time.ToDatetime(tzinfo=UTC) <= datetime.now(UTC)
     assert record.envelope.job_type == "export-notification"
     assert record.id == mail_id(RecordingJob(desk.settings, job_id="mine", queue="export:data"))
 

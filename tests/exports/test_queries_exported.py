@@ -29,7 +29,7 @@ async def test_the_documented_query_comes_out_as_csv(desk: Desk) -> None:
     assert (made.format, made.file_name, made.file_size) == ("CSV", "export.csv", len(content))
     assert made.sha256 == hashlib.sha256(content).hexdigest()
     assert {row[2] for row in rows[1:]} == {"draft", "submitted", "approved", "rejected", "archived"}
-    assert made.expire_time.seconds - made.generated_at.seconds == 7 * 86400
+    assert made.expire_time.seconds - made.generate_time.seconds == 7 * 86400
 
 
 async def test_json_has_included_rows_as_lists_and_single_ones_as_objects(desk: Desk) -> None:

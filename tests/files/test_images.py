@@ -65,7 +65,7 @@ async def test_a_photo_becomes_the_documented_outputs(process: Process, picture:
     assert result.files["optimized"].size < metadata.size
     assert not result.skipped
     assert not result.HasField("scan")
-    assert result.processing_time > 0
+    assert result.processing_time_ms > 0
     assert job.percents[0] == 10
     assert job.percents == sorted(job.percents)
     assert {10, 20, 30, 40, 70, 80, 90} <= set(job.percents)

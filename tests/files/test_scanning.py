@@ -51,7 +51,7 @@ async def test_a_clean_file_is_scanned_whole(scan: Scan, clamd: ClamdStandIn, up
     assert (found.scanned, found.infected, list(found.threats)) == (True, False, [])
     assert (found.engine, found.version, found.file_size) == ("clamav", VERSION, 1024 * 1024)
     assert not found.suspicious
-    assert found.scan_time > 0
+    assert found.scan_time_ms > 0
     assert path.exists()
 
 

@@ -93,7 +93,7 @@ def test_queues_and_health(call: Call) -> None:
     assert call("GET", "email/health").status == 503
     for action in ("pause", "resume", "clean"):
         assert call("POST", f"email:batch/{action}", {}).status == 200
-    assert call("PATCH", "email:send", {"rate": {"max": 5, "period": 1000}}).status == 200
+    assert call("PATCH", "email:send", {"rate": {"max": 5, "periodMs": 1000}}).status == 200
     assert call("PATCH", "email:send", {"rate": {"max": 0}}).status == 200
 
 

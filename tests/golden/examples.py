@@ -189,7 +189,7 @@ def clean_queue(stage: Stage) -> Exchange:
 
 @example("JobService.UpdateQueue")
 def update_queue(stage: Stage) -> Exchange:
-    return stage.rest("PATCH", "email:batch", {"maxActive": 10, "rate": {"max": 100, "period": 60_000}})
+    return stage.rest("PATCH", "email:batch", {"maxActive": 10, "rate": {"max": 100, "periodMs": 60_000}})
 
 
 @example("ScheduleService.CreateSchedule")
@@ -246,7 +246,7 @@ def preview_schedule(stage: Stage) -> Exchange:
 @example("AnalyticsService.GetLatestAnalytics")
 def get_latest_analytics(stage: Stage) -> Exchange:
     async def keep(store: Store) -> None:
-        analytics = SystemAnalytics(period="month", calculated_at=Timestamp(seconds=1_700_000_000))
+        analytics = SystemAnalytics(period="month", calculate_time=Timestamp(seconds=1_700_000_000))
         await KeptResults(store, ANALYTICS).keep("system-analytics/month", analytics.SerializeToString())
 
     stage.in_store(keep)

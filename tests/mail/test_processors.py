@@ -67,7 +67,7 @@ async def test_send_delivers_and_answers_what_is_documented(
     assert result.recipient == "anna@example.com, bert@example.com, carl@example.com, dora@example.com"
     assert result.response == "250 2.0.0 queued as 1"
     assert not result.rejected
-    assert 0 < result.processing_time < 5000
+    assert 0 < result.processing_time_ms < 5000
     assert job.percents == [10, 30, 80]
 
 
@@ -261,7 +261,7 @@ async def test_password_reset_links_to_the_page_with_the_token(
     server: MailServer, job: RecordingJob, sender: MailSender, writer: Composer
 ) -> None:
     payload = mail.EmailPasswordReset(
-        user=mail.EmailUser(email="a@example.com", first_name="Anna"), reset_token="a+b/c=&d", expires_at=in_an_hour()
+        user=mail.EmailUser(email="a@example.com", first_name="Anna"), reset_token="a+b/c=&d", expire_time=in_an_hour()
     )
     await email.password_reset(payload, job, sender, writer)
     message = server.taken[0].message
@@ -279,7 +279,7 @@ async def test_password_reset_is_not_sent_after_its_token_has_expired(
     payload = mail.EmailPasswordReset(
         user=mail.EmailUser(email="a@example.com"),
         reset_token="secret-token",
-        expires_at=Timestamp(seconds=int(time.time()) - 1),
+        expire_time=Timestamp(seconds=int(time.time()) - 1),
     )
     with pytest.raises(FailForGood, match="the token expired") as failed:
         await email.password_reset(payload, job, sender, writer)
@@ -296,7 +296,7 @@ async def test_export_notification_shows_the_file_and_where_to_get_it(
         format="csv",
         records_count=12480,
         file_size="2415919",
-        generated_at=Timestamp(seconds=1795512600),
+        generate_time=Timestamp(seconds=1795512600),
         download_url="https://forms.example.com/x.csv?a=1&b=2",
     )
     payload = mail.EmailExportNotification(user=mail.EmailUser(email="a@example.com"), export_info=info)

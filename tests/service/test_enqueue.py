@@ -296,7 +296,7 @@ async def test_the_common_tasks_have_their_priorities_and_take_options(service: 
         )
     )
     reset = await app.tasks.SendPasswordResetEmail(
-        SendPasswordResetEmailRequest(user=user, reset_token="t", expires_at=later)
+        SendPasswordResetEmailRequest(user=user, reset_token="t", expire_time=later)
     )
     jobs = [await job_of(app, answer) for answer in (first, notified, reset)]
     assert [(job.job_type, job.priority) for job in jobs] == [
@@ -322,7 +322,7 @@ async def test_a_reset_mail_keeps_the_callers_own_expiry(service: Running) -> No
         SendPasswordResetEmailRequest(
             user={"email": "u@example.com"},
             reset_token="t",
-            expires_at=Timestamp(seconds=now + 3600),
+            expire_time=Timestamp(seconds=now + 3600),
             options={"expire_at": Timestamp(seconds=now + 60)},
         )
     )
@@ -337,19 +337,19 @@ async def test_a_reset_mail_keeps_the_callers_own_expiry(service: Running) -> No
             SendPasswordResetEmailRequest(
                 user={"email": "no"},
                 reset_token="t",
-                expires_at=Timestamp(seconds=4_000_000_000),
+                expire_time=Timestamp(seconds=4_000_000_000),
                 options={"delay": -1},
             ),
             ["user.email", "options.delay"],
         ),
         (
             SendPasswordResetEmailRequest(
-                user={"email": "u@e.c"}, reset_token="•••", expires_at=Timestamp(seconds=4_000_000_000)
+                user={"email": "u@e.c"}, reset_token="•••", expire_time=Timestamp(seconds=4_000_000_000)
             ),
             ["resetToken"],
         ),
         (
-            SendPasswordResetEmailRequest(user={"email": "u@e.c"}, reset_token="t", expires_at=Timestamp(seconds=5)),
+            SendPasswordResetEmailRequest(user={"email": "u@e.c"}, reset_token="t", expire_time=Timestamp(seconds=5)),
             ["options.expireAt"],
         ),
     ],

@@ -211,7 +211,7 @@ async def test_cleaning_keeps_what_ended_within_the_grace_which_is_a_day(service
 
 async def test_limits_hold_over_all_workers_until_taken_away(service: Running, worker: Worker) -> None:
     update = service.admin.jobs.UpdateQueue
-    answer = await update(UpdateQueueRequest(queue_name=WORK, max_active=2, rate={"max": 100, "period": 60_000}))
+    answer = await update(UpdateQueueRequest(queue_name=WORK, max_active=2, rate={"max": 100, "period_ms": 60_000}))
     assert (answer.stats.limits.max_active, answer.stats.limits.rate.max) == (2, 100)
     for _ in range(4):
         await service.app.enqueue(Noop())
@@ -233,7 +233,7 @@ async def test_limits_hold_over_all_workers_until_taken_away(service: Running, w
         ("PauseQueue", PauseQueueRequest(queue_name="q" * 129), ["queueName"]),
         ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, max_active=-1), ["maxActive"]),
         ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, rate={"max": -1}), ["rate.max"]),
-        ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, rate={"max": 5}), ["rate.period"]),
+        ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, rate={"max": 5}), ["rate.period_ms"]),
     ],
 )
 async def test_a_wrong_call_on_a_queue_names_its_field(

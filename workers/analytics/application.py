@@ -26,7 +26,7 @@ async def system_analytics(
     return SystemAnalytics(
         period=word,
         date_range=_told(asked),
-        calculated_at=timestamp(now),
+        calculate_time=timestamp(now),
         users=people,
         forms=made,
         submissions=counted,

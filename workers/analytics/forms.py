@@ -33,14 +33,14 @@ async def form_stats(
     return FormStats(
         form_id=str(form.id),
         form_title=form.title,
-        calculated_at=timestamp(datetime.now(UTC)),
+        calculate_time=timestamp(datetime.now(UTC)),
         date_range=payload.date_range if payload.HasField("date_range") else None,
         submissions=counted,
         fields=answered,
         response_times=times,
         summary=FormStatsSummary(
             total_submissions=counted.total,
-            average_completion_time=times.average_minutes,
+            average_completion_minutes=times.average_minutes,
             top_fields=answered[:TOP_FIELDS],
         ),
     )

@@ -23,7 +23,7 @@ async def engine_performance(engine: JobEngine) -> EnginePerformance:
     failed = _sum(queues, lambda queue: queue.totals[State.FAILED])
     error_rate = 100 * failed / (completed + failed) if failed else 0.0
     return EnginePerformance(
-        average_response_time=times.p50,
+        average_response_time_ms=times.p50,
         success_rate=100 - error_rate,
         error_rate=error_rate,
         jobs_per_second=_sum(queues, lambda queue: queue.completed_per_minute + queue.failed_per_minute) / _MINUTE,

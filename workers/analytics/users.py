@@ -49,7 +49,7 @@ async def user_activity(connection: AsyncConnection, payload: AnalyticsUserActiv
     return UserActivity(
         user_id=str(user),
         username=username,
-        calculated_at=timestamp(datetime.now(UTC)),
+        calculate_time=timestamp(datetime.now(UTC)),
         date_range=payload.date_range if payload.HasField("date_range") else None,
         forms=UserForms(created=created, last_created=timestamp(last_created)),
         submissions=UserSubmissions(made=made, last_made=timestamp(last_made)),

@@ -78,7 +78,7 @@ class Making:
             file_size=self.draft.size,
             file_path=str(self._place),
             fields=columns,
-            generated_at=_timestamp(now),
+            generate_time=_timestamp(now),
             format=self.kind.word,
             file_name=self._place.name,
             content_type=self.kind.content_type,

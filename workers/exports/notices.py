@@ -33,7 +33,7 @@ async def tell(
         format=made.format,
         records_count=made.record_count,
         file_size=str(int(made.file_size)),
-        generated_at=made.generated_at,
+        generate_time=made.generate_time,
         file=EmailExportFile(queue_name=job.queue, job_id=job.job_id, sha256=made.sha256, expire_time=made.expire_time),
     )
     mail = EmailExportNotification(

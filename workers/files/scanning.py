@@ -62,7 +62,7 @@ class Scanner:
         return FileScan(
             infected=bool(verdict.threats),
             threats=verdict.threats,
-            scan_time=(time.monotonic() - began) * 1000,
+            scan_time_ms=(time.monotonic() - began) * 1000,
             file_size=size,
             suspicious=path.suffix.lower() in _PROGRAMS,
             engine="clamav",

@@ -50,7 +50,7 @@ async def form_statistics(
             stats = await form_stats(connection, payload, asked, job.caller)
     await job.progress(90, "keeping the result")
     await keep(kept, job, stats.form_id, stats)
-    return AnalyticsFormStatsResult(success=True, stats=stats, processing_time=_since(began))
+    return AnalyticsFormStatsResult(success=True, stats=stats, processing_time_ms=_since(began))
 
 
 @handles(AnalyticsSystemAnalytics)
@@ -67,7 +67,7 @@ async def system_statistics(
         analytics = await system_analytics(connection, word, zone, performance)
     await job.progress(90, "keeping the result")
     await keep(kept, job, word, analytics)
-    return AnalyticsSystemAnalyticsResult(analytics=analytics, processing_time=_since(began))
+    return AnalyticsSystemAnalyticsResult(analytics=analytics, processing_time_ms=_since(began))
 
 
 @handles(AnalyticsUserActivity)
@@ -82,7 +82,7 @@ async def activity_of_user(
             activity = await user_activity(connection, payload, asked)
     await job.progress(90, "keeping the result")
     await keep(kept, job, activity.user_id, activity)
-    return AnalyticsUserActivityResult(activity=activity, processing_time=_since(began))
+    return AnalyticsUserActivityResult(activity=activity, processing_time_ms=_since(began))
 
 
 @contextmanager

@@ -67,7 +67,7 @@ async def send(payload: EmailSend, job: JobContext, sender: Sender, writer: Writ
     return EmailSendResult(
         success=True,
         message_id=mail.message_id,
-        processing_time=(time.monotonic() - began) * 1000,
+        processing_time_ms=(time.monotonic() - began) * 1000,
         recipient=", ".join(transit.accepted),
         response=transit.response,
         rejected=[f"{recipient}: {reason}" for recipient, reason in transit.refused.items()],
@@ -102,7 +102,7 @@ async def batch(payload: EmailBatch, job: JobContext, sender: Sender, writer: Wr
         successful=successful,
         failed=len(results) - successful,
         results=results,
-        processing_time=mails.elapsed,
+        processing_time_ms=mails.elapsed,
     )
 
 
@@ -157,7 +157,7 @@ async def submission_notification(
         successful=successful,
         failed=len(results) - successful,
         results=results,
-        processing_time=mails.elapsed,
+        processing_time_ms=mails.elapsed,
     )
 
 
@@ -165,7 +165,7 @@ async def submission_notification(
 async def password_reset(
     payload: EmailPasswordReset, job: JobContext, sender: Sender, writer: Writer
 ) -> EmailPasswordResetResult:
-    expires_at = _moment(payload.expires_at)
+    expires_at = _moment(payload.expire_time)
     if expires_at <= datetime.now(UTC):
         raise FailForGood(f"the token expired at {expires_at:%Y-%m-%d %H:%M:%S} UTC; a mail with it would help nobody")
     variables = {
@@ -189,7 +189,7 @@ async def export_notification(
         "fileFormat": info.format,
         "recordsCount": int(info.records_count),
         "fileSize": info.file_size,
-        "generatedAt": _moment(info.generated_at) if info.HasField("generated_at") else datetime.now(UTC),
+        "generatedAt": _moment(info.generate_time) if info.HasField("generate_time") else datetime.now(UTC),
         "downloadUrl": await _signed(info.file, links, job) if info.HasField("file") else info.download_url,
     }
     draft = Draft([payload.user.email], template="export-ready", variables=variables)

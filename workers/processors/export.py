@@ -37,7 +37,7 @@ async def csv(payload: ExportCsv, job: JobContext, turns: Turns, data: Database,
     made = await QueryExports(data, job.settings).csv(payload, job)
     if payload.HasField("notify"):
         await tell(job, payload.notify, payload.query.model, made, data, mail)
-    return ExportCsvResult(success=True, metadata=made, processing_time=(time.monotonic() - began) * 1000)
+    return ExportCsvResult(success=True, metadata=made, processing_time_ms=(time.monotonic() - began) * 1000)
 
 
 @handles(ExportJson)
@@ -47,7 +47,7 @@ async def json(payload: ExportJson, job: JobContext, turns: Turns, data: Databas
     made = await QueryExports(data, job.settings).json(payload, job)
     if payload.HasField("notify"):
         await tell(job, payload.notify, payload.query.model, made, data, mail)
-    return ExportJsonResult(success=True, metadata=made, processing_time=(time.monotonic() - began) * 1000)
+    return ExportJsonResult(success=True, metadata=made, processing_time_ms=(time.monotonic() - began) * 1000)
 
 
 @handles(ExportExcel)
@@ -58,7 +58,7 @@ async def excel(payload: ExportExcel, job: JobContext, turns: Turns, data: Datab
     if payload.HasField("notify"):
         what = payload.query.model or ", ".join(sheet.name for sheet in payload.worksheets)
         await tell(job, payload.notify, what, made, data, mail)
-    return ExportExcelResult(success=True, metadata=made, processing_time=(time.monotonic() - began) * 1000)
+    return ExportExcelResult(success=True, metadata=made, processing_time_ms=(time.monotonic() - began) * 1000)
 
 
 @handles(ExportFormSubmissions)
@@ -70,5 +70,5 @@ async def form_submissions(
     result = await FormExports(data, job.settings).export(payload, job)
     if payload.options.HasField("notify"):
         await tell(job, payload.options.notify, result.form_title, result.metadata, data, mail)
-    result.processing_time = (time.monotonic() - began) * 1000
+    result.processing_time_ms = (time.monotonic() - began) * 1000
     return result

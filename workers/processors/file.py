@@ -103,7 +103,7 @@ async def compress(payload: FileCompress, job: JobContext, roots: Roots) -> File
         files_compressed=len(files),
         total_files=len(files),
         sha256=archive.sha256,
-        processing_time=(time.monotonic() - began) * 1000,
+        processing_time_ms=(time.monotonic() - began) * 1000,
     )
     if not payload.output_dir:
         kept = timedelta(days=job.settings.export_retention_days)
@@ -129,7 +129,7 @@ async def virus_scan(payload: FileVirusScan, job: JobContext, roots: Roots, scan
         await job.checkpoint(result.SerializeToString())
         await anyio.to_thread.run_sync(quarantine, path, place, Drafts(job.job_id, job.starts))
         await job.say(f"{path.name} is infected, and was moved to quarantine")
-    result.processing_time = (time.monotonic() - began) * 1000
+    result.processing_time_ms = (time.monotonic() - began) * 1000
     return result
 
 
@@ -154,7 +154,7 @@ async def cleanup(payload: FileCleanup, job: JobContext, roots: Roots, engine: D
         freed=removal.freed,
         reported=cleaned.reported,
         orphans_skipped=cleaned.orphans_skipped,
-        processing_time=(time.monotonic() - began) * 1000,
+        processing_time_ms=(time.monotonic() - began) * 1000,
     )
 
 
@@ -201,5 +201,5 @@ def _image_result(
         files=files,
         skipped=outcome.skipped,
         scan=scan,
-        processing_time=milliseconds,
+        processing_time_ms=milliseconds,
     )

@@ -59,7 +59,7 @@ async def cleanup(payload: SystemCleanup, job: JobContext, engine: Database, kep
     return SystemCleanupResult(
         success=True,
         results=SystemCleanupResults(total=len(details), completed=len(details), details=details),
-        processing_time=_since(began),
+        processing_time_ms=_since(began),
     )
 
 
@@ -69,7 +69,7 @@ async def health_check(
 ) -> SystemHealthCheckResult:
     began = time.monotonic()
     found = await HealthCheck(job.settings, engine, database).check(payload.services)
-    return SystemHealthCheckResult(success=found.overall == HEALTHY, results=found, processing_time=_since(began))
+    return SystemHealthCheckResult(success=found.overall == HEALTHY, results=found, processing_time_ms=_since(began))
 
 
 @handles(SystemBackup)
@@ -94,7 +94,7 @@ async def backup(payload: SystemBackup, job: JobContext, database: Database) -> 
         manifest=str(made.folder / NAME),
         pruned=made.pruned,
     )
-    return SystemBackupResult(success=True, results=results, processing_time=_since(began))
+    return SystemBackupResult(success=True, results=results, processing_time_ms=_since(began))
 
 
 def _told(made: Made) -> str:

@@ -51,7 +51,7 @@ function Policy({ type }: { type: JobTypeJson }) {
   return (
     <p class="faint">
       {type.description} {type.attempts} attempts, {type.backoff?.type} backoff of {duration(type.backoff?.delay ?? 0)},
-      each for at most {duration(type.timeout ?? 0)}. For {type.minimumRole} and above.
+      each for at most {duration(type.timeoutMs ?? 0)}. For {type.minimumRole} and above.
     </p>
   );
 }

@@ -104,7 +104,7 @@ export function LimitsButton({ queue, limits }: { queue: string; limits: QueueLi
     const max = number(data, "max");
     await updateQueue(queue, {
       maxActive: number(data, "maxActive"),
-      rate: { max, period: max === 0 ? 0 : Math.round(number(data, "period") * 1000) },
+      rate: { max, periodMs: max === 0 ? 0 : Math.round(number(data, "period") * 1000) },
     });
     return `The limits of ${queue} are set`;
   };
@@ -124,7 +124,7 @@ export function LimitsButton({ queue, limits }: { queue: string; limits: QueueLi
             min={0.001}
             max={86_400}
             step="any"
-            value={(rate?.period || MINUTE_MS) / 1000}
+            value={(rate?.periodMs || MINUTE_MS) / 1000}
           />
         </FormDialog>
       )}

@@ -66,7 +66,7 @@ function Figures({ stats }: { stats: QueueStatsJson }) {
   const rate = stats.limits?.rate;
   const limits = [
     stats.limits?.maxActive ? `${count(stats.limits.maxActive)} active at once` : "",
-    rate?.max ? `${count(rate.max)} starts in ${duration(rate.period ?? 0)}` : "",
+    rate?.max ? `${count(rate.max)} starts in ${duration(rate.periodMs ?? 0)}` : "",
   ].filter(Boolean);
   const three = (of: QueueStatsJson["waitMs"]): string =>
     [of?.p50, of?.p95, of?.p99].map((value) => duration(Number(value ?? 0))).join(" · ");

@@ -93,10 +93,10 @@ class AnalyticsFormStatsResult(_message.Message):
 
     SUCCESS_FIELD_NUMBER: _builtins.int
     STATS_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """True."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def stats(self) -> Global___FormStats:
@@ -107,11 +107,11 @@ class AnalyticsFormStatsResult(_message.Message):
         *,
         success: _builtins.bool = ...,
         stats: Global___FormStats | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["processing_time", b"processing_time", "stats", b"stats", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processing_time_ms", b"processing_time_ms", "stats", b"stats", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -125,7 +125,7 @@ class FormStats(_message.Message):
 
     FORM_ID_FIELD_NUMBER: _builtins.int
     FORM_TITLE_FIELD_NUMBER: _builtins.int
-    CALCULATED_AT_FIELD_NUMBER: _builtins.int
+    CALCULATE_TIME_FIELD_NUMBER: _builtins.int
     DATE_RANGE_FIELD_NUMBER: _builtins.int
     SUBMISSIONS_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
@@ -136,7 +136,7 @@ class FormStats(_message.Message):
     form_title: _builtins.str
     """Its title."""
     @_builtins.property
-    def calculated_at(self) -> _timestamp_pb2.Timestamp:
+    def calculate_time(self) -> _timestamp_pb2.Timestamp:
         """When they were calculated."""
 
     @_builtins.property
@@ -164,16 +164,16 @@ class FormStats(_message.Message):
         *,
         form_id: _builtins.str = ...,
         form_title: _builtins.str = ...,
-        calculated_at: _timestamp_pb2.Timestamp | None = ...,
+        calculate_time: _timestamp_pb2.Timestamp | None = ...,
         date_range: _export_pb2.DateRange | None = ...,
         submissions: Global___SubmissionStats | None = ...,
         fields: _abc.Iterable[Global___FieldStats] | None = ...,
         response_times: Global___ResponseTimes | None = ...,
         summary: Global___FormStatsSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["calculated_at", b"calculated_at", "date_range", b"date_range", "response_times", b"response_times", "submissions", b"submissions", "summary", b"summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "date_range", b"date_range", "response_times", b"response_times", "submissions", b"submissions", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculated_at", b"calculated_at", "date_range", b"date_range", "fields", b"fields", "form_id", b"form_id", "form_title", b"form_title", "response_times", b"response_times", "submissions", b"submissions", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "date_range", b"date_range", "fields", b"fields", "form_id", b"form_id", "form_title", b"form_title", "response_times", b"response_times", "submissions", b"submissions", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,11 +342,11 @@ class FormStatsSummary(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOTAL_SUBMISSIONS_FIELD_NUMBER: _builtins.int
-    AVERAGE_COMPLETION_TIME_FIELD_NUMBER: _builtins.int
+    AVERAGE_COMPLETION_MINUTES_FIELD_NUMBER: _builtins.int
     TOP_FIELDS_FIELD_NUMBER: _builtins.int
     total_submissions: _builtins.int
     """Submissions."""
-    average_completion_time: _builtins.float
+    average_completion_minutes: _builtins.float
     """The mean time in minutes."""
     @_builtins.property
     def top_fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldStats]:
@@ -356,12 +356,12 @@ class FormStatsSummary(_message.Message):
         self,
         *,
         total_submissions: _builtins.int = ...,
-        average_completion_time: _builtins.float = ...,
+        average_completion_minutes: _builtins.float = ...,
         top_fields: _abc.Iterable[Global___FieldStats] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_completion_time", b"average_completion_time", "top_fields", b"top_fields", "total_submissions", b"total_submissions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_completion_minutes", b"average_completion_minutes", "top_fields", b"top_fields", "total_submissions", b"total_submissions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -400,8 +400,8 @@ class AnalyticsSystemAnalyticsResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANALYTICS_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
-    processing_time: _builtins.float
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def analytics(self) -> Global___SystemAnalytics:
@@ -411,11 +411,11 @@ class AnalyticsSystemAnalyticsResult(_message.Message):
         self,
         *,
         analytics: Global___SystemAnalytics | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["analytics", b"analytics"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analytics", b"analytics", "processing_time", b"processing_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analytics", b"analytics", "processing_time_ms", b"processing_time_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -429,7 +429,7 @@ class SystemAnalytics(_message.Message):
 
     PERIOD_FIELD_NUMBER: _builtins.int
     DATE_RANGE_FIELD_NUMBER: _builtins.int
-    CALCULATED_AT_FIELD_NUMBER: _builtins.int
+    CALCULATE_TIME_FIELD_NUMBER: _builtins.int
     USERS_FIELD_NUMBER: _builtins.int
     FORMS_FIELD_NUMBER: _builtins.int
     SUBMISSIONS_FIELD_NUMBER: _builtins.int
@@ -442,7 +442,7 @@ class SystemAnalytics(_message.Message):
         """The range that it came to."""
 
     @_builtins.property
-    def calculated_at(self) -> _timestamp_pb2.Timestamp:
+    def calculate_time(self) -> _timestamp_pb2.Timestamp:
         """When they were calculated."""
 
     @_builtins.property
@@ -470,16 +470,16 @@ class SystemAnalytics(_message.Message):
         *,
         period: _builtins.str = ...,
         date_range: _export_pb2.DateRange | None = ...,
-        calculated_at: _timestamp_pb2.Timestamp | None = ...,
+        calculate_time: _timestamp_pb2.Timestamp | None = ...,
         users: Global___UserTotals | None = ...,
         forms: Global___FormTotals | None = ...,
         submissions: Global___SubmissionStats | None = ...,
         performance: Global___EnginePerformance | None = ...,
         summary: Global___SystemSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["calculated_at", b"calculated_at", "date_range", b"date_range", "forms", b"forms", "performance", b"performance", "submissions", b"submissions", "summary", b"summary", "users", b"users"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "date_range", b"date_range", "forms", b"forms", "performance", b"performance", "submissions", b"submissions", "summary", b"summary", "users", b"users"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculated_at", b"calculated_at", "date_range", b"date_range", "forms", b"forms", "performance", b"performance", "period", b"period", "submissions", b"submissions", "summary", b"summary", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "date_range", b"date_range", "forms", b"forms", "performance", b"performance", "period", b"period", "submissions", b"submissions", "summary", b"summary", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -595,12 +595,12 @@ class EnginePerformance(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    AVERAGE_RESPONSE_TIME_FIELD_NUMBER: _builtins.int
+    AVERAGE_RESPONSE_TIME_MS_FIELD_NUMBER: _builtins.int
     SUCCESS_RATE_FIELD_NUMBER: _builtins.int
     ERROR_RATE_FIELD_NUMBER: _builtins.int
     JOBS_PER_SECOND_FIELD_NUMBER: _builtins.int
     BACKLOG_FIELD_NUMBER: _builtins.int
-    average_response_time: _builtins.float
+    average_response_time_ms: _builtins.float
     """Median milliseconds from start to end of an attempt, of all queues over the last five minutes. 0 if there was none."""
     success_rate: _builtins.float
     """Of a hundred jobs that completed or failed since the queues began, so many completed. 100 if none has ended."""
@@ -613,7 +613,7 @@ class EnginePerformance(_message.Message):
     def __init__(
         self,
         *,
-        average_response_time: _builtins.float = ...,
+        average_response_time_ms: _builtins.float = ...,
         success_rate: _builtins.float = ...,
         error_rate: _builtins.float = ...,
         jobs_per_second: _builtins.float = ...,
@@ -621,7 +621,7 @@ class EnginePerformance(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_response_time", b"average_response_time", "backlog", b"backlog", "error_rate", b"error_rate", "jobs_per_second", b"jobs_per_second", "success_rate", b"success_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_response_time_ms", b"average_response_time_ms", "backlog", b"backlog", "error_rate", b"error_rate", "jobs_per_second", b"jobs_per_second", "success_rate", b"success_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -696,8 +696,8 @@ class AnalyticsUserActivityResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACTIVITY_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
-    processing_time: _builtins.float
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def activity(self) -> Global___UserActivity:
@@ -707,11 +707,11 @@ class AnalyticsUserActivityResult(_message.Message):
         self,
         *,
         activity: Global___UserActivity | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "processing_time", b"processing_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "processing_time_ms", b"processing_time_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -725,7 +725,7 @@ class UserActivity(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_NUMBER: _builtins.int
-    CALCULATED_AT_FIELD_NUMBER: _builtins.int
+    CALCULATE_TIME_FIELD_NUMBER: _builtins.int
     DATE_RANGE_FIELD_NUMBER: _builtins.int
     FORMS_FIELD_NUMBER: _builtins.int
     SUBMISSIONS_FIELD_NUMBER: _builtins.int
@@ -736,7 +736,7 @@ class UserActivity(_message.Message):
     username: _builtins.str
     """The login name."""
     @_builtins.property
-    def calculated_at(self) -> _timestamp_pb2.Timestamp:
+    def calculate_time(self) -> _timestamp_pb2.Timestamp:
         """When it was calculated."""
 
     @_builtins.property
@@ -764,16 +764,16 @@ class UserActivity(_message.Message):
         *,
         user_id: _builtins.str = ...,
         username: _builtins.str = ...,
-        calculated_at: _timestamp_pb2.Timestamp | None = ...,
+        calculate_time: _timestamp_pb2.Timestamp | None = ...,
         date_range: _export_pb2.DateRange | None = ...,
         forms: Global___UserForms | None = ...,
         submissions: Global___UserSubmissions | None = ...,
         logins: Global___UserLogins | None = ...,
         summary: Global___UserSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["calculated_at", b"calculated_at", "date_range", b"date_range", "forms", b"forms", "logins", b"logins", "submissions", b"submissions", "summary", b"summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "date_range", b"date_range", "forms", b"forms", "logins", b"logins", "submissions", b"submissions", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculated_at", b"calculated_at", "date_range", b"date_range", "forms", b"forms", "logins", b"logins", "submissions", b"submissions", "summary", b"summary", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "date_range", b"date_range", "forms", b"forms", "logins", b"logins", "submissions", b"submissions", "summary", b"summary", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

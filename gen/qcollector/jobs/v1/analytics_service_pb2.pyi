@@ -50,12 +50,12 @@ class GetLatestAnalyticsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CALCULATED_AT_FIELD_NUMBER: _builtins.int
+    CALCULATE_TIME_FIELD_NUMBER: _builtins.int
     FORM_STATS_FIELD_NUMBER: _builtins.int
     SYSTEM_ANALYTICS_FIELD_NUMBER: _builtins.int
     USER_ACTIVITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def calculated_at(self) -> _timestamp_pb2.Timestamp:
+    def calculate_time(self) -> _timestamp_pb2.Timestamp:
         """When it was calculated."""
 
     @_builtins.property
@@ -73,14 +73,14 @@ class GetLatestAnalyticsResponse(_message.Message):
     def __init__(
         self,
         *,
-        calculated_at: _timestamp_pb2.Timestamp | None = ...,
+        calculate_time: _timestamp_pb2.Timestamp | None = ...,
         form_stats: _analytics_pb2.FormStats | None = ...,
         system_analytics: _analytics_pb2.SystemAnalytics | None = ...,
         user_activity: _analytics_pb2.UserActivity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["calculated_at", b"calculated_at", "form_stats", b"form_stats", "result", b"result", "system_analytics", b"system_analytics", "user_activity", b"user_activity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "form_stats", b"form_stats", "result", b"result", "system_analytics", b"system_analytics", "user_activity", b"user_activity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculated_at", b"calculated_at", "form_stats", b"form_stats", "result", b"result", "system_analytics", b"system_analytics", "user_activity", b"user_activity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "form_stats", b"form_stats", "result", b"result", "system_analytics", b"system_analytics", "user_activity", b"user_activity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["form_stats", "system_analytics", "user_activity"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015

@@ -167,7 +167,7 @@ class EmailSendResult(_message.Message):
 
     SUCCESS_FIELD_NUMBER: _builtins.int
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
     RESPONSE_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
@@ -175,7 +175,7 @@ class EmailSendResult(_message.Message):
     """True: a mail that was not accepted fails the job instead."""
     message_id: _builtins.str
     """The mail's Message-ID, derived from the job and its recipient."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     recipient: _builtins.str
     """Whom it went to, comma separated."""
@@ -190,14 +190,14 @@ class EmailSendResult(_message.Message):
         *,
         success: _builtins.bool = ...,
         message_id: _builtins.str = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
         recipient: _builtins.str = ...,
         response: _builtins.str = ...,
         rejected: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "processing_time", b"processing_time", "recipient", b"recipient", "rejected", b"rejected", "response", b"response", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "processing_time_ms", b"processing_time_ms", "recipient", b"recipient", "rejected", b"rejected", "response", b"response", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -271,14 +271,14 @@ class EmailBatchResult(_message.Message):
     SUCCESSFUL_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """Mails in the batch."""
     successful: _builtins.int
     """Mails that the server took."""
     failed: _builtins.int
     """Mails that it did not."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took, all its attempts together."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___EmailBatchItemResult]:
@@ -291,11 +291,11 @@ class EmailBatchResult(_message.Message):
         successful: _builtins.int = ...,
         failed: _builtins.int = ...,
         results: _abc.Iterable[Global___EmailBatchItemResult] | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "processing_time", b"processing_time", "results", b"results", "successful", b"successful", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "processing_time_ms", b"processing_time_ms", "results", b"results", "successful", b"successful", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -603,7 +603,7 @@ class EmailSubmissionNotificationResult(_message.Message):
     SUCCESSFUL_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     skipped: _builtins.bool
     """True when there was nobody to tell."""
     reason: _builtins.str
@@ -614,7 +614,7 @@ class EmailSubmissionNotificationResult(_message.Message):
     """Mails that the server took."""
     failed: _builtins.int
     """Mails that it did not."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___EmailBatchItemResult]:
@@ -629,11 +629,11 @@ class EmailSubmissionNotificationResult(_message.Message):
         successful: _builtins.int = ...,
         failed: _builtins.int = ...,
         results: _abc.Iterable[Global___EmailBatchItemResult] | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "processing_time", b"processing_time", "reason", b"reason", "results", b"results", "skipped", b"skipped", "successful", b"successful", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "processing_time_ms", b"processing_time_ms", "reason", b"reason", "results", b"results", "skipped", b"skipped", "successful", b"successful", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -647,7 +647,7 @@ class EmailPasswordReset(_message.Message):
 
     USER_FIELD_NUMBER: _builtins.int
     RESET_TOKEN_FIELD_NUMBER: _builtins.int
-    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     reset_token: _builtins.str
     """The token that the mail carries."""
     @_builtins.property
@@ -655,7 +655,7 @@ class EmailPasswordReset(_message.Message):
         """Whose password."""
 
     @_builtins.property
-    def expires_at(self) -> _timestamp_pb2.Timestamp:
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Until when the token holds. The mail is not sent after it."""
 
     def __init__(
@@ -663,11 +663,11 @@ class EmailPasswordReset(_message.Message):
         *,
         user: Global___EmailUser | None = ...,
         reset_token: _builtins.str = ...,
-        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "reset_token", b"reset_token", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "reset_token", b"reset_token", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -743,7 +743,7 @@ class EmailExportInfo(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     RECORDS_COUNT_FIELD_NUMBER: _builtins.int
     FILE_SIZE_FIELD_NUMBER: _builtins.int
-    GENERATED_AT_FIELD_NUMBER: _builtins.int
+    GENERATE_TIME_FIELD_NUMBER: _builtins.int
     DOWNLOAD_URL_FIELD_NUMBER: _builtins.int
     FILE_FIELD_NUMBER: _builtins.int
     type: _builtins.str
@@ -757,7 +757,7 @@ class EmailExportInfo(_message.Message):
     download_url: _builtins.str
     """Where it can be fetched. Empty leaves the button out."""
     @_builtins.property
-    def generated_at(self) -> _timestamp_pb2.Timestamp:
+    def generate_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made. Unset means now."""
 
     @_builtins.property
@@ -771,13 +771,13 @@ class EmailExportInfo(_message.Message):
         format: _builtins.str = ...,
         records_count: _builtins.float = ...,
         file_size: _builtins.str = ...,
-        generated_at: _timestamp_pb2.Timestamp | None = ...,
+        generate_time: _timestamp_pb2.Timestamp | None = ...,
         download_url: _builtins.str = ...,
         file: Global___EmailExportFile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "generated_at", b"generated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "generate_time", b"generate_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["download_url", b"download_url", "file", b"file", "file_size", b"file_size", "format", b"format", "generated_at", b"generated_at", "records_count", b"records_count", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["download_url", b"download_url", "file", b"file", "file_size", b"file_size", "format", b"format", "generate_time", b"generate_time", "records_count", b"records_count", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

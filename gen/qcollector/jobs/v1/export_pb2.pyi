@@ -211,7 +211,7 @@ class ExportMetadata(_message.Message):
     FILE_SIZE_FIELD_NUMBER: _builtins.int
     FILE_PATH_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
-    GENERATED_AT_FIELD_NUMBER: _builtins.int
+    GENERATE_TIME_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     FILE_NAME_FIELD_NUMBER: _builtins.int
     CONTENT_TYPE_FIELD_NUMBER: _builtins.int
@@ -239,7 +239,7 @@ class ExportMetadata(_message.Message):
         """The columns' names, in order."""
 
     @_builtins.property
-    def generated_at(self) -> _timestamp_pb2.Timestamp:
+    def generate_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
 
     @_builtins.property
@@ -253,7 +253,7 @@ class ExportMetadata(_message.Message):
         file_size: _builtins.float = ...,
         file_path: _builtins.str = ...,
         fields: _abc.Iterable[_builtins.str] | None = ...,
-        generated_at: _timestamp_pb2.Timestamp | None = ...,
+        generate_time: _timestamp_pb2.Timestamp | None = ...,
         format: _builtins.str = ...,
         file_name: _builtins.str = ...,
         content_type: _builtins.str = ...,
@@ -261,9 +261,9 @@ class ExportMetadata(_message.Message):
         worksheet_count: _builtins.int = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "generated_at", b"generated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "generate_time", b"generate_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "expire_time", b"expire_time", "fields", b"fields", "file_name", b"file_name", "file_path", b"file_path", "file_size", b"file_size", "format", b"format", "generated_at", b"generated_at", "record_count", b"record_count", "sha256", b"sha256", "worksheet_count", b"worksheet_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "expire_time", b"expire_time", "fields", b"fields", "file_name", b"file_name", "file_path", b"file_path", "file_size", b"file_size", "format", b"format", "generate_time", b"generate_time", "record_count", b"record_count", "sha256", b"sha256", "worksheet_count", b"worksheet_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,10 +363,10 @@ class ExportCsvResult(_message.Message):
 
     SUCCESS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """True."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def metadata(self) -> Global___ExportMetadata:
@@ -377,11 +377,11 @@ class ExportCsvResult(_message.Message):
         *,
         success: _builtins.bool = ...,
         metadata: Global___ExportMetadata | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "processing_time", b"processing_time", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "processing_time_ms", b"processing_time_ms", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -469,10 +469,10 @@ class ExportJsonResult(_message.Message):
 
     SUCCESS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """True."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def metadata(self) -> Global___ExportMetadata:
@@ -483,11 +483,11 @@ class ExportJsonResult(_message.Message):
         *,
         success: _builtins.bool = ...,
         metadata: Global___ExportMetadata | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "processing_time", b"processing_time", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "processing_time_ms", b"processing_time_ms", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -581,10 +581,10 @@ class ExportExcelResult(_message.Message):
 
     SUCCESS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """True."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def metadata(self) -> Global___ExportMetadata:
@@ -595,11 +595,11 @@ class ExportExcelResult(_message.Message):
         *,
         success: _builtins.bool = ...,
         metadata: Global___ExportMetadata | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "processing_time", b"processing_time", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "processing_time_ms", b"processing_time_ms", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -693,7 +693,7 @@ class ExportFormSubmissionsResult(_message.Message):
     FORM_TITLE_FIELD_NUMBER: _builtins.int
     FORM_VERSION_FIELD_NUMBER: _builtins.int
     DATE_RANGE_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """True."""
     form_id: _builtins.str
@@ -702,7 +702,7 @@ class ExportFormSubmissionsResult(_message.Message):
     """Its title."""
     form_version: _builtins.int
     """Its version."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def metadata(self) -> Global___ExportMetadata:
@@ -721,11 +721,11 @@ class ExportFormSubmissionsResult(_message.Message):
         form_title: _builtins.str = ...,
         form_version: _builtins.int = ...,
         date_range: Global___DateRange | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "form_id", b"form_id", "form_title", b"form_title", "form_version", b"form_version", "metadata", b"metadata", "processing_time", b"processing_time", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "form_id", b"form_id", "form_title", b"form_title", "form_version", b"form_version", "metadata", b"metadata", "processing_time_ms", b"processing_time_ms", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -297,12 +297,12 @@ class FileImageProcessResult(_message.Message):
     FILES_FIELD_NUMBER: _builtins.int
     SKIPPED_FIELD_NUMBER: _builtins.int
     SCAN_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """True."""
     original_file: _builtins.str
     """The image."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def metadata(self) -> Global___FileImageMetadata:
@@ -334,11 +334,11 @@ class FileImageProcessResult(_message.Message):
         files: _abc.Mapping[_builtins.str, Global___FileOutput] | None = ...,
         skipped: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         scan: Global___FileScan | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "scan", b"scan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "metadata", b"metadata", "original_file", b"original_file", "processing_time", b"processing_time", "results", b"results", "scan", b"scan", "skipped", b"skipped", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "metadata", b"metadata", "original_file", b"original_file", "processing_time_ms", b"processing_time_ms", "results", b"results", "scan", b"scan", "skipped", b"skipped", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -394,7 +394,7 @@ class FileCompressResult(_message.Message):
     FILES_COMPRESSED_FIELD_NUMBER: _builtins.int
     TOTAL_FILES_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """True."""
@@ -408,7 +408,7 @@ class FileCompressResult(_message.Message):
     """Files asked for."""
     sha256: _builtins.str
     """SHA-256 of the archive, in hexadecimal."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -423,12 +423,12 @@ class FileCompressResult(_message.Message):
         files_compressed: _builtins.int = ...,
         total_files: _builtins.int = ...,
         sha256: _builtins.str = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_path", b"archive_path", "archive_size", b"archive_size", "expire_time", b"expire_time", "files_compressed", b"files_compressed", "processing_time", b"processing_time", "sha256", b"sha256", "success", b"success", "total_files", b"total_files"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_path", b"archive_path", "archive_size", b"archive_size", "expire_time", b"expire_time", "files_compressed", b"files_compressed", "processing_time_ms", b"processing_time_ms", "sha256", b"sha256", "success", b"success", "total_files", b"total_files"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -494,7 +494,7 @@ class FileScan(_message.Message):
 
     INFECTED_FIELD_NUMBER: _builtins.int
     THREATS_FIELD_NUMBER: _builtins.int
-    SCAN_TIME_FIELD_NUMBER: _builtins.int
+    SCAN_TIME_MS_FIELD_NUMBER: _builtins.int
     FILE_SIZE_FIELD_NUMBER: _builtins.int
     SUSPICIOUS_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
@@ -502,7 +502,7 @@ class FileScan(_message.Message):
     SCANNED_FIELD_NUMBER: _builtins.int
     infected: _builtins.bool
     """Whether malware was found."""
-    scan_time: _builtins.float
+    scan_time_ms: _builtins.float
     """Milliseconds that the scan took."""
     file_size: _builtins.float
     """Bytes."""
@@ -523,7 +523,7 @@ class FileScan(_message.Message):
         *,
         infected: _builtins.bool = ...,
         threats: _abc.Iterable[_builtins.str] | None = ...,
-        scan_time: _builtins.float = ...,
+        scan_time_ms: _builtins.float = ...,
         file_size: _builtins.float = ...,
         suspicious: _builtins.bool = ...,
         engine: _builtins.str = ...,
@@ -532,7 +532,7 @@ class FileScan(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "file_size", b"file_size", "infected", b"infected", "scan_time", b"scan_time", "scanned", b"scanned", "suspicious", b"suspicious", "threats", b"threats", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "file_size", b"file_size", "infected", b"infected", "scan_time_ms", b"scan_time_ms", "scanned", b"scanned", "suspicious", b"suspicious", "threats", b"threats", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -548,14 +548,14 @@ class FileVirusScanResult(_message.Message):
     FILE_PATH_FIELD_NUMBER: _builtins.int
     SCAN_RESULT_FIELD_NUMBER: _builtins.int
     QUARANTINE_PATH_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """True: a file that could not be scanned fails the job instead."""
     file_path: _builtins.str
     """The file."""
     quarantine_path: _builtins.str
     """Where an infected file was moved to. Empty if it was not."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def scan_result(self) -> Global___FileScan:
@@ -568,11 +568,11 @@ class FileVirusScanResult(_message.Message):
         file_path: _builtins.str = ...,
         scan_result: Global___FileScan | None = ...,
         quarantine_path: _builtins.str = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scan_result", b"scan_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_path", b"file_path", "processing_time", b"processing_time", "quarantine_path", b"quarantine_path", "scan_result", b"scan_result", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_path", b"file_path", "processing_time_ms", b"processing_time_ms", "quarantine_path", b"quarantine_path", "scan_result", b"scan_result", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -625,7 +625,7 @@ class FileCleanupResult(_message.Message):
     FREED_FIELD_NUMBER: _builtins.int
     REPORTED_FIELD_NUMBER: _builtins.int
     ORPHANS_SKIPPED_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Whether all went well."""
     total: _builtins.int
@@ -640,7 +640,7 @@ class FileCleanupResult(_message.Message):
     """Bytes that were freed."""
     orphans_skipped: _builtins.str
     """Why orphaned uploads were not looked for. Empty if they were, or if files were named."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileCleanupError]:
@@ -662,11 +662,11 @@ class FileCleanupResult(_message.Message):
         freed: _builtins.float = ...,
         reported: _abc.Iterable[_builtins.str] | None = ...,
         orphans_skipped: _builtins.str = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "errors", b"errors", "failed", b"failed", "freed", b"freed", "orphans_skipped", b"orphans_skipped", "processing_time", b"processing_time", "reported", b"reported", "skipped", b"skipped", "success", b"success", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "errors", b"errors", "failed", b"failed", "freed", b"freed", "orphans_skipped", b"orphans_skipped", "processing_time_ms", b"processing_time_ms", "reported", b"reported", "skipped", b"skipped", "success", b"success", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from qcollector.jobs.v1 import options_pb2 as _options_pb2
 from qcollector.jobs.v1 import payload_pb2 as _payload_pb2
 import builtins as _builtins
 import sys
@@ -125,7 +126,7 @@ class JobOptions(_message.Message):
         """A job that has not started by then fails with that reason."""
 
     @_builtins.property
-    def backoff(self) -> Global___JobBackoff:
+    def backoff(self) -> _options_pb2.Backoff:
         """The wait between attempts. Unset takes the type's."""
 
     def __init__(
@@ -136,7 +137,7 @@ class JobOptions(_message.Message):
         run_at: _timestamp_pb2.Timestamp | None = ...,
         expire_at: _timestamp_pb2.Timestamp | None = ...,
         attempts: _builtins.int = ...,
-        backoff: Global___JobBackoff | None = ...,
+        backoff: _options_pb2.Backoff | None = ...,
         timeout: _builtins.int = ...,
         job_id: _builtins.str = ...,
     ) -> None: ...
@@ -147,36 +148,6 @@ class JobOptions(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobOptions: _TypeAlias = JobOptions  # noqa: Y015
-
-@_typing.final
-class JobBackoff(_message.Message):
-    """The wait between attempts, as a caller sets it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TYPE_FIELD_NUMBER: _builtins.int
-    DELAY_FIELD_NUMBER: _builtins.int
-    JITTER_FIELD_NUMBER: _builtins.int
-    type: _builtins.str
-    """The word "fixed" or "exponential". Empty means fixed."""
-    delay: _builtins.int
-    """Milliseconds before the second attempt, at most 24 hours."""
-    jitter: _builtins.float
-    """Share of the wait that is drawn at random, 0 to 1."""
-    def __init__(
-        self,
-        *,
-        type: _builtins.str = ...,
-        delay: _builtins.int = ...,
-        jitter: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay", "jitter", b"jitter", "type", b"type"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___JobBackoff: _TypeAlias = JobBackoff  # noqa: Y015
 
 @_typing.final
 class Caller(_message.Message):

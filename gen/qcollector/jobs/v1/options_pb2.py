@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n qcollector/jobs/v1/options.proto\x12\x12qcollector.jobs.v1\x1a google/protobuf/descriptor.proto\"K\n\x07\x42\x61\x63koff\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n\x05\x64\x65lay\x18\x02 \x01(\x05R\x05\x64\x65lay\x12\x16\n\x06jitter\x18\x03 \x01(\x01R\x06jitter\"\xc3\x01\n\x0cQueueOptions\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06\x66\x61mily\x18\x02 \x01(\tR\x06\x66\x61mily\x12 \n\x0b\x63oncurrency\x18\x03 \x01(\x05R\x0b\x63oncurrency\x12\x1d\n\nmax_active\x18\x04 \x01(\x05R\tmaxActive\x12%\n\x0ekeep_completed\x18\x05 \x01(\x05R\rkeepCompleted\x12\x1f\n\x0bkeep_failed\x18\x06 \x01(\x05R\nkeepFailed\"\xf9\x02\n\x0eJobTypeOptions\x12\x14\n\x05queue\x18\x01 \x01(\tR\x05queue\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type\x12\x16\n\x06result\x18\x03 \x01(\tR\x06result\x12\x1a\n\x08\x61ttempts\x18\x04 \x01(\x05R\x08\x61ttempts\x12\x35\n\x07\x62\x61\x63koff\x18\x05 \x01(\x0b\x32\x1b.qcollector.jobs.v1.BackoffR\x07\x62\x61\x63koff\x12\x18\n\x07timeout\x18\x06 \x01(\x05R\x07timeout\x12;\n\x0cminimum_role\x18\x07 \x01(\x0e\x32\x18.qcollector.jobs.v1.RoleR\x0bminimumRole\x12\x1c\n\tretention\x18\x08 \x01(\x05R\tretention\x12\x1f\n\x0b\x65xport_file\x18\t \x01(\x08R\nexportFile\x12 \n\x0b\x64\x65scription\x18\n \x01(\tR\x0b\x64\x65scription\x12\x1a\n\x08\x63ritical\x18\x0b \x01(\x08R\x08\x63ritical*c\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x10\n\x0cROLE_SERVICE\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x12\x14\n\x10ROLE_SUPER_ADMIN\x10\x04:V\n\x05queue\x12\x1c.google.protobuf.FileOptions\x18\x99\x88\x03 \x03(\x0b\x32 .qcollector.jobs.v1.QueueOptionsR\x05queue:`\n\x08job_type\x12\x1f.google.protobuf.MessageOptions\x18\x9a\x88\x03 \x01(\x0b\x32\".qcollector.jobs.v1.JobTypeOptionsR\x07jobType:=\n\tsensitive\x12\x1d.google.protobuf.FieldOptions\x18\x9b\x88\x03 \x01(\x08R\tsensitive:B\n\x0cstorage_path\x12\x1d.google.protobuf.FieldOptions\x18\x9c\x88\x03 \x01(\x08R\x0bstoragePath:F\n\x0e\x65mail_template\x12\x1d.google.protobuf.FieldOptions\x18\x9d\x88\x03 \x01(\x08R\remailTemplate:D\n\rreserved_keys\x12\x1d.google.protobuf.FieldOptions\x18\x9e\x88\x03 \x03(\tR\x0creservedKeysBJ\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n qcollector/jobs/v1/options.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/descriptor.proto\"\x91\x01\n\x07\x42\x61\x63koff\x12/\n\x04type\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16R\x00R\x05\x66ixedR\x0b\x65xponentialR\x04type\x12\"\n\x05\x64\x65lay\x18\x02 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xb8\x99)(\x00R\x05\x64\x65lay\x12\x31\n\x06jitter\x18\x03 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\x06jitter\"\xc3\x01\n\x0cQueueOptions\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06\x66\x61mily\x18\x02 \x01(\tR\x06\x66\x61mily\x12 \n\x0b\x63oncurrency\x18\x03 \x01(\x05R\x0b\x63oncurrency\x12\x1d\n\nmax_active\x18\x04 \x01(\x05R\tmaxActive\x12%\n\x0ekeep_completed\x18\x05 \x01(\x05R\rkeepCompleted\x12\x1f\n\x0bkeep_failed\x18\x06 \x01(\x05R\nkeepFailed\"\x89\x03\n\x0eJobTypeOptions\x12\x14\n\x05queue\x18\x01 \x01(\tR\x05queue\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type\x12\x16\n\x06result\x18\x03 \x01(\tR\x06result\x12\x1a\n\x08\x61ttempts\x18\x04 \x01(\x05R\x08\x61ttempts\x12\x35\n\x07\x62\x61\x63koff\x18\x05 \x01(\x0b\x32\x1b.qcollector.jobs.v1.BackoffR\x07\x62\x61\x63koff\x12\x1d\n\ntimeout_ms\x18\x06 \x01(\x05R\ttimeoutMs\x12;\n\x0cminimum_role\x18\x07 \x01(\x0e\x32\x18.qcollector.jobs.v1.RoleR\x0bminimumRole\x12\'\n\x0fretention_hours\x18\x08 \x01(\x05R\x0eretentionHours\x12\x1f\n\x0b\x65xport_file\x18\t \x01(\x08R\nexportFile\x12 \n\x0b\x64\x65scription\x18\n \x01(\tR\x0b\x64\x65scription\x12\x1a\n\x08\x63ritical\x18\x0b \x01(\x08R\x08\x63ritical*c\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x10\n\x0cROLE_SERVICE\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x12\x14\n\x10ROLE_SUPER_ADMIN\x10\x04:V\n\x05queue\x12\x1c.google.protobuf.FileOptions\x18\x99\x88\x03 \x03(\x0b\x32 .qcollector.jobs.v1.QueueOptionsR\x05queue:`\n\x08job_type\x12\x1f.google.protobuf.MessageOptions\x18\x9a\x88\x03 \x01(\x0b\x32\".qcollector.jobs.v1.JobTypeOptionsR\x07jobType:=\n\tsensitive\x12\x1d.google.protobuf.FieldOptions\x18\x9b\x88\x03 \x01(\x08R\tsensitive:B\n\x0cstorage_path\x12\x1d.google.protobuf.FieldOptions\x18\x9c\x88\x03 \x01(\x08R\x0bstoragePath:F\n\x0e\x65mail_template\x12\x1d.google.protobuf.FieldOptions\x18\x9d\x88\x03 \x01(\x08R\remailTemplate:D\n\rreserved_keys\x12\x1d.google.protobuf.FieldOptions\x18\x9e\x88\x03 \x03(\tR\x0creservedKeysBJ\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +34,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qcollector.jobs.v1.options_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\026com.qcollector.jobs.v1P\001Z\031qcollector/jobs/v1;jobsv1\252\002\022Qcollector.Jobs.V1'
-  _globals['_ROLE']._serialized_start=745
-  _globals['_ROLE']._serialized_end=844
-  _globals['_BACKOFF']._serialized_start=90
-  _globals['_BACKOFF']._serialized_end=165
-  _globals['_QUEUEOPTIONS']._serialized_start=168
-  _globals['_QUEUEOPTIONS']._serialized_end=363
-  _globals['_JOBTYPEOPTIONS']._serialized_start=366
-  _globals['_JOBTYPEOPTIONS']._serialized_end=743
+  _globals['_BACKOFF'].fields_by_name['type']._loaded_options = None
+  _globals['_BACKOFF'].fields_by_name['type']._serialized_options = b'\272H\030r\026R\000R\005fixedR\013exponential'
+  _globals['_BACKOFF'].fields_by_name['delay']._loaded_options = None
+  _globals['_BACKOFF'].fields_by_name['delay']._serialized_options = b'\272H\t\032\007\030\200\270\231)(\000'
+  _globals['_BACKOFF'].fields_by_name['jitter']._loaded_options = None
+  _globals['_BACKOFF'].fields_by_name['jitter']._serialized_options = b'\272H\026\022\024\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000@\001'
+  _globals['_ROLE']._serialized_start=861
+  _globals['_ROLE']._serialized_end=960
+  _globals['_BACKOFF']._serialized_start=120
+  _globals['_BACKOFF']._serialized_end=265
+  _globals['_QUEUEOPTIONS']._serialized_start=268
+  _globals['_QUEUEOPTIONS']._serialized_end=463
+  _globals['_JOBTYPEOPTIONS']._serialized_start=466
+  _globals['_JOBTYPEOPTIONS']._serialized_end=859
 # @@protoc_insertion_point(module_scope)

@@ -62,9 +62,9 @@ class Backoff(_message.Message):
     DELAY_FIELD_NUMBER: _builtins.int
     JITTER_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """The word "fixed" (always `delay`) or "exponential" (`delay`, then twice as long each time). Empty means fixed."""
+    """The documented word "fixed" (always `delay`) or "exponential" (`delay`, then twice as long each time). Empty means fixed."""
     delay: _builtins.int
-    """Milliseconds before the second attempt."""
+    """Milliseconds before the second attempt, at most 24 hours."""
     jitter: _builtins.float
     """Share of the wait that is drawn at random, 0 to 1, so that many jobs do not come back at once."""
     def __init__(
@@ -135,9 +135,9 @@ class JobTypeOptions(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     BACKOFF_FIELD_NUMBER: _builtins.int
-    TIMEOUT_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     MINIMUM_ROLE_FIELD_NUMBER: _builtins.int
-    RETENTION_FIELD_NUMBER: _builtins.int
+    RETENTION_HOURS_FIELD_NUMBER: _builtins.int
     EXPORT_FILE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     CRITICAL_FIELD_NUMBER: _builtins.int
@@ -149,11 +149,11 @@ class JobTypeOptions(_message.Message):
     """Full name of the result message, in the payload's package where it has no dot."""
     attempts: _builtins.int
     """Attempts in all before a job counts as failed. 0 means 1."""
-    timeout: _builtins.int
+    timeout_ms: _builtins.int
     """Milliseconds an attempt may run. 0 means 10 minutes."""
     minimum_role: Global___Role.ValueType
     """The least role that may enqueue it."""
-    retention: _builtins.int
+    retention_hours: _builtins.int
     """Hours that a finished job of this type is kept at least, for types that own files. 0 means the service's minimum."""
     export_file: _builtins.bool
     """Its result names a file under EXPORT_DIR that is kept for EXPORT_RETENTION_DAYS; the job stays as long."""
@@ -173,16 +173,16 @@ class JobTypeOptions(_message.Message):
         result: _builtins.str = ...,
         attempts: _builtins.int = ...,
         backoff: Global___Backoff | None = ...,
-        timeout: _builtins.int = ...,
+        timeout_ms: _builtins.int = ...,
         minimum_role: Global___Role.ValueType = ...,
-        retention: _builtins.int = ...,
+        retention_hours: _builtins.int = ...,
         export_file: _builtins.bool = ...,
         description: _builtins.str = ...,
         critical: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["backoff", b"backoff"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "backoff", b"backoff", "critical", b"critical", "description", b"description", "export_file", b"export_file", "minimum_role", b"minimum_role", "queue", b"queue", "result", b"result", "retention", b"retention", "timeout", b"timeout", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "backoff", b"backoff", "critical", b"critical", "description", b"description", "export_file", b"export_file", "minimum_role", b"minimum_role", "queue", b"queue", "result", b"result", "retention_hours", b"retention_hours", "timeout_ms", b"timeout_ms", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

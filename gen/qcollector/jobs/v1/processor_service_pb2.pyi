@@ -190,7 +190,7 @@ class SendPasswordResetEmailRequest(_message.Message):
 
     USER_FIELD_NUMBER: _builtins.int
     RESET_TOKEN_FIELD_NUMBER: _builtins.int
-    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     reset_token: _builtins.str
     """The token that the mail carries."""
@@ -199,7 +199,7 @@ class SendPasswordResetEmailRequest(_message.Message):
         """The user."""
 
     @_builtins.property
-    def expires_at(self) -> _timestamp_pb2.Timestamp:
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Until when the token holds."""
 
     @_builtins.property
@@ -211,12 +211,12 @@ class SendPasswordResetEmailRequest(_message.Message):
         *,
         user: _email_pb2.EmailUser | None = ...,
         reset_token: _builtins.str = ...,
-        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
         options: _job_pb2.JobOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "options", b"options", "user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "options", b"options", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "options", b"options", "reset_token", b"reset_token", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "options", b"options", "reset_token", b"reset_token", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -93,7 +93,7 @@ class ProcessorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SendPasswordResetEmail(self, request, context):
-        """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expires_at`.
+        """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expire_time`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class ProcessorServiceStub:
     SendSubmissionNotification: _grpc.UnaryUnaryMultiCallable[_processor_service_pb2.SendSubmissionNotificationRequest, _processor_service_pb2.SendSubmissionNotificationResponse]
     """Enqueues the mails that tell of a submission, priority 7."""
     SendPasswordResetEmail: _grpc.UnaryUnaryMultiCallable[_processor_service_pb2.SendPasswordResetEmailRequest, _processor_service_pb2.SendPasswordResetEmailResponse]
-    """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expires_at`."""
+    """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expire_time`."""
     ProcessImageUpload: _grpc.UnaryUnaryMultiCallable[_processor_service_pb2.ProcessImageUploadRequest, _processor_service_pb2.ProcessImageUploadResponse]
     """Enqueues the processing of an uploaded image, priority 4."""
     ExportFormSubmissions: _grpc.UnaryUnaryMultiCallable[_processor_service_pb2.ExportFormSubmissionsRequest, _processor_service_pb2.ExportFormSubmissionsResponse]
@@ -62,7 +62,7 @@ class ProcessorServiceAsyncStub(ProcessorServiceStub):
     SendSubmissionNotification: _aio.UnaryUnaryMultiCallable[_processor_service_pb2.SendSubmissionNotificationRequest, _processor_service_pb2.SendSubmissionNotificationResponse]  # type: ignore[assignment]
     """Enqueues the mails that tell of a submission, priority 7."""
     SendPasswordResetEmail: _aio.UnaryUnaryMultiCallable[_processor_service_pb2.SendPasswordResetEmailRequest, _processor_service_pb2.SendPasswordResetEmailResponse]  # type: ignore[assignment]
-    """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expires_at`."""
+    """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expire_time`."""
     ProcessImageUpload: _aio.UnaryUnaryMultiCallable[_processor_service_pb2.ProcessImageUploadRequest, _processor_service_pb2.ProcessImageUploadResponse]  # type: ignore[assignment]
     """Enqueues the processing of an uploaded image, priority 4."""
     ExportFormSubmissions: _aio.UnaryUnaryMultiCallable[_processor_service_pb2.ExportFormSubmissionsRequest, _processor_service_pb2.ExportFormSubmissionsResponse]  # type: ignore[assignment]
@@ -99,7 +99,7 @@ class ProcessorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _processor_service_pb2.SendPasswordResetEmailRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_processor_service_pb2.SendPasswordResetEmailResponse, _abc.Awaitable[_processor_service_pb2.SendPasswordResetEmailResponse]]:
-        """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expires_at`."""
+        """Enqueues a password reset mail, priority 8. It is dropped if it could not start before `expire_time`."""
 
     @_abc_1.abstractmethod
     def ProcessImageUpload(

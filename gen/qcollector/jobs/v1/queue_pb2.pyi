@@ -188,20 +188,20 @@ class QueueRateLimit(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MAX_FIELD_NUMBER: _builtins.int
-    PERIOD_FIELD_NUMBER: _builtins.int
+    PERIOD_MS_FIELD_NUMBER: _builtins.int
     max: _builtins.int
     """Jobs. 0 takes the limit away."""
-    period: _builtins.int
+    period_ms: _builtins.int
     """The period in milliseconds, at most a day."""
     def __init__(
         self,
         *,
         max: _builtins.int = ...,
-        period: _builtins.int = ...,
+        period_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max", b"max", "period", b"period"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max", b"max", "period_ms", b"period_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -436,7 +436,7 @@ class JobType(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     BACKOFF_FIELD_NUMBER: _builtins.int
-    TIMEOUT_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     MINIMUM_ROLE_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_FIELD_NUMBER: _builtins.int
     PAYLOAD_MESSAGE_FIELD_NUMBER: _builtins.int
@@ -450,7 +450,7 @@ class JobType(_message.Message):
     """What it does."""
     attempts: _builtins.int
     """Attempts in all."""
-    timeout: _builtins.int
+    timeout_ms: _builtins.int
     """Milliseconds an attempt may run."""
     minimum_role: _builtins.str
     """The word of the least role that may enqueue it."""
@@ -476,7 +476,7 @@ class JobType(_message.Message):
         description: _builtins.str = ...,
         attempts: _builtins.int = ...,
         backoff: _options_pb2.Backoff | None = ...,
-        timeout: _builtins.int = ...,
+        timeout_ms: _builtins.int = ...,
         minimum_role: _builtins.str = ...,
         payload_field: _builtins.str = ...,
         payload_message: _builtins.str = ...,
@@ -485,7 +485,7 @@ class JobType(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["backoff", b"backoff", "schema", b"schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "backoff", b"backoff", "description", b"description", "job_type", b"job_type", "minimum_role", b"minimum_role", "payload_field", b"payload_field", "payload_message", b"payload_message", "queue_name", b"queue_name", "result_message", b"result_message", "schema", b"schema", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "backoff", b"backoff", "description", b"description", "job_type", b"job_type", "minimum_role", b"minimum_role", "payload_field", b"payload_field", "payload_message", b"payload_message", "queue_name", b"queue_name", "result_message", b"result_message", "schema", b"schema", "timeout_ms", b"timeout_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

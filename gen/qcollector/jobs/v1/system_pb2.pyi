@@ -169,10 +169,10 @@ class SystemCleanupResult(_message.Message):
 
     SUCCESS_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Whether all tasks went well."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def results(self) -> Global___SystemCleanupResults:
@@ -183,11 +183,11 @@ class SystemCleanupResult(_message.Message):
         *,
         success: _builtins.bool = ...,
         results: Global___SystemCleanupResults | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["processing_time", b"processing_time", "results", b"results", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processing_time_ms", b"processing_time_ms", "results", b"results", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -341,10 +341,10 @@ class SystemHealthCheckResult(_message.Message):
 
     SUCCESS_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Whether all is healthy, or disabled."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def results(self) -> Global___SystemHealth:
@@ -355,11 +355,11 @@ class SystemHealthCheckResult(_message.Message):
         *,
         success: _builtins.bool = ...,
         results: Global___SystemHealth | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["processing_time", b"processing_time", "results", b"results", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processing_time_ms", b"processing_time_ms", "results", b"results", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -542,10 +542,10 @@ class SystemBackupResult(_message.Message):
 
     SUCCESS_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
-    PROCESSING_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Whether all targets went well."""
-    processing_time: _builtins.float
+    processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
     def results(self) -> Global___SystemBackupResults:
@@ -556,11 +556,11 @@ class SystemBackupResult(_message.Message):
         *,
         success: _builtins.bool = ...,
         results: Global___SystemBackupResults | None = ...,
-        processing_time: _builtins.float = ...,
+        processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["processing_time", b"processing_time", "results", b"results", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processing_time_ms", b"processing_time_ms", "results", b"results", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -83,9 +83,9 @@ export declare type AnalyticsFormStatsResult = Message<"qcollector.jobs.v1.Analy
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -111,7 +111,7 @@ export declare type AnalyticsFormStatsResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -145,9 +145,9 @@ export declare type FormStats = Message<"qcollector.jobs.v1.FormStats"> & {
   /**
    * When they were calculated.
    *
-   * @generated from field: google.protobuf.Timestamp calculated_at = 3;
+   * @generated from field: google.protobuf.Timestamp calculate_time = 3 [json_name = "calculatedAt"];
    */
-  calculatedAt?: Timestamp | undefined;
+  calculateTime?: Timestamp | undefined;
 
   /**
    * The range that was asked for.
@@ -208,7 +208,7 @@ export declare type FormStatsJson = {
   /**
    * When they were calculated.
    *
-   * @generated from field: google.protobuf.Timestamp calculated_at = 3;
+   * @generated from field: google.protobuf.Timestamp calculate_time = 3 [json_name = "calculatedAt"];
    */
   calculatedAt?: TimestampJson;
 
@@ -560,9 +560,9 @@ export declare type FormStatsSummary = Message<"qcollector.jobs.v1.FormStatsSumm
   /**
    * The mean time in minutes.
    *
-   * @generated from field: double average_completion_time = 2;
+   * @generated from field: double average_completion_minutes = 2 [json_name = "averageCompletionTime"];
    */
-  averageCompletionTime: number;
+  averageCompletionMinutes: number;
 
   /**
    * The five fields that are answered most.
@@ -588,7 +588,7 @@ export declare type FormStatsSummaryJson = {
   /**
    * The mean time in minutes.
    *
-   * @generated from field: double average_completion_time = 2;
+   * @generated from field: double average_completion_minutes = 2 [json_name = "averageCompletionTime"];
    */
   averageCompletionTime?: number | "NaN" | "Infinity" | "-Infinity";
 
@@ -670,9 +670,9 @@ export declare type AnalyticsSystemAnalyticsResult = Message<"qcollector.jobs.v1
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 2;
+   * @generated from field: double processing_time_ms = 2 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -691,7 +691,7 @@ export declare type AnalyticsSystemAnalyticsResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 2;
+   * @generated from field: double processing_time_ms = 2 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -725,9 +725,9 @@ export declare type SystemAnalytics = Message<"qcollector.jobs.v1.SystemAnalytic
   /**
    * When they were calculated.
    *
-   * @generated from field: google.protobuf.Timestamp calculated_at = 3;
+   * @generated from field: google.protobuf.Timestamp calculate_time = 3 [json_name = "calculatedAt"];
    */
-  calculatedAt?: Timestamp | undefined;
+  calculateTime?: Timestamp | undefined;
 
   /**
    * Users.
@@ -788,7 +788,7 @@ export declare type SystemAnalyticsJson = {
   /**
    * When they were calculated.
    *
-   * @generated from field: google.protobuf.Timestamp calculated_at = 3;
+   * @generated from field: google.protobuf.Timestamp calculate_time = 3 [json_name = "calculatedAt"];
    */
   calculatedAt?: TimestampJson;
 
@@ -967,9 +967,9 @@ export declare type EnginePerformance = Message<"qcollector.jobs.v1.EnginePerfor
   /**
    * Median milliseconds from start to end of an attempt, of all queues over the last five minutes. 0 if there was none.
    *
-   * @generated from field: double average_response_time = 1;
+   * @generated from field: double average_response_time_ms = 1 [json_name = "averageResponseTime"];
    */
-  averageResponseTime: number;
+  averageResponseTimeMs: number;
 
   /**
    * Of a hundred jobs that completed or failed since the queues began, so many completed. 100 if none has ended.
@@ -1009,7 +1009,7 @@ export declare type EnginePerformanceJson = {
   /**
    * Median milliseconds from start to end of an attempt, of all queues over the last five minutes. 0 if there was none.
    *
-   * @generated from field: double average_response_time = 1;
+   * @generated from field: double average_response_time_ms = 1 [json_name = "averageResponseTime"];
    */
   averageResponseTime?: number | "NaN" | "Infinity" | "-Infinity";
 
@@ -1188,9 +1188,9 @@ export declare type AnalyticsUserActivityResult = Message<"qcollector.jobs.v1.An
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 2;
+   * @generated from field: double processing_time_ms = 2 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -1209,7 +1209,7 @@ export declare type AnalyticsUserActivityResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 2;
+   * @generated from field: double processing_time_ms = 2 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -1243,9 +1243,9 @@ export declare type UserActivity = Message<"qcollector.jobs.v1.UserActivity"> & 
   /**
    * When it was calculated.
    *
-   * @generated from field: google.protobuf.Timestamp calculated_at = 3;
+   * @generated from field: google.protobuf.Timestamp calculate_time = 3 [json_name = "calculatedAt"];
    */
-  calculatedAt?: Timestamp | undefined;
+  calculateTime?: Timestamp | undefined;
 
   /**
    * The range that was asked for.
@@ -1306,7 +1306,7 @@ export declare type UserActivityJson = {
   /**
    * When it was calculated.
    *
-   * @generated from field: google.protobuf.Timestamp calculated_at = 3;
+   * @generated from field: google.protobuf.Timestamp calculate_time = 3 [json_name = "calculatedAt"];
    */
   calculatedAt?: TimestampJson;
 

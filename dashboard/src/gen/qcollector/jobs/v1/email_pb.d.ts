@@ -326,9 +326,9 @@ export declare type EmailSendResult = Message<"qcollector.jobs.v1.EmailSendResul
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 
   /**
    * Whom it went to, comma separated.
@@ -375,7 +375,7 @@ export declare type EmailSendResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 
@@ -540,9 +540,9 @@ export declare type EmailBatchResult = Message<"qcollector.jobs.v1.EmailBatchRes
   /**
    * Milliseconds that the job took, all its attempts together.
    *
-   * @generated from field: double processing_time = 5;
+   * @generated from field: double processing_time_ms = 5 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -582,7 +582,7 @@ export declare type EmailBatchResultJson = {
   /**
    * Milliseconds that the job took, all its attempts together.
    *
-   * @generated from field: double processing_time = 5;
+   * @generated from field: double processing_time_ms = 5 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -1230,9 +1230,9 @@ export declare type EmailSubmissionNotificationResult = Message<"qcollector.jobs
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 7;
+   * @generated from field: double processing_time_ms = 7 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -1286,7 +1286,7 @@ export declare type EmailSubmissionNotificationResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 7;
+   * @generated from field: double processing_time_ms = 7 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -1320,9 +1320,9 @@ export declare type EmailPasswordReset = Message<"qcollector.jobs.v1.EmailPasswo
   /**
    * Until when the token holds. The mail is not sent after it.
    *
-   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   * @generated from field: google.protobuf.Timestamp expire_time = 3 [json_name = "expiresAt"];
    */
-  expiresAt?: Timestamp | undefined;
+  expireTime?: Timestamp | undefined;
 };
 
 /**
@@ -1348,7 +1348,7 @@ export declare type EmailPasswordResetJson = {
   /**
    * Until when the token holds. The mail is not sent after it.
    *
-   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   * @generated from field: google.protobuf.Timestamp expire_time = 3 [json_name = "expiresAt"];
    */
   expiresAt?: TimestampJson;
 };
@@ -1506,9 +1506,9 @@ export declare type EmailExportInfo = Message<"qcollector.jobs.v1.EmailExportInf
   /**
    * When it was made. Unset means now.
    *
-   * @generated from field: google.protobuf.Timestamp generated_at = 5;
+   * @generated from field: google.protobuf.Timestamp generate_time = 5 [json_name = "generatedAt"];
    */
-  generatedAt?: Timestamp | undefined;
+  generateTime?: Timestamp | undefined;
 
   /**
    * Where it can be fetched. Empty leaves the button out.
@@ -1562,7 +1562,7 @@ export declare type EmailExportInfoJson = {
   /**
    * When it was made. Unset means now.
    *
-   * @generated from field: google.protobuf.Timestamp generated_at = 5;
+   * @generated from field: google.protobuf.Timestamp generate_time = 5 [json_name = "generatedAt"];
    */
   generatedAt?: TimestampJson;
 

@@ -324,9 +324,9 @@ export declare type ExportMetadata = Message<"qcollector.jobs.v1.ExportMetadata"
   /**
    * When it was made.
    *
-   * @generated from field: google.protobuf.Timestamp generated_at = 5;
+   * @generated from field: google.protobuf.Timestamp generate_time = 5 [json_name = "generatedAt"];
    */
-  generatedAt?: Timestamp | undefined;
+  generateTime?: Timestamp | undefined;
 
   /**
    * The word CSV, JSON or Excel.
@@ -408,7 +408,7 @@ export declare type ExportMetadataJson = {
   /**
    * When it was made.
    *
-   * @generated from field: google.protobuf.Timestamp generated_at = 5;
+   * @generated from field: google.protobuf.Timestamp generate_time = 5 [json_name = "generatedAt"];
    */
   generatedAt?: TimestampJson;
 
@@ -664,9 +664,9 @@ export declare type ExportCsvResult = Message<"qcollector.jobs.v1.ExportCsvResul
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -692,7 +692,7 @@ export declare type ExportCsvResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -864,9 +864,9 @@ export declare type ExportJsonResult = Message<"qcollector.jobs.v1.ExportJsonRes
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -892,7 +892,7 @@ export declare type ExportJsonResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -1078,9 +1078,9 @@ export declare type ExportExcelResult = Message<"qcollector.jobs.v1.ExportExcelR
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -1106,7 +1106,7 @@ export declare type ExportExcelResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -1308,9 +1308,9 @@ export declare type ExportFormSubmissionsResult = Message<"qcollector.jobs.v1.Ex
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 7;
+   * @generated from field: double processing_time_ms = 7 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -1364,7 +1364,7 @@ export declare type ExportFormSubmissionsResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 7;
+   * @generated from field: double processing_time_ms = 7 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };

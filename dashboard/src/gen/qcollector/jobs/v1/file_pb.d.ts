@@ -499,9 +499,9 @@ export declare type FileImageProcessResult = Message<"qcollector.jobs.v1.FileIma
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 8;
+   * @generated from field: double processing_time_ms = 8 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -562,7 +562,7 @@ export declare type FileImageProcessResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 8;
+   * @generated from field: double processing_time_ms = 8 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -690,9 +690,9 @@ export declare type FileCompressResult = Message<"qcollector.jobs.v1.FileCompres
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 7;
+   * @generated from field: double processing_time_ms = 7 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 
   /**
    * When the archive will be removed. Unset if the caller said where it goes.
@@ -753,7 +753,7 @@ export declare type FileCompressResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 7;
+   * @generated from field: double processing_time_ms = 7 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 
@@ -878,9 +878,9 @@ export declare type FileScan = Message<"qcollector.jobs.v1.FileScan"> & {
   /**
    * Milliseconds that the scan took.
    *
-   * @generated from field: double scan_time = 3;
+   * @generated from field: double scan_time_ms = 3 [json_name = "scanTime"];
    */
-  scanTime: number;
+  scanTimeMs: number;
 
   /**
    * Bytes.
@@ -941,7 +941,7 @@ export declare type FileScanJson = {
   /**
    * Milliseconds that the scan took.
    *
-   * @generated from field: double scan_time = 3;
+   * @generated from field: double scan_time_ms = 3 [json_name = "scanTime"];
    */
   scanTime?: number | "NaN" | "Infinity" | "-Infinity";
 
@@ -1024,9 +1024,9 @@ export declare type FileVirusScanResult = Message<"qcollector.jobs.v1.FileVirusS
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 5;
+   * @generated from field: double processing_time_ms = 5 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -1066,7 +1066,7 @@ export declare type FileVirusScanResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 5;
+   * @generated from field: double processing_time_ms = 5 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -1201,9 +1201,9 @@ export declare type FileCleanupResult = Message<"qcollector.jobs.v1.FileCleanupR
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 8;
+   * @generated from field: double processing_time_ms = 8 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -1278,7 +1278,7 @@ export declare type FileCleanupResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 8;
+   * @generated from field: double processing_time_ms = 8 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };

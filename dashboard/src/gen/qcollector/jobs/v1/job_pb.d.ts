@@ -5,6 +5,7 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import type { Backoff, BackoffJson } from "./options_pb";
 import type { JobPayload, JobPayloadJson, JobResult, JobResultJson } from "./payload_pb";
 
 /**
@@ -56,9 +57,9 @@ export declare type JobOptions = Message<"qcollector.jobs.v1.JobOptions"> & {
   /**
    * The wait between attempts. Unset takes the type's.
    *
-   * @generated from field: qcollector.jobs.v1.JobBackoff backoff = 6;
+   * @generated from field: qcollector.jobs.v1.Backoff backoff = 6;
    */
-  backoff?: JobBackoff | undefined;
+  backoff?: Backoff | undefined;
 
   /**
    * Milliseconds an attempt may run, at most 24 hours. 0 takes the type's.
@@ -121,9 +122,9 @@ export declare type JobOptionsJson = {
   /**
    * The wait between attempts. Unset takes the type's.
    *
-   * @generated from field: qcollector.jobs.v1.JobBackoff backoff = 6;
+   * @generated from field: qcollector.jobs.v1.Backoff backoff = 6;
    */
-  backoff?: JobBackoffJson;
+  backoff?: BackoffJson;
 
   /**
    * Milliseconds an attempt may run, at most 24 hours. 0 takes the type's.
@@ -147,68 +148,6 @@ export declare type JobOptionsJson = {
  * Use `create(JobOptionsSchema)` to create a new message.
  */
 export declare const JobOptionsSchema: GenMessage<JobOptions, {jsonType: JobOptionsJson}>;
-
-/**
- * The wait between attempts, as a caller sets it.
- *
- * @generated from message qcollector.jobs.v1.JobBackoff
- */
-export declare type JobBackoff = Message<"qcollector.jobs.v1.JobBackoff"> & {
-  /**
-   * The word "fixed" or "exponential". Empty means fixed.
-   *
-   * @generated from field: string type = 1;
-   */
-  type: string;
-
-  /**
-   * Milliseconds before the second attempt, at most 24 hours.
-   *
-   * @generated from field: int32 delay = 2;
-   */
-  delay: number;
-
-  /**
-   * Share of the wait that is drawn at random, 0 to 1.
-   *
-   * @generated from field: double jitter = 3;
-   */
-  jitter: number;
-};
-
-/**
- * The wait between attempts, as a caller sets it.
- *
- * @generated from message qcollector.jobs.v1.JobBackoff
- */
-export declare type JobBackoffJson = {
-  /**
-   * The word "fixed" or "exponential". Empty means fixed.
-   *
-   * @generated from field: string type = 1;
-   */
-  type?: string;
-
-  /**
-   * Milliseconds before the second attempt, at most 24 hours.
-   *
-   * @generated from field: int32 delay = 2;
-   */
-  delay?: number;
-
-  /**
-   * Share of the wait that is drawn at random, 0 to 1.
-   *
-   * @generated from field: double jitter = 3;
-   */
-  jitter?: number | "NaN" | "Infinity" | "-Infinity";
-};
-
-/**
- * Describes the message qcollector.jobs.v1.JobBackoff.
- * Use `create(JobBackoffSchema)` to create a new message.
- */
-export declare const JobBackoffSchema: GenMessage<JobBackoff, {jsonType: JobBackoffJson}>;
 
 /**
  * Who enqueued a job, taken from the caller's token.

@@ -18,14 +18,14 @@ export declare const file_qcollector_jobs_v1_options: GenFile;
  */
 export declare type Backoff = Message<"qcollector.jobs.v1.Backoff"> & {
   /**
-   * The word "fixed" (always `delay`) or "exponential" (`delay`, then twice as long each time). Empty means fixed.
+   * The documented word "fixed" (always `delay`) or "exponential" (`delay`, then twice as long each time). Empty means fixed.
    *
    * @generated from field: string type = 1;
    */
   type: string;
 
   /**
-   * Milliseconds before the second attempt.
+   * Milliseconds before the second attempt, at most 24 hours.
    *
    * @generated from field: int32 delay = 2;
    */
@@ -46,14 +46,14 @@ export declare type Backoff = Message<"qcollector.jobs.v1.Backoff"> & {
  */
 export declare type BackoffJson = {
   /**
-   * The word "fixed" (always `delay`) or "exponential" (`delay`, then twice as long each time). Empty means fixed.
+   * The documented word "fixed" (always `delay`) or "exponential" (`delay`, then twice as long each time). Empty means fixed.
    *
    * @generated from field: string type = 1;
    */
   type?: string;
 
   /**
-   * Milliseconds before the second attempt.
+   * Milliseconds before the second attempt, at most 24 hours.
    *
    * @generated from field: int32 delay = 2;
    */
@@ -221,9 +221,9 @@ export declare type JobTypeOptions = Message<"qcollector.jobs.v1.JobTypeOptions"
   /**
    * Milliseconds an attempt may run. 0 means 10 minutes.
    *
-   * @generated from field: int32 timeout = 6;
+   * @generated from field: int32 timeout_ms = 6;
    */
-  timeout: number;
+  timeoutMs: number;
 
   /**
    * The least role that may enqueue it.
@@ -235,9 +235,9 @@ export declare type JobTypeOptions = Message<"qcollector.jobs.v1.JobTypeOptions"
   /**
    * Hours that a finished job of this type is kept at least, for types that own files. 0 means the service's minimum.
    *
-   * @generated from field: int32 retention = 8;
+   * @generated from field: int32 retention_hours = 8;
    */
-  retention: number;
+  retentionHours: number;
 
   /**
    * Its result names a file under EXPORT_DIR that is kept for EXPORT_RETENTION_DAYS; the job stays as long.
@@ -305,9 +305,9 @@ export declare type JobTypeOptionsJson = {
   /**
    * Milliseconds an attempt may run. 0 means 10 minutes.
    *
-   * @generated from field: int32 timeout = 6;
+   * @generated from field: int32 timeout_ms = 6;
    */
-  timeout?: number;
+  timeoutMs?: number;
 
   /**
    * The least role that may enqueue it.
@@ -319,9 +319,9 @@ export declare type JobTypeOptionsJson = {
   /**
    * Hours that a finished job of this type is kept at least, for types that own files. 0 means the service's minimum.
    *
-   * @generated from field: int32 retention = 8;
+   * @generated from field: int32 retention_hours = 8;
    */
-  retention?: number;
+  retentionHours?: number;
 
   /**
    * Its result names a file under EXPORT_DIR that is kept for EXPORT_RETENTION_DAYS; the job stays as long.

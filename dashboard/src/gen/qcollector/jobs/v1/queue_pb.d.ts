@@ -366,9 +366,9 @@ export declare type QueueRateLimit = Message<"qcollector.jobs.v1.QueueRateLimit"
   /**
    * The period in milliseconds, at most a day.
    *
-   * @generated from field: int32 period = 2;
+   * @generated from field: int32 period_ms = 2;
    */
-  period: number;
+  periodMs: number;
 };
 
 /**
@@ -387,9 +387,9 @@ export declare type QueueRateLimitJson = {
   /**
    * The period in milliseconds, at most a day.
    *
-   * @generated from field: int32 period = 2;
+   * @generated from field: int32 period_ms = 2;
    */
-  period?: number;
+  periodMs?: number;
 };
 
 /**
@@ -888,9 +888,9 @@ export declare type JobType = Message<"qcollector.jobs.v1.JobType"> & {
   /**
    * Milliseconds an attempt may run.
    *
-   * @generated from field: int32 timeout = 6;
+   * @generated from field: int32 timeout_ms = 6;
    */
-  timeout: number;
+  timeoutMs: number;
 
   /**
    * The word of the least role that may enqueue it.
@@ -972,9 +972,9 @@ export declare type JobTypeJson = {
   /**
    * Milliseconds an attempt may run.
    *
-   * @generated from field: int32 timeout = 6;
+   * @generated from field: int32 timeout_ms = 6;
    */
-  timeout?: number;
+  timeoutMs?: number;
 
   /**
    * The word of the least role that may enqueue it.

@@ -154,9 +154,9 @@ export declare type SystemCleanupResult = Message<"qcollector.jobs.v1.SystemClea
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -182,7 +182,7 @@ export declare type SystemCleanupResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -506,9 +506,9 @@ export declare type SystemHealthCheckResult = Message<"qcollector.jobs.v1.System
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -534,7 +534,7 @@ export declare type SystemHealthCheckResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
@@ -838,9 +838,9 @@ export declare type SystemBackupResult = Message<"qcollector.jobs.v1.SystemBacku
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
-  processingTime: number;
+  processingTimeMs: number;
 };
 
 /**
@@ -866,7 +866,7 @@ export declare type SystemBackupResultJson = {
   /**
    * Milliseconds that the job took.
    *
-   * @generated from field: double processing_time = 3;
+   * @generated from field: double processing_time_ms = 3 [json_name = "processingTime"];
    */
   processingTime?: number | "NaN" | "Infinity" | "-Infinity";
 };
