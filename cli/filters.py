@@ -34,8 +34,8 @@ def stamp(moment: datetime | None) -> Timestamp | None:
 
 
 async def queue_names(session: Session) -> list[str]:
-    answer = await session.call(session.jobs.ListQueueStats, ListQueueStatsRequest())
-    return [queue.queue_name for queue in answer.queues]
+    pages = session.pages(session.jobs.ListQueueStats, ListQueueStatsRequest())
+    return [queue.queue_name async for page in pages for queue in page.queues]
 
 
 async def queue_of(session: Session, queue: str, job_id: str) -> str:

@@ -75,4 +75,5 @@ def in_full(one: JobType) -> str:
 
 
 async def types(session: Session) -> list[JobType]:
-    return list((await session.call(session.jobs.ListJobTypes, ListJobTypesRequest())).job_types)
+    pages = session.pages(session.jobs.ListJobTypes, ListJobTypesRequest())
+    return [one async for page in pages for one in page.job_types]

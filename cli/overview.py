@@ -95,9 +95,9 @@ async def health(session: Session) -> Exit:
 
 
 async def workers(session: Session) -> None:
-    answer = await session.call(session.jobs.ListWorkers, ListWorkersRequest())
     with session.screen.listing(WORKERS, "No worker has reported within the last half minute.") as show:
-        show(answer.workers)
+        async for page in session.pages(session.jobs.ListWorkers, ListWorkersRequest()):
+            show(page.workers)
 
 
 async def _changes(session: Session) -> AsyncIterator[Sequence[QueueStats]]:

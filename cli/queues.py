@@ -39,9 +39,9 @@ QUEUES: Final[Columns[QueueStats]] = (
 
 
 async def list_all(session: Session) -> None:
-    answer = await session.call(session.jobs.ListQueueStats, ListQueueStatsRequest())
     with session.screen.listing(QUEUES, "There are no queues.") as show:
-        show(answer.queues)
+        async for page in session.pages(session.jobs.ListQueueStats, ListQueueStatsRequest()):
+            show(page.queues)
 
 
 async def show(session: Session, queue: str) -> None:

@@ -1,7 +1,8 @@
 """One command's conversation with the service, and with whoever typed the command."""
 
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from google.protobuf.message import Message
 from grpc import aio
@@ -23,7 +24,17 @@ BULK_SECONDS: Final = 900.0
 """The same for what changes a hundred thousand jobs."""
 
 Req = TypeVar("Req", bound=Message)
-Res = TypeVar("Res", bound=Message)
+Res = TypeVar("Res")
+
+
+class Page(Protocol):
+    """An answer that may have a next one."""
+
+    @property
+    def next_page_token(self) -> str: ...
+
+
+Paged = TypeVar("Paged", bound=Page)
 
 
 class Session:
@@ -50,6 +61,15 @@ class Session:
         self, method: aio.UnaryUnaryMultiCallable[Req, Res], request: Req, *, seconds: float = CALL_SECONDS
     ) -> Res:
         return await self.connection.call(lambda metadata: method(request, timeout=seconds, metadata=metadata))
+
+    async def pages(self, method: "aio.UnaryUnaryMultiCallable[Req, Paged]", request: Req) -> AsyncIterator["Paged"]:
+        """Every page of a list, from the one that `request` asks for."""
+        while True:
+            answer = await self.call(method, request)
+            yield answer
+            if not answer.next_page_token:
+                return
+            request.page_token = answer.next_page_token  # type: ignore[attr-defined]
 
     def patient_job(self, queue: str, job_id: str) -> JobHandle:
         """A job to be followed, also through a restart of the service."""

@@ -64,8 +64,8 @@ async def queues_with(session: Session, job_type: str) -> Sequence[str]:
     """All queues; with a type those that have it, as the others would refuse to look for it."""
     if not job_type:
         return await queue_names(session)
-    answer = await session.call(session.jobs.ListJobTypes, ListJobTypesRequest())
-    return sorted({one.queue_name for one in answer.job_types if one.job_type == job_type})
+    pages = session.pages(session.jobs.ListJobTypes, ListJobTypesRequest())
+    return sorted({one.queue_name async for page in pages for one in page.job_types if one.job_type == job_type})
 
 
 async def _change_one(session: Session, deed: str, queue: str, job_id: str, reason: str) -> None:

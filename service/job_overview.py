@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Final
 
 import psutil
 from qcollector.jobs.v1.job_service_pb2 import (
@@ -20,16 +21,30 @@ from qcollector.jobs.v1.job_service_pb2 import (
     ListWorkersRequest,
     ListWorkersResponse,
 )
-from qcollector.jobs.v1.queue_pb2 import QueueTotals
+from qcollector.jobs.v1.queue_pb2 import QueueTotals, Worker
 
 from base.release import release
+from engine.declarations import JobType
 from engine.jobs import QueueSnapshot, State
 from service.found import UNHEALTHY
 from service.health import Report
+from service.paged import Paging
 from service.parts import Calls, Context
 from service.status import HTTP_STATUS
 from service.times import timestamp
 from service.views import queue_view, type_view
+
+
+def _type_place(job_type: JobType) -> str:
+    return job_type.key
+
+
+def _worker_place(worker: Worker) -> str:
+    return f"{worker.start_time.seconds:012}.{worker.start_time.nanos:09} {worker.id}"
+
+
+WORKERS: Final[Paging[Worker]] = Paging("workers", _worker_place, usual=1000, most=1000)
+TYPES: Final[Paging[JobType]] = Paging("types", _type_place, usual=100, most=500)
 
 
 class OverviewCalls(Calls):
@@ -55,11 +70,15 @@ class OverviewCalls(Calls):
         await _tell_gateway(report, context)
         return CheckEmailHealthResponse(status=report.status, reason=report.reason, checks=report.checks)
 
-    async def ListWorkers(self, _request: ListWorkersRequest, _context: Context) -> ListWorkersResponse:
-        return ListWorkersResponse(workers=await self.parts.presence.workers())
+    async def ListWorkers(self, request: ListWorkersRequest, _context: Context) -> ListWorkersResponse:
+        workers = await self.parts.presence.workers()
+        page, next_token = WORKERS.page(workers, request.page_size, request.page_token)
+        return ListWorkersResponse(workers=page, next_page_token=next_token)
 
-    async def ListJobTypes(self, _request: ListJobTypesRequest, _context: Context) -> ListJobTypesResponse:
-        return ListJobTypesResponse(job_types=[type_view(job_type) for job_type in self.parts.catalog.types.values()])
+    async def ListJobTypes(self, request: ListJobTypesRequest, _context: Context) -> ListJobTypesResponse:
+        types = sorted(self.parts.catalog.types.values(), key=_type_place)
+        page, next_token = TYPES.page(types, request.page_size, request.page_token)
+        return ListJobTypesResponse(job_types=[type_view(one) for one in page], next_page_token=next_token)
 
     async def _system(self) -> DashboardSystem:
         process = psutil.Process()

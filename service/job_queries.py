@@ -22,12 +22,13 @@ from qcollector.jobs.v1.job_service_pb2 import (
 from base.storage import StorageRoots
 from engine.declarations import JobType
 from engine.errors import JobStateConflictError, ResultNotFoundError
-from engine.jobs import JobRecord, State
+from engine.jobs import JobRecord, LogLine, State
 from engine.masking import masked
 from engine.steering import job_not_found
 from service.auth import Principal
 from service.call import caller, current_call
 from service.filters import job_query
+from service.paged import Paging
 from service.parts import Calls, Context, Parts
 from service.permissions import creator, require_full_view
 from service.result_files import FileGoneError, disposition, metadata_of, opened
@@ -38,6 +39,8 @@ log = structlog.get_logger()
 
 PAGE_SIZE: Final = 50
 CHUNK_BYTES: Final = 64 * 1024
+LOG_LINES: Final[Paging[tuple[int, LogLine]]] = Paging("logs", lambda line: f"{line[0]:012}", usual=200, most=200)
+"""By their number in all that the job wrote, so that lines that come meanwhile shift no page."""
 
 
 class QueryCalls(Calls):
@@ -72,8 +75,10 @@ class QueryCalls(Calls):
     async def ListJobLogs(self, request: ListJobLogsRequest, _context: Context) -> ListJobLogsResponse:
         await self.own_job(request.queue_name, request.job_id)
         lines, total = await self.parts.inspection.logs(request.queue_name, request.job_id) or ([], 0)
-        shown = [JobLogLine(time=timestamp(line.time), message=line.message) for line in lines]
-        return ListJobLogsResponse(lines=shown, total=total)
+        numbered = list(enumerate(lines, total - len(lines)))
+        page, next_token = LOG_LINES.page(numbered, request.page_size, request.page_token)
+        shown = [JobLogLine(time=timestamp(line.time), message=line.message) for _, line in page]
+        return ListJobLogsResponse(lines=shown, total=total, next_page_token=next_token)
 
     async def DownloadResult(self, request: DownloadResultRequest, context: Context) -> AsyncIterator[HttpBody]:
         record, principal = await self._downloaded(request)

@@ -20,16 +20,19 @@ from qcollector.jobs.v1.job_service_pb2 import (
 from qcollector.jobs.v1.queue_pb2 import QueueStats
 
 from engine.errors import FieldProblem, RequestInvalidError
+from service.paged import Paging
 from service.parts import Calls, Context
 from service.views import queue_view
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
+QUEUES: Final[Paging[str]] = Paging("queues", str, usual=1000, most=1000)
 
 
 class QueueCalls(Calls):
-    async def ListQueueStats(self, _request: ListQueueStatsRequest, _context: Context) -> ListQueueStatsResponse:
-        queues = await self.parts.inspection.stats(tuple(self.parts.catalog.queues))
-        return ListQueueStatsResponse(queues=[queue_view(queue) for queue in queues])
+    async def ListQueueStats(self, request: ListQueueStatsRequest, _context: Context) -> ListQueueStatsResponse:
+        names, next_token = QUEUES.page(sorted(self.parts.catalog.queues), request.page_size, request.page_token)
+        queues = await self.parts.inspection.stats(names)
+        return ListQueueStatsResponse(queues=[queue_view(queue) for queue in queues], next_page_token=next_token)
 
     async def GetQueueStats(self, request: GetQueueStatsRequest, _context: Context) -> GetQueueStatsResponse:
         return GetQueueStatsResponse(stats=await self._stats(request.queue_name))

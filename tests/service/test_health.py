@@ -296,7 +296,7 @@ async def test_job_types_tell_their_policy_and_the_shape_of_their_data(service: 
     assert list(types) == sorted(types)
     welcome = types["email:send", "welcome"]
     assert (welcome.attempts, welcome.backoff.type, welcome.backoff.delay) == (3, "exponential", 2000)
-    assert (welcome.minimum_role, welcome.payload_field, welcome.timeout) == ("service", "email_welcome", 120_000)
+    assert (welcome.minimum_role, welcome.payload_field, welcome.timeout_ms) == ("service", "email_welcome", 120_000)
     assert welcome.payload_message == "qcollector.jobs.v1.EmailWelcome"
     schema = MessageToDict(welcome.schema)
     assert "user" in schema["properties"]
@@ -310,3 +310,28 @@ def test_the_release_is_known_or_said_to_be_the_source() -> None:
 
     version = release()
     assert version == "source" or version in (Path(__file__).parents[2] / "pyproject.toml").read_text()
+
+
+async def test_lists_come_in_pages_and_too_large_a_page_is_made_smaller(service: Running, store: Store) -> None:
+    for number in range(3):
+        await Presence(store).report(WorkerReport(id=f"w-{number}"))
+    for method, request, items in (
+        ("ListWorkers", ListWorkersRequest, "workers"),
+        ("ListQueueStats", ListQueueStatsRequest, "queues"),
+        ("ListJobTypes", ListJobTypesRequest, "job_types"),
+    ):
+        call = getattr(service.user.jobs, method)
+        whole = list(getattr(await call(request(page_size=2_000_000_000)), items))
+        walked: list[Any] = []
+        token = ""
+        while True:
+            answer = await call(request(page_size=2, page_token=token))
+            assert len(getattr(answer, items)) <= 2
+            walked += getattr(answer, items)
+            token = answer.next_page_token
+            if not token:
+                break
+        names = [getattr(one, "id", "") or f"{one.queue_name}/{getattr(one, 'job_type', '')}" for one in walked]
+        assert len(names) == len(set(names)) == len(whole) > 2
+        refusal = await refused(call(request(page_token="bm9uc2Vuc2U")))
+        assert refusal.fields == ["pageToken"]

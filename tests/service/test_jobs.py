@@ -328,3 +328,22 @@ async def test_a_full_page_of_large_jobs_still_fits_a_callers_limit(service: Run
             if not token:
                 break
         assert len(found) == len(set(found)) == 8
+
+
+async def test_log_lines_come_in_pages_that_later_lines_do_not_shift(service: Running, worker: Worker) -> None:
+    job_id = await service.app.enqueue(NOOP)
+    job = await worker.start()
+    await worker.say(job, -1.0, *(("log", f"line {number}") for number in range(5)))
+
+    async def page(token: str) -> Any:
+        wanted = ListJobLogsRequest(queue_name=WORK, job_id=job_id, page_size=2, page_token=token)
+        return await service.admin.jobs.ListJobLogs(wanted)
+
+    first = await page("")
+    await worker.say(job, -1.0, ("log", "line 5"))
+    second = await page(first.next_page_token)
+    third = await page(second.next_page_token)
+    assert [line.message for answer in (first, second, third) for line in answer.lines] == [
+        f"line {number}" for number in range(6)
+    ]
+    assert third.next_page_token == ""

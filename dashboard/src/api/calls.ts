@@ -17,6 +17,7 @@ import type {
   UpdateQueueRequestJson,
   UpdateQueueResponseJson,
 } from "../gen/qcollector/jobs/v1/job_service_pb";
+import type { JobTypeJson, WorkerJson } from "../gen/qcollector/jobs/v1/queue_pb";
 import type {
   CreateScheduleRequestJson,
   CreateScheduleResponseJson,
@@ -29,7 +30,7 @@ import type {
   UpdateScheduleRequestJson,
 } from "../gen/qcollector/jobs/v1/schedule_service_pb";
 import { segment } from "../route";
-import { type Parameters, request, send } from "./client";
+import { allPages, type Parameters, request, send } from "./client";
 
 const QUEUES = "/api/v1/queue";
 const SCHEDULES = "/api/v1/schedules";
@@ -46,8 +47,12 @@ export const jobEventsPath = (queue: string, id: string, after: string): string 
 
 export const getDashboard = (signal: AbortSignal) =>
   request<GetDashboardResponseJson>(`${QUEUES}/dashboard`, { signal });
-export const listWorkers = (signal: AbortSignal) => request<ListWorkersResponseJson>(`${QUEUES}/workers`, { signal });
-export const listJobTypes = () => request<ListJobTypesResponseJson>(`${QUEUES}/job-types`);
+export const listWorkers = async (signal: AbortSignal): Promise<WorkerJson[]> => {
+  const pages = await allPages<ListWorkersResponseJson>(`${QUEUES}/workers`, { signal });
+  return pages.flatMap((page) => page.workers ?? []);
+};
+export const listJobTypes = async (): Promise<JobTypeJson[]> =>
+  (await allPages<ListJobTypesResponseJson>(`${QUEUES}/job-types`)).flatMap((page) => page.jobTypes ?? []);
 
 // Queues.
 

@@ -50,6 +50,18 @@ export async function request<T>(path: string, call: Call = {}): Promise<T> {
   }
 }
 
+/** Every page of a list, one after the other. Raises ApiError. */
+export async function allPages<T extends { nextPageToken?: string }>(path: string, call: Call = {}): Promise<T[]> {
+  const pages: T[] = [];
+  let pageToken: string | undefined = "";
+  do {
+    const page: T = await request<T>(path, { ...call, query: { ...call.query, pageToken } });
+    pages.push(page);
+    pageToken = page.nextPageToken;
+  } while (pageToken);
+  return pages;
+}
+
 function queryText(query: Parameters = {}): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {

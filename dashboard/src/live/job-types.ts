@@ -21,8 +21,8 @@ export function loadJobTypes(): void {
     }
     if (lost.value.size > 0 || jobTypes.peek() !== null) return;
     listJobTypes().then(
-      (answer) => {
-        if (session.peek()?.token === token) jobTypes.value = answer.jobTypes ?? [];
+      (types) => {
+        if (session.peek()?.token === token) jobTypes.value = types;
       },
       // Without them there are no forms; the banner tells of the connection.
       () => undefined,

@@ -9,7 +9,7 @@ import { Ago, Loading, PageHead, Panel, Problem, ProgressBar, TableFrame } from 
 
 export function Workers() {
   const { data, error, loading } = useLoaded("workers", listWorkers);
-  const workers = data?.workers ?? [];
+  const workers = data ?? [];
   return (
     <>
       <PageHead title="Workers" note={<span class="faint">that reported within the last half minute</span>} />

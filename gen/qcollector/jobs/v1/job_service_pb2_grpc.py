@@ -217,7 +217,7 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListQueueStats(self, request, context):
-        """All queues at a glance, in constant time.
+        """All queues at a glance, a page at a time, in constant time for each queue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -259,7 +259,7 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListJobLogs(self, request, context):
-        """The latest log lines of a job, oldest first; the last 200 are kept.
+        """The latest log lines of a job, oldest first, a page at a time; the last 200 are kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -383,14 +383,14 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListWorkers(self, request, context):
-        """The worker processes that reported within the last half minute.
+        """The worker processes that reported within the last half minute, a page at a time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobTypes(self, request, context):
-        """All job types with policy and JSON Schema.
+        """All job types with policy and JSON Schema, a page at a time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

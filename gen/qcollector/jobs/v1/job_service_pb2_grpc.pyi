@@ -52,7 +52,7 @@ class JobServiceStub:
     StreamEnqueueJobs: _grpc.StreamStreamMultiCallable[_job_service_pb2.StreamEnqueueJobsRequest, _job_service_pb2.StreamEnqueueJobsResponse]
     """Enqueues as long as the caller sends. Answers come in the order of the requests."""
     ListQueueStats: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListQueueStatsRequest, _job_service_pb2.ListQueueStatsResponse]
-    """All queues at a glance, in constant time."""
+    """All queues at a glance, a page at a time, in constant time for each queue."""
     GetQueueStats: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetQueueStatsRequest, _job_service_pb2.GetQueueStatsResponse]
     """One queue at a glance."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]
@@ -64,7 +64,7 @@ class JobServiceStub:
     WatchQueues: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchQueuesRequest, _job_service_pb2.WatchQueuesResponse]
     """Follows all queues: first every one, then, at most once a second, those that changed."""
     ListJobLogs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobLogsRequest, _job_service_pb2.ListJobLogsResponse]
-    """The latest log lines of a job, oldest first; the last 200 are kept."""
+    """The latest log lines of a job, oldest first, a page at a time; the last 200 are kept."""
     DownloadResult: _grpc.UnaryStreamMultiCallable[_job_service_pb2.DownloadResultRequest, _httpbody_pb2.HttpBody]
     """What a completed job made: its file, or its result as JSON where its type makes none. A signed link, as mails carry it, needs no
     bearer token: `download_token` opens the one file that it was made for, until that file is removed (UNAUTHENTICATED after it).
@@ -106,9 +106,9 @@ class JobServiceStub:
     CheckEmailHealth: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CheckEmailHealthRequest, _job_service_pb2.CheckEmailHealthResponse]
     """Whether mail goes out, by a real conversation with the mail server. Over REST the status is 503 when unhealthy."""
     ListWorkers: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListWorkersRequest, _job_service_pb2.ListWorkersResponse]
-    """The worker processes that reported within the last half minute."""
+    """The worker processes that reported within the last half minute, a page at a time."""
     ListJobTypes: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobTypesRequest, _job_service_pb2.ListJobTypesResponse]
-    """All job types with policy and JSON Schema."""
+    """All job types with policy and JSON Schema, a page at a time."""
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -133,7 +133,7 @@ class JobServiceAsyncStub(JobServiceStub):
     StreamEnqueueJobs: _aio.StreamStreamMultiCallable[_job_service_pb2.StreamEnqueueJobsRequest, _job_service_pb2.StreamEnqueueJobsResponse]  # type: ignore[assignment]
     """Enqueues as long as the caller sends. Answers come in the order of the requests."""
     ListQueueStats: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListQueueStatsRequest, _job_service_pb2.ListQueueStatsResponse]  # type: ignore[assignment]
-    """All queues at a glance, in constant time."""
+    """All queues at a glance, a page at a time, in constant time for each queue."""
     GetQueueStats: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetQueueStatsRequest, _job_service_pb2.GetQueueStatsResponse]  # type: ignore[assignment]
     """One queue at a glance."""
     GetJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]  # type: ignore[assignment]
@@ -145,7 +145,7 @@ class JobServiceAsyncStub(JobServiceStub):
     WatchQueues: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchQueuesRequest, _job_service_pb2.WatchQueuesResponse]  # type: ignore[assignment]
     """Follows all queues: first every one, then, at most once a second, those that changed."""
     ListJobLogs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobLogsRequest, _job_service_pb2.ListJobLogsResponse]  # type: ignore[assignment]
-    """The latest log lines of a job, oldest first; the last 200 are kept."""
+    """The latest log lines of a job, oldest first, a page at a time; the last 200 are kept."""
     DownloadResult: _aio.UnaryStreamMultiCallable[_job_service_pb2.DownloadResultRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """What a completed job made: its file, or its result as JSON where its type makes none. A signed link, as mails carry it, needs no
     bearer token: `download_token` opens the one file that it was made for, until that file is removed (UNAUTHENTICATED after it).
@@ -187,9 +187,9 @@ class JobServiceAsyncStub(JobServiceStub):
     CheckEmailHealth: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CheckEmailHealthRequest, _job_service_pb2.CheckEmailHealthResponse]  # type: ignore[assignment]
     """Whether mail goes out, by a real conversation with the mail server. Over REST the status is 503 when unhealthy."""
     ListWorkers: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListWorkersRequest, _job_service_pb2.ListWorkersResponse]  # type: ignore[assignment]
-    """The worker processes that reported within the last half minute."""
+    """The worker processes that reported within the last half minute, a page at a time."""
     ListJobTypes: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobTypesRequest, _job_service_pb2.ListJobTypesResponse]  # type: ignore[assignment]
-    """All job types with policy and JSON Schema."""
+    """All job types with policy and JSON Schema, a page at a time."""
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Enqueues background jobs, follows them to their end, and steers their queues.
@@ -235,7 +235,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.ListQueueStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.ListQueueStatsResponse, _abc.Awaitable[_job_service_pb2.ListQueueStatsResponse]]:
-        """All queues at a glance, in constant time."""
+        """All queues at a glance, a page at a time, in constant time for each queue."""
 
     @_abc_1.abstractmethod
     def GetQueueStats(
@@ -283,7 +283,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.ListJobLogsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.ListJobLogsResponse, _abc.Awaitable[_job_service_pb2.ListJobLogsResponse]]:
-        """The latest log lines of a job, oldest first; the last 200 are kept."""
+        """The latest log lines of a job, oldest first, a page at a time; the last 200 are kept."""
 
     @_abc_1.abstractmethod
     def DownloadResult(
@@ -427,7 +427,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.ListWorkersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.ListWorkersResponse, _abc.Awaitable[_job_service_pb2.ListWorkersResponse]]:
-        """The worker processes that reported within the last half minute."""
+        """The worker processes that reported within the last half minute, a page at a time."""
 
     @_abc_1.abstractmethod
     def ListJobTypes(
@@ -435,6 +435,6 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.ListJobTypesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.ListJobTypesResponse, _abc.Awaitable[_job_service_pb2.ListJobTypesResponse]]:
-        """All job types with policy and JSON Schema."""
+        """All job types with policy and JSON Schema, a page at a time."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -479,19 +479,45 @@ export declare type StreamEnqueueJobsResponseJson = {
 export declare const StreamEnqueueJobsResponseSchema: GenMessage<StreamEnqueueJobsResponse, {jsonType: StreamEnqueueJobsResponseJson}>;
 
 /**
- * Nothing to say.
+ * Which page.
  *
  * @generated from message qcollector.jobs.v1.ListQueueStatsRequest
  */
 export declare type ListQueueStatsRequest = Message<"qcollector.jobs.v1.ListQueueStatsRequest"> & {
+  /**
+   * Queues on a page. 0 means 1,000; more than 1,000 are taken as 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before. Empty begins.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
 };
 
 /**
- * Nothing to say.
+ * Which page.
  *
  * @generated from message qcollector.jobs.v1.ListQueueStatsRequest
  */
 export declare type ListQueueStatsRequestJson = {
+  /**
+   * Queues on a page. 0 means 1,000; more than 1,000 are taken as 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize?: number;
+
+  /**
+   * The `next_page_token` of the page before. Empty begins.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -501,7 +527,7 @@ export declare type ListQueueStatsRequestJson = {
 export declare const ListQueueStatsRequestSchema: GenMessage<ListQueueStatsRequest, {jsonType: ListQueueStatsRequestJson}>;
 
 /**
- * All queues.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListQueueStatsResponse
  */
@@ -512,10 +538,17 @@ export declare type ListQueueStatsResponse = Message<"qcollector.jobs.v1.ListQue
    * @generated from field: repeated qcollector.jobs.v1.QueueStats queues = 1;
    */
   queues: QueueStats[];
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
- * All queues.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListQueueStatsResponse
  */
@@ -526,6 +559,13 @@ export declare type ListQueueStatsResponseJson = {
    * @generated from field: repeated qcollector.jobs.v1.QueueStats queues = 1;
    */
   queues?: QueueStatsJson[];
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -1207,6 +1247,20 @@ export declare type ListJobLogsRequest = Message<"qcollector.jobs.v1.ListJobLogs
    * @generated from field: string job_id = 2;
    */
   jobId: string;
+
+  /**
+   * Lines on a page. 0 means 200; more than 200 are taken as 200.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before. Empty begins.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
 };
 
 /**
@@ -1228,6 +1282,20 @@ export declare type ListJobLogsRequestJson = {
    * @generated from field: string job_id = 2;
    */
   jobId?: string;
+
+  /**
+   * Lines on a page. 0 means 200; more than 200 are taken as 200.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize?: number;
+
+  /**
+   * The `next_page_token` of the page before. Empty begins.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -1237,7 +1305,7 @@ export declare type ListJobLogsRequestJson = {
 export declare const ListJobLogsRequestSchema: GenMessage<ListJobLogsRequest, {jsonType: ListJobLogsRequestJson}>;
 
 /**
- * A job's log.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListJobLogsResponse
  */
@@ -1255,10 +1323,17 @@ export declare type ListJobLogsResponse = Message<"qcollector.jobs.v1.ListJobLog
    * @generated from field: int32 total = 2;
    */
   total: number;
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
 };
 
 /**
- * A job's log.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListJobLogsResponse
  */
@@ -1276,6 +1351,13 @@ export declare type ListJobLogsResponseJson = {
    * @generated from field: int32 total = 2;
    */
   total?: number;
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -3495,19 +3577,45 @@ export declare type CheckEmailHealthResponseJson = {
 export declare const CheckEmailHealthResponseSchema: GenMessage<CheckEmailHealthResponse, {jsonType: CheckEmailHealthResponseJson}>;
 
 /**
- * Nothing to say.
+ * Which page.
  *
  * @generated from message qcollector.jobs.v1.ListWorkersRequest
  */
 export declare type ListWorkersRequest = Message<"qcollector.jobs.v1.ListWorkersRequest"> & {
+  /**
+   * Workers on a page. 0 means 1,000; more than 1,000 are taken as 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before. Empty begins.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
 };
 
 /**
- * Nothing to say.
+ * Which page.
  *
  * @generated from message qcollector.jobs.v1.ListWorkersRequest
  */
 export declare type ListWorkersRequestJson = {
+  /**
+   * Workers on a page. 0 means 1,000; more than 1,000 are taken as 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize?: number;
+
+  /**
+   * The `next_page_token` of the page before. Empty begins.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -3517,7 +3625,7 @@ export declare type ListWorkersRequestJson = {
 export declare const ListWorkersRequestSchema: GenMessage<ListWorkersRequest, {jsonType: ListWorkersRequestJson}>;
 
 /**
- * The workers.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListWorkersResponse
  */
@@ -3528,10 +3636,17 @@ export declare type ListWorkersResponse = Message<"qcollector.jobs.v1.ListWorker
    * @generated from field: repeated qcollector.jobs.v1.Worker workers = 1;
    */
   workers: Worker[];
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
- * The workers.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListWorkersResponse
  */
@@ -3542,6 +3657,13 @@ export declare type ListWorkersResponseJson = {
    * @generated from field: repeated qcollector.jobs.v1.Worker workers = 1;
    */
   workers?: WorkerJson[];
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -3551,19 +3673,45 @@ export declare type ListWorkersResponseJson = {
 export declare const ListWorkersResponseSchema: GenMessage<ListWorkersResponse, {jsonType: ListWorkersResponseJson}>;
 
 /**
- * Nothing to say.
+ * Which page.
  *
  * @generated from message qcollector.jobs.v1.ListJobTypesRequest
  */
 export declare type ListJobTypesRequest = Message<"qcollector.jobs.v1.ListJobTypesRequest"> & {
+  /**
+   * Types on a page. 0 means 100; more than 500 are taken as 500.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before. Empty begins.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
 };
 
 /**
- * Nothing to say.
+ * Which page.
  *
  * @generated from message qcollector.jobs.v1.ListJobTypesRequest
  */
 export declare type ListJobTypesRequestJson = {
+  /**
+   * Types on a page. 0 means 100; more than 500 are taken as 500.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize?: number;
+
+  /**
+   * The `next_page_token` of the page before. Empty begins.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -3573,7 +3721,7 @@ export declare type ListJobTypesRequestJson = {
 export declare const ListJobTypesRequestSchema: GenMessage<ListJobTypesRequest, {jsonType: ListJobTypesRequestJson}>;
 
 /**
- * The types.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListJobTypesResponse
  */
@@ -3584,10 +3732,17 @@ export declare type ListJobTypesResponse = Message<"qcollector.jobs.v1.ListJobTy
    * @generated from field: repeated qcollector.jobs.v1.JobType job_types = 1;
    */
   jobTypes: JobType[];
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
- * The types.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListJobTypesResponse
  */
@@ -3598,6 +3753,13 @@ export declare type ListJobTypesResponseJson = {
    * @generated from field: repeated qcollector.jobs.v1.JobType job_types = 1;
    */
   jobTypes?: JobTypeJson[];
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -3651,7 +3813,7 @@ export declare const JobService: GenService<{
     output: typeof StreamEnqueueJobsResponseSchema;
   },
   /**
-   * All queues at a glance, in constant time.
+   * All queues at a glance, a page at a time, in constant time for each queue.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.ListQueueStats
    */
@@ -3711,7 +3873,7 @@ export declare const JobService: GenService<{
     output: typeof WatchQueuesResponseSchema;
   },
   /**
-   * The latest log lines of a job, oldest first; the last 200 are kept.
+   * The latest log lines of a job, oldest first, a page at a time; the last 200 are kept.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.ListJobLogs
    */
@@ -3886,7 +4048,7 @@ export declare const JobService: GenService<{
     output: typeof CheckEmailHealthResponseSchema;
   },
   /**
-   * The worker processes that reported within the last half minute.
+   * The worker processes that reported within the last half minute, a page at a time.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.ListWorkers
    */
@@ -3896,7 +4058,7 @@ export declare const JobService: GenService<{
     output: typeof ListWorkersResponseSchema;
   },
   /**
-   * All job types with policy and JSON Schema.
+   * All job types with policy and JSON Schema, a page at a time.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.ListJobTypes
    */
