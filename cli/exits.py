@@ -28,7 +28,7 @@ MEANINGS: Final = {
     Exit.NOT_FOUND: "no such queue, job, schedule or result",
     Exit.DENIED: "no token, an expired one, or a role that may not do it",
     Exit.UNAVAILABLE: "the service or its store cannot be reached, is full, or asks to come back later",
-    Exit.CONFLICT: "the state does not admit it, or the id, name or file is there already",
+    Exit.CONFLICT: "the state does not admit it, it was changed meanwhile, or the id, name or file is there already",
     Exit.INTERNAL: "a fault of the service, or an answer that is not what was promised",
     Exit.INTERRUPTED: "interrupted, or not confirmed",
     Exit.BROKEN_PIPE: "nobody reads the output any more",

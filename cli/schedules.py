@@ -1,5 +1,6 @@
 """Recurring jobs: seen, made, changed, fired."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 SCHEDULES: Final[Columns[Schedule]] = (
     Column("Name", lambda one: one.name),
     Column("Paused", lambda one: yes_or_no(one.paused), style=lambda one: "yellow" if one.paused else ""),
+    Column("Broken", lambda one: yes_or_no(bool(one.error)), style=lambda one: "red" if one.error else ""),
     Column("When", lambda one: one.cron_text or one.cron),
     Column("Zone", lambda one: one.timezone),
     Column("Queue", lambda one: one.queue_name),
@@ -68,14 +70,13 @@ class Wanted:
 
 
 async def list_all(session: Session) -> None:
-    answer = await session.call(_calls(session).ListSchedules, ListSchedulesRequest())
     with session.screen.listing(SCHEDULES, "There are no schedules.") as write:
-        write(answer.schedules)
+        async for page in _pages(session):
+            write(page)
 
 
 async def names(session: Session) -> list[str]:
-    answer = await session.call(_calls(session).ListSchedules, ListSchedulesRequest())
-    return [one.name for one in answer.schedules]
+    return [one.name async for page in _pages(session) for one in page]
 
 
 async def show(session: Session, name: str) -> None:
@@ -104,6 +105,7 @@ async def update(session: Session, name: str, wanted: Wanted) -> None:
     options = wanted.typed.options()
     if wanted.typed.data or wanted.typed.settings:
         before = await _get(session, name)
+        request.etag = before.etag  # the job is made of what it was
         here = Wanted(
             queue=wanted.queue or before.queue_name, job_type=wanted.job_type or before.job_type, typed=wanted.typed
         )
@@ -135,7 +137,7 @@ async def trigger(session: Session, name: str) -> None:
 
 
 async def runs(session: Session, name: str, limit: int) -> None:
-    answer = await session.call(_calls(session).ListScheduleRuns, ListScheduleRunsRequest(name=name, limit=limit))
+    answer = await session.call(_calls(session).ListScheduleRuns, ListScheduleRunsRequest(name=name, page_size=limit))
     with session.screen.listing(RUNS, f"{name} has not fired yet.") as write:
         write(answer.runs)
 
@@ -161,12 +163,18 @@ def in_full(schedule: Schedule) -> str:
             ("For", schedule.description),
             ("Paused", yes_or_no(schedule.paused)),
             ("When", f"{schedule.cron} ({schedule.cron_text})"),
-            ("Zone", schedule.timezone),
+            ("Cannot fire", schedule.error),
+            (
+                "Zone",
+                f"{schedule.timezone}{' (follows SCHEDULE_TIMEZONE)' if schedule.timezone_follows_setting else ''}",
+            ),
             ("Queue", schedule.queue_name),
             ("Type", schedule.job_type),
             ("Last slot", when(schedule.last_slot)),
-            ("Made by", schedule.created_by),
+            ("Runs as", schedule.run_as.id),
+            ("Made by", schedule.created_by.id),
             ("Made", when(schedule.create_time)),
+            ("Changed by", schedule.updated_by.id),
             ("Changed", when(schedule.update_time)),
         ]
     )
@@ -176,6 +184,16 @@ def in_full(schedule: Schedule) -> str:
         + section("Payload", tree(as_json(schedule.payload)))
         + section("Options", tree({name: value for name, value in as_json(schedule.options).items() if value}))
     )
+
+
+async def _pages(session: Session) -> AsyncIterator[Sequence[Schedule]]:
+    request = ListSchedulesRequest(page_size=500)
+    while True:
+        answer = await session.call(_calls(session).ListSchedules, request)
+        yield answer.schedules
+        if not answer.next_page_token:
+            return
+        request.page_token = answer.next_page_token
 
 
 async def _get(session: Session, name: str) -> Schedule:

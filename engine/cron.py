@@ -15,6 +15,7 @@ from cronsim import CronSim, CronSimError
 from engine.errors import FieldProblem, RequestInvalidError
 
 _FIELDS: Final = 5
+_SHOWN: Final = 64
 _LOOK_BACK: Final = (timedelta(days=1), timedelta(days=40))
 
 
@@ -61,8 +62,19 @@ class Cron:
         return found[0] if found else None
 
     @property
+    def problem(self) -> str:
+        """Why it has no slots here, though it had some where it was checked; empty where it has."""
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            return f"the zone {self.timezone[:_SHOWN]!r} is unknown here: write another, or update tzdata"
+        if wrong := _wrong_with(self):
+            return f"the cron expression {self.expression[:_SHOWN]!r} cannot be used ({wrong}): write another"
+        return ""
+
+    @property
     def text(self) -> str:
-        """In English words, such as "At 02:00"."""
+        """In English words, such as "At 02:00"; empty for an expression that nobody can read."""
         return _words(self.expression)
 
 
@@ -70,7 +82,10 @@ class Cron:
 def _words(expression: str) -> str:
     options = Options()
     options.use_24hour_time_format = True
-    return str(get_description(expression, options))
+    try:
+        return str(get_description(expression, options))
+    except Exception:  # noqa: BLE001  (it raises all sorts, and the expression is shown as well)
+        return ""
 
 
 def parse_cron(expression: str, timezone: str) -> Cron:
@@ -101,4 +116,6 @@ def _wrong_with(cron: Cron) -> str:
             return "it never fires"
     except CronSimError as error:
         return str(error)
+    except Exception:  # noqa: BLE001  (no expression may hide from its readers the schedules beside it)
+        return "its times cannot be calculated"
     return ""

@@ -128,3 +128,11 @@ class ScheduleNotFoundError(JobServiceError):
 
 class ScheduleExistsError(JobServiceError):
     reason = ErrorReason.ERROR_REASON_SCHEDULE_EXISTS
+
+
+class ScheduleBrokenError(JobServiceError):
+    reason = ErrorReason.ERROR_REASON_SCHEDULE_BROKEN
+
+
+class EtagMismatchError(JobServiceError):
+    reason = ErrorReason.ERROR_REASON_ETAG_MISMATCH

@@ -1,30 +1,30 @@
-"""Recurring jobs: schedules in the store, and the firing of their slots, each once."""
+"""Recurring jobs as the store keeps them: read, made, and changed without undoing anybody else's change."""
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
-from qcollector.jobs.v1.job_pb2 import JobOptions
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.job_pb2 import Caller
 
-from base.telemetry import tracing
-from base.telemetry.spans import Kind
-from base.telemetry.trace_context import NO_TRACE, TraceContext
-from engine.admission import RESERVED_PREFIX, Admission, Asked, Origin
-from engine.catalog import Catalog
 from engine.cron import Cron
-from engine.errors import JobIdConflictError, ScheduleExistsError, ScheduleNotFoundError
-from engine.intake import Intake
+from engine.errors import EtagMismatchError, ScheduleBrokenError, ScheduleExistsError, ScheduleNotFoundError
 from engine.packing import pack, unpack
 from engine.store import Store
 
-_SCOPE: Final = "schedules"
-_MOST_MISSED: Final = 1000
-"""Missed slots are counted up to this."""
+SCOPE: Final = "schedules"
+_COLUMNS: Final = 5
+_TRIES: Final = 50
+"""How often a change without an etag starts over because somebody else was quicker."""
+_UNREADABLE: Final = "the store's record of it cannot be read: delete it and make it anew"
+
+Edit = Callable[[ScheduleRecord], None]
+"""Changes the fields that are to change. It may run several times, each time on what the store holds then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,43 @@ class StoredSchedule:
     """What is due lies after it: the slot it fired last, or when it was made, changed or resumed."""
     fired: datetime | None
     """The slot it fired last."""
+    fault: str
+    """Why it could not fire when a scheduler tried last; empty for nothing."""
+    stored: bytes
+    """The record as the store has it."""
+    readable: bool
+    """Otherwise the record is empty but for its name."""
 
     @property
     def cron(self) -> Cron:
         return Cron(self.record.cron, self.record.timezone)
+
+    @property
+    def problem(self) -> str:
+        """Why it has no slots; empty where it has."""
+        return self.cron.problem if self.readable else _UNREADABLE
+
+    @property
+    def run_as(self) -> Caller:
+        """In whose name its jobs are enqueued."""
+        return self.record.run_as if self.record.HasField("run_as") else self.record.created_by
+
+    @property
+    def created_by(self) -> Caller:
+        return self.record.created_by if self.record.HasField("created_by") else self.record.run_as
+
+    @property
+    def etag(self) -> str:
+        """Another one after each change. It is not made of the payload, which may hold secrets."""
+        if self.record.revision:
+            return self.record.revision
+        parts = (self.record.name, self.record.create_time.ToJsonString(), self.record.update_time.ToJsonString())
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    def check_readable(self) -> None:
+        """Raises ScheduleBrokenError."""
+        if not self.readable:
+            raise ScheduleBrokenError(f"{self.record.name}: {_UNREADABLE}.", schedule=self.record.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,158 +86,162 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Fired:
-    """A slot that was fired just now."""
+class Condition:
+    """How the schedules are that are not paused."""
 
-    queue: str
-    job_type: str
-    job_id: str
-    late: float
-    """Seconds from the slot to the store's time when it was seen to be due."""
-    missed: int
-    """Earlier slots that nobody had fired, which are not made up."""
+    overdue: dict[str, float]
+    """Those with a slot that nobody has fired, although nothing keeps it, and for how many seconds it is past."""
+    faults: dict[str, str]
+    """Those that cannot fire, and why."""
 
 
 class Schedules:
-    """Keeps schedules and fires them. Any number of processes may do so at once."""
+    """Keeps schedules. Any number of processes may change them at once."""
 
-    def __init__(self, store: Store, catalog: Catalog, admission: Admission, intake: Intake) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._catalog = catalog
-        self._admission = admission
-        self._intake = intake
 
     async def all(self) -> tuple[list[StoredSchedule], datetime]:
         """Every schedule by name, and the store's time."""
-        now, *rows = await self._store.run("schedule_list", _SCOPE)
-        found = [
-            StoredSchedule(
-                ScheduleRecord.FromString(rows[i + 1]),
-                _moment(int(rows[i + 2])),
-                _moment(int(rows[i + 3])) if int(rows[i + 3]) else None,
-            )
-            for i in range(0, len(rows), 4)
-        ]
-        return sorted(found, key=lambda schedule: schedule.record.name), _moment(int(now))
+        now, *rows = await self._store.run("schedule_list", SCOPE)
+        found = [_stored(rows[i : i + _COLUMNS]) for i in range(0, len(rows), _COLUMNS)]
+        return sorted(found, key=lambda schedule: schedule.record.name), moment(int(now))
 
     async def get(self, name: str) -> StoredSchedule:
         """Raises ScheduleNotFoundError."""
-        for schedule in (await self.all())[0]:
-            if schedule.record.name == name:
-                return schedule
-        raise _not_found(name)
+        _, *row = await self._store.run("schedule_get", SCOPE, name)
+        if not row:
+            raise _not_found(name)
+        return _stored(row)
 
     async def create(self, record: ScheduleRecord) -> None:
         """Raises ScheduleExistsError."""
-        if not await self._store.run("schedule_put", _SCOPE, record.name, record.SerializeToString(), "create", "1"):
+        record.revision = _new_revision()
+        if await self._store.run("schedule_put", SCOPE, record.name, record.SerializeToString(), "", "1") != 1:
             raise ScheduleExistsError(
                 f"There is a schedule {record.name!r}; change that one, or choose another name.", schedule=record.name
             )
 
-    async def update(self, record: ScheduleRecord, *, restart: bool) -> None:
-        """Replaces a schedule; with `restart` its slots count from now on. Raises ScheduleNotFoundError."""
-        packed = record.SerializeToString()
-        if not await self._store.run("schedule_put", _SCOPE, record.name, packed, "update", "1" if restart else "0"):
-            raise _not_found(record.name)
+    async def change(self, name: str, edit: Edit, by: Caller | None = None, etag: str = "") -> None:
+        """Changes fields of a schedule. Its slots count from now on where its times change or it is resumed.
 
-    async def delete(self, name: str) -> None:
-        """Raises ScheduleNotFoundError."""
-        if not await self._store.run("schedule_delete", _SCOPE, name):
+        `by` is noted as who changed it. With an `etag` only the schedule that the caller has seen is changed.
+
+        Raises:
+          ScheduleNotFoundError: there is no such schedule.
+          ScheduleBrokenError: its record cannot be read.
+          EtagMismatchError: it is not the one that the caller has seen.
+        """
+        for _ in range(_TRIES):
+            before = await self._seen(name, etag)
+            before.check_readable()
+            record = ScheduleRecord()
+            record.CopyFrom(before.record)
+            edit(record)
+            if record == before.record:
+                return
+            if by is not None:
+                record.updated_by.CopyFrom(by)
+                record.update_time.GetCurrentTime()
+            record.revision = _new_revision()
+            restart = "1" if _counts_anew(before.record, record) else "0"
+            written = await self._store.run(
+                "schedule_put", SCOPE, name, record.SerializeToString(), before.stored, restart
+            )
+            if written == 1:
+                return
+        raise _changed(name)
+
+    async def delete(self, name: str, etag: str = "") -> None:
+        """Raises ScheduleNotFoundError or EtagMismatchError."""
+        expected = (await self._seen(name, etag)).stored if etag else b""
+        deleted = await self._store.run("schedule_delete", SCOPE, name, expected)
+        if deleted == -1:
             raise _not_found(name)
+        if deleted == 0:
+            raise _changed(name)
+
+    async def _seen(self, name: str, etag: str) -> StoredSchedule:
+        """The schedule, if it is the one that a caller with this etag has seen."""
+        found = await self.get(name)
+        if etag and etag != found.etag:
+            raise _changed(name)
+        return found
 
     async def seed(self, records: Iterable[ScheduleRecord]) -> int:
         """Writes the first schedules of a store that never had any, if there are some; how many."""
         entries = pack([part for record in records for part in (record.name, record.SerializeToString())])
         if entries == pack([]):
             return 0
-        written: int = await self._store.run("schedule_seed", _SCOPE, entries)
+        written: int = await self._store.run("schedule_seed", SCOPE, entries)
         return written
 
     async def runs(self, name: str) -> list[Run]:
         """The latest jobs, newest first. Raises ScheduleNotFoundError."""
-        packed = await self._store.run("schedule_runs", _SCOPE, name)
+        packed = await self._store.run("schedule_runs", SCOPE, name)
         if packed == -1:
             raise _not_found(name)
-        history = unpack(packed) if packed else []
-        return [Run(_moment(slot), _moment(at), job_id, triggered) for slot, at, job_id, triggered in reversed(history)]
+        try:
+            history = unpack(packed) if packed else []
+            return [Run(moment(slot), moment(at), job, triggered) for slot, at, job, triggered in reversed(history)]
+        except (ValueError, TypeError):
+            return []  # it cannot be read, and begins anew with the next run
 
-    async def fire_due(self, tell: Callable[[Fired], None] | None = None) -> tuple[list[str], datetime | None]:
-        """Enqueues a job for each schedule whose slot has come; their ids, and when the next slot comes.
-
-        Of several slots that were missed, the latest alone is made up. `tell` hears of each that was fired.
-        """
+    async def condition(self) -> Condition:
+        """Which schedules are overdue, and which cannot fire."""
         schedules, now = await self.all()
-        fired, coming = [], []
+        overdue, faults = {}, {}
         for schedule in schedules:
             if schedule.record.paused:
                 continue
-            slot = schedule.cron.latest(schedule.since, now)
-            if slot is not None and (job_id := await self._fire(schedule, slot)):
-                fired.append(job_id)
-                if tell is not None:
-                    tell(_told(schedule, job_id, slot, now))
-            coming += schedule.cron.next_times(now, 1)
-        return fired, min(coming, default=None)
-
-    async def overdue(self) -> dict[str, float]:
-        """The schedules with a slot that has come and that nobody has fired, and for how many seconds it is past."""
-        schedules, now = await self.all()
-        late = {}
-        for schedule in schedules:
-            coming = [] if schedule.record.paused else schedule.cron.next_times(schedule.since, 1)
-            if coming and coming[0] <= now:
-                late[schedule.record.name] = (now - coming[0]).total_seconds()
-        return late
-
-    async def _fire(self, schedule: StoredSchedule, slot: datetime) -> str:
-        """Enqueues first and notes then: whoever dies in between is repeated, and the job's id makes that harmless."""
-        job_id = f"{RESERVED_PREFIX}{schedule.record.name}-{slot:%Y%m%dT%H%M%SZ}"
-        record = schedule.record
-        attributes = {"messaging.destination.name": record.queue_name, "messaging.message.id": job_id}
-        with tracing.begin(f"fire {record.name}", Kind.INTERNAL, attributes) as span:
-            # Another scheduler may have fired this slot while the schedule was being changed.
-            with suppress(JobIdConflictError):
-                await self._enqueue(record, job_id, span.trace)
-            noted = await self._store.run("schedule_fired", _SCOPE, record.name, _ms(slot), job_id, "0")
-        return job_id if noted else ""
-
-    async def trigger(self, name: str, trace: TraceContext = NO_TRACE) -> tuple[str, str]:
-        """Enqueues a schedule's job now, apart from its slots; its id and queue. Raises ScheduleNotFoundError."""
-        schedule = await self.get(name)
-        now = datetime.now(UTC)
-        job_id = f"{RESERVED_PREFIX}{name}-{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z"
-        await self._enqueue(schedule.record, job_id, trace)
-        await self._store.run("schedule_fired", _SCOPE, name, _ms(now), job_id, "1")
-        return job_id, schedule.record.queue_name
-
-    async def _enqueue(self, record: ScheduleRecord, job_id: str, trace: TraceContext) -> None:
-        job_type = self._catalog.type(record.queue_name, record.job_type)
-        options = JobOptions()
-        options.CopyFrom(record.options)
-        options.job_id = job_id
-        asked = Asked(job_type, job_type.payload.FromString(record.payload))
-        origin = Origin(record.created_by, trace=trace)
-        admitted = self._admission.admit(
-            EnqueueJobRequest(options=options), asked, origin, _ms(datetime.now(UTC)), recurring=True
-        )
-        await self._intake.enqueue(admitted.job)
+            if fault := schedule.problem or schedule.fault:
+                faults[schedule.record.name] = fault
+            elif (coming := schedule.cron.next_times(schedule.since, 1)) and coming[0] <= now:
+                overdue[schedule.record.name] = (now - coming[0]).total_seconds()
+        return Condition(overdue, faults)
 
 
-def _told(schedule: StoredSchedule, job_id: str, slot: datetime, now: datetime) -> Fired:
-    record = schedule.record
-    missed = schedule.cron.between(schedule.since, slot, _MOST_MISSED)
-    return Fired(record.queue_name, record.job_type, job_id, (now - slot).total_seconds(), missed)
+def _stored(row: Sequence[Any]) -> StoredSchedule:
+    """One that cannot be read is told as such: it must not hide the others."""
+    name, stored, since, fired, fault = row
+    name = name.decode(errors="replace") if isinstance(name, bytes) else name
+    fault = fault.decode(errors="replace")
+    try:
+        record = ScheduleRecord.FromString(stored)
+        slots = moment(int(since)), moment(int(fired)) if int(fired) else None
+    except (DecodeError, ValueError, OverflowError, OSError):
+        record, slots = ScheduleRecord(), (moment(0), None)
+    if record.name != name:
+        return StoredSchedule(ScheduleRecord(name=name), *slots, fault, stored=stored, readable=False)
+    return StoredSchedule(record, *slots, fault, stored=stored, readable=True)
+
+
+def _counts_anew(before: ScheduleRecord, after: ScheduleRecord) -> bool:
+    """Slots that passed during a pause are not made up, nor those of other times."""
+    resumed = before.paused and not after.paused
+    return resumed or (before.cron, before.timezone) != (after.cron, after.timezone)
+
+
+def _new_revision() -> str:
+    return secrets.token_hex(8)
 
 
 def _not_found(name: str) -> ScheduleNotFoundError:
     return ScheduleNotFoundError(f"There is no schedule {name!r}.", schedule=name)
 
 
-def _moment(ms: int) -> datetime:
+def _changed(name: str) -> EtagMismatchError:
+    return EtagMismatchError(
+        f"The schedule {name!r} was changed since you read it. Read it again, and repeat your change if you still want it.",
+        schedule=name,
+    )
+
+
+def moment(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _ms(moment: datetime) -> int:
+def milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 

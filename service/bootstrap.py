@@ -33,6 +33,7 @@ from base.telemetry.pulse import Pulse
 from engine.admission import Admission
 from engine.catalog import load_catalog
 from engine.events import EventHub
+from engine.firing import Firing
 from engine.inspection import Inspection
 from engine.intake import Intake
 from engine.links import DownloadLinks
@@ -175,7 +176,7 @@ def _parts(
     inspection = Inspection(store, {queue.name: queue.max_active for queue in catalog.queues.values()})
     admission, intake = Admission(catalog, settings), Intake(store, settings)
     checks = PayloadChecks(settings, database, {**EXPORT_CHECKS, **ANALYTICS_CHECKS, **MAIL_CHECKS})
-    schedules = Schedules(store, catalog, admission, intake)
+    schedules = Schedules(store)
     roll = RollCall(tuple(catalog.queues), store, inspection, schedules)
     instruments.add(intake.stored, QueueMetrics(roll, settings.queue_max_backlog))
     return Parts(
@@ -189,6 +190,7 @@ def _parts(
         checks=checks,
         enqueuer=Enqueuer(admission, intake, checks),
         schedules=schedules,
+        firing=Firing(store, schedules, catalog, admission, intake),
         health=Health(settings, store, roll, database),
         limits=limits,
     )

@@ -9,6 +9,7 @@ from qcollector.jobs.v1.queue_pb2 import HealthCheck, Worker
 
 from engine.jobs import QueueSnapshot
 from engine.presence import unserved
+from engine.schedules import Condition
 
 HEALTHY, DEGRADED, UNHEALTHY, DISABLED = "healthy", "degraded", "unhealthy", "disabled"
 
@@ -58,15 +59,21 @@ def of_workers(queues: Sequence[QueueSnapshot], workers: Sequence[Worker], laten
     return _check("workers", reason, latency)
 
 
-def of_schedulers(schedulers: Sequence[Worker], overdue: Mapping[str, float], latency: float) -> HealthCheck:
-    late = sorted(name for name, seconds in overdue.items() if seconds > OVERDUE_SECONDS)
-    reason = ""
+def of_schedulers(schedulers: Sequence[Worker], schedules: Condition, latency: float) -> HealthCheck:
+    reasons = []
     if not schedulers:
-        reason = "no scheduler reports, so that no schedule fires: start `qjobs scheduler`, or look at its log"
-    elif late:
-        more = f" and {len(late) - _NAMED} more" if len(late) > _NAMED else ""
-        reason = f"the scheduler stands still: {', '.join(late[:_NAMED])}{more} should have fired; look at its log"
-    return _check("scheduler", reason, latency)
+        reasons.append("no scheduler reports, so that no schedule fires: start `qjobs scheduler`, or look at its log")
+    elif late := sorted(name for name, seconds in schedules.overdue.items() if seconds > OVERDUE_SECONDS):
+        names = _first(late, ", ")
+        reasons.append(f"the scheduler stands still: {names} should have fired; look at its log")
+    if faults := [f"schedule {name} cannot fire: {cause}" for name, cause in sorted(schedules.faults.items())]:
+        reasons.append(_first(faults, "; "))
+    return _check("scheduler", "; ".join(reasons), latency)
+
+
+def _first(texts: Sequence[str], between: str) -> str:
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return between.join(texts[:_NAMED]) + more
 
 
 def of_storage(

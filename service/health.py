@@ -84,7 +84,7 @@ class Health:
             workers, scheduler = (HealthCheck(name=name, status=UNHEALTHY, reason=roll.problem) for name in names)
         else:
             workers = found.of_workers(roll.queues, roll.workers, roll.latency_ms)
-            scheduler = found.of_schedulers(roll.schedulers, roll.overdue, roll.latency_ms)
+            scheduler = found.of_schedulers(roll.schedulers, roll.schedules, roll.latency_ms)
         return workers, scheduler
 
     async def _check_storage(self, workers: Sequence[Worker]) -> HealthCheck:

@@ -8,6 +8,7 @@ from grpc import aio
 from base.settings import Settings
 from engine.catalog import Catalog
 from engine.events import EventHub
+from engine.firing import Firing
 from engine.inspection import Inspection
 from engine.jobs import JobRecord
 from engine.presence import Presence
@@ -38,6 +39,7 @@ class Parts:
     checks: PayloadChecks
     enqueuer: Enqueuer
     schedules: Schedules
+    firing: Firing
     health: Health
     limits: StreamLimits
 

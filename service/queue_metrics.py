@@ -41,7 +41,13 @@ class QueueMetrics(Collector):
                 "qjobs_schedule_overdue_seconds",
                 "How long the slot has been past that no scheduler has fired; 0 if all are fired.",
                 (),
-                [((), max(roll.overdue.values(), default=0.0))],
+                [((), max(roll.schedules.overdue.values(), default=0.0))],
+            )
+            yield _gauge(
+                "qjobs_schedule_broken",
+                "1 for a schedule that cannot fire; health says why.",
+                ("schedule",),
+                [((name,), 1.0) for name in roll.schedules.faults],
             )
 
     def _read(self) -> Roll:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qcollector.jobs.v1.queue_pb2 import Worker
@@ -11,7 +11,7 @@ from engine.errors import JobServiceError
 from engine.inspection import Inspection
 from engine.jobs import QueueSnapshot
 from engine.presence import SCHEDULERS, Presence
-from engine.schedules import Schedules
+from engine.schedules import Condition, Schedules
 from engine.store import Store
 
 
@@ -22,8 +22,7 @@ class Roll:
     queues: Sequence[QueueSnapshot] = ()
     workers: Sequence[Worker] = ()
     schedulers: Sequence[Worker] = ()
-    overdue: Mapping[str, float] = field(default_factory=dict)
-    """Schedules with a slot that nobody has fired, and for how many seconds it is past."""
+    schedules: Condition = field(default_factory=lambda: Condition({}, {}))
     problem: str = ""
     latency_ms: float = 0.0
 
@@ -44,7 +43,7 @@ class RollCall:
                 self._inspection.stats(self.queues),
                 self._workers.workers(),
                 self._schedulers.workers(),
-                self._schedules.overdue(),
+                self._schedules.condition(),
             )
         except JobServiceError as error:
             return Roll(problem=error.message)

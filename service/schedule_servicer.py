@@ -1,9 +1,11 @@
 """ScheduleService: recurring jobs as their owner sees and changes them."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope, ScheduleRecord
+from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.schedule_service_pb2 import (
     CreateScheduleRequest,
@@ -22,6 +24,7 @@ from qcollector.jobs.v1.schedule_service_pb2 import (
     PreviewScheduleResponse,
     ResumeScheduleRequest,
     ResumeScheduleResponse,
+    Schedule,
     ScheduleJob,
     TriggerScheduleRequest,
     TriggerScheduleResponse,
@@ -30,103 +33,126 @@ from qcollector.jobs.v1.schedule_service_pb2 import (
 )
 from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceServicer
 
-from engine.cron import parse_cron
+from engine.cron import Cron, parse_cron
 from engine.errors import FieldProblem, RequestInvalidError
-from engine.schedules import timestamp
+from engine.schedules import Run, StoredSchedule, timestamp
 from service.call import caller, current_call
+from service.paged import Paging
 from service.parts import Calls, Context
 from service.schedule_views import run_view, schedule_view
 
 PREVIEWED: Final = 5
-RUNS: Final = 20
+SCHEDULES: Final[Paging[StoredSchedule]] = Paging("schedules", lambda one: one.record.name, usual=100, most=500)
+RUNS_SHOWN: Final = 20
+MOST_RUNS: Final = 100
 ONE_TIME: Final = ("job_id", "delay", "run_at", "expire_at")
 """Options that are about one job, which a schedule does not enqueue."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A schedule's job, judged as if it were enqueued now by whoever sets it."""
+
+    queue: str
+    type: str
+    payload: bytes
+    options: JobOptions
+    run_as: Caller
+
+    def put_into(self, record: ScheduleRecord) -> None:
+        record.queue_name, record.job_type, record.payload = self.queue, self.type, self.payload
+        record.options.CopyFrom(self.options)
+        record.run_as.CopyFrom(self.run_as)
 
 
 class ScheduleServicer(Calls, ScheduleServiceServicer):
     """Every call of ScheduleService."""
 
-    async def ListSchedules(self, _request: ListSchedulesRequest, _context: Context) -> ListSchedulesResponse:
+    async def ListSchedules(self, request: ListSchedulesRequest, _context: Context) -> ListSchedulesResponse:
         schedules, now = await self.parts.schedules.all()
-        return ListSchedulesResponse(schedules=[schedule_view(one, self.parts.catalog, now) for one in schedules])
+        page, token = SCHEDULES.page(schedules, request.page_size, request.page_token)
+        views = [schedule_view(one, self.parts.catalog, now) for one in page]
+        return ListSchedulesResponse(schedules=views, next_page_token=token)
 
     async def GetSchedule(self, request: GetScheduleRequest, _context: Context) -> GetScheduleResponse:
-        schedule = await self.parts.schedules.get(request.name)
-        return GetScheduleResponse(schedule=schedule_view(schedule, self.parts.catalog, datetime.now(UTC)))
+        return GetScheduleResponse(schedule=await self._shown(request.name))
 
-    async def CreateSchedule(self, request: CreateScheduleRequest, context: Context) -> CreateScheduleResponse:
-        record = ScheduleRecord(name=request.name, description=request.description, paused=request.paused)
-        self._set_time(record, request.cron, request.timezone or self.parts.settings.schedule_timezone)
-        await self._set_job(record, request.job)
+    async def CreateSchedule(self, request: CreateScheduleRequest, _context: Context) -> CreateScheduleResponse:
+        record = ScheduleRecord(
+            name=request.name,
+            description=request.description,
+            paused=request.paused,
+            timezone_follows_setting=not request.timezone,
+        )
+        _set_time(record, parse_cron(request.cron, request.timezone or self.parts.settings.schedule_timezone))
+        (await self._judged(request.job)).put_into(record)
         record.created_by.CopyFrom(caller().proto())
         record.create_time.GetCurrentTime()
         record.update_time.CopyFrom(record.create_time)
         await self.parts.schedules.create(record)
-        shown = await self.GetSchedule(GetScheduleRequest(name=request.name), context)
-        return CreateScheduleResponse(schedule=shown.schedule)
+        return CreateScheduleResponse(schedule=await self._shown(request.name))
 
-    async def UpdateSchedule(self, request: UpdateScheduleRequest, context: Context) -> UpdateScheduleResponse:
-        record = (await self.parts.schedules.get(request.name)).record
-        if request.HasField("description"):
-            record.description = request.description
-        times_change = request.HasField("cron") or request.HasField("timezone")
-        if times_change:
-            zone = (request.timezone or self.parts.settings.schedule_timezone) if request.HasField("timezone") else ""
-            self._set_time(record, request.cron or record.cron, zone or record.timezone)
-        if request.HasField("job"):
-            await self._set_job(record, request.job)
-            # Its jobs are enqueued in the name of whoever said what they do.
-            record.created_by.CopyFrom(caller().proto())
-        await self._write(record, restart=times_change)
-        shown = await self.GetSchedule(GetScheduleRequest(name=request.name), context)
-        return UpdateScheduleResponse(schedule=shown.schedule)
+    async def UpdateSchedule(self, request: UpdateScheduleRequest, _context: Context) -> UpdateScheduleResponse:
+        job = await self._judged(request.job) if request.HasField("job") else None
+
+        def edit(record: ScheduleRecord) -> None:
+            if request.HasField("description"):
+                record.description = request.description
+            if request.HasField("cron") or request.HasField("timezone"):
+                self._change_time(record, request)
+            if job is not None:
+                job.put_into(record)
+
+        await self.parts.schedules.change(request.name, edit, caller().proto(), request.etag)
+        return UpdateScheduleResponse(schedule=await self._shown(request.name))
 
     async def DeleteSchedule(self, request: DeleteScheduleRequest, _context: Context) -> DeleteScheduleResponse:
-        await self.parts.schedules.delete(request.name)
+        await self.parts.schedules.delete(request.name, request.etag)
         return DeleteScheduleResponse()
 
-    async def PauseSchedule(self, request: PauseScheduleRequest, context: Context) -> PauseScheduleResponse:
-        await self._pause(request.name, paused=True)
-        shown = await self.GetSchedule(GetScheduleRequest(name=request.name), context)
-        return PauseScheduleResponse(schedule=shown.schedule)
+    async def PauseSchedule(self, request: PauseScheduleRequest, _context: Context) -> PauseScheduleResponse:
+        return PauseScheduleResponse(schedule=await self._pause(request.name, request.etag, paused=True))
 
-    async def ResumeSchedule(self, request: ResumeScheduleRequest, context: Context) -> ResumeScheduleResponse:
-        await self._pause(request.name, paused=False)
-        shown = await self.GetSchedule(GetScheduleRequest(name=request.name), context)
-        return ResumeScheduleResponse(schedule=shown.schedule)
+    async def ResumeSchedule(self, request: ResumeScheduleRequest, _context: Context) -> ResumeScheduleResponse:
+        return ResumeScheduleResponse(schedule=await self._pause(request.name, request.etag, paused=False))
 
     async def TriggerSchedule(self, request: TriggerScheduleRequest, _context: Context) -> TriggerScheduleResponse:
-        job_id, queue = await self.parts.schedules.trigger(request.name, current_call().trace)
+        job_id, queue = await self.parts.firing.trigger(request.name, current_call().trace)
         return TriggerScheduleResponse(job_id=job_id, queue_name=queue)
 
     async def ListScheduleRuns(self, request: ListScheduleRunsRequest, _context: Context) -> ListScheduleRunsResponse:
         queue = (await self.parts.schedules.get(request.name)).record.queue_name
-        runs = (await self.parts.schedules.runs(request.name))[: request.limit or RUNS]
+        paging: Paging[Run] = Paging(f"runs {request.name}", _place_of, RUNS_SHOWN, MOST_RUNS, newest_first=True)
+        history = sorted(await self.parts.schedules.runs(request.name), key=_place_of, reverse=True)
+        runs, token = paging.page(history, request.page_size, request.page_token)
         jobs = await self.parts.inspection.get_many(queue, [run.job_id for run in runs]) if runs else []
-        return ListScheduleRunsResponse(runs=[run_view(run, job) for run, job in zip(runs, jobs, strict=True)])
+        views = [run_view(run, job) for run, job in zip(runs, jobs, strict=True)]
+        return ListScheduleRunsResponse(runs=views, next_page_token=token)
 
     async def PreviewSchedule(self, request: PreviewScheduleRequest, _context: Context) -> PreviewScheduleResponse:
         cron = parse_cron(request.cron, request.timezone or self.parts.settings.schedule_timezone)
         times = cron.next_times(datetime.now(UTC), request.count or PREVIEWED)
         return PreviewScheduleResponse(times=[timestamp(time) for time in times], cron_text=cron.text)
 
-    async def _pause(self, name: str, *, paused: bool) -> None:
-        record = (await self.parts.schedules.get(name)).record
-        if record.paused != paused:
+    async def _shown(self, name: str) -> Schedule:
+        return schedule_view(await self.parts.schedules.get(name), self.parts.catalog, datetime.now(UTC))
+
+    async def _pause(self, name: str, etag: str = "", *, paused: bool) -> Schedule:
+        def edit(record: ScheduleRecord) -> None:
             record.paused = paused
-            # Slots that passed during the pause are not made up.
-            await self._write(record, restart=not paused)
 
-    async def _write(self, record: ScheduleRecord, *, restart: bool) -> None:
-        record.update_time.GetCurrentTime()
-        await self.parts.schedules.update(record, restart=restart)
+        await self.parts.schedules.change(name, edit, caller().proto(), etag)
+        return await self._shown(name)
 
-    def _set_time(self, record: ScheduleRecord, expression: str, timezone: str) -> None:
-        cron = parse_cron(expression, timezone)
-        record.cron, record.timezone = cron.expression, cron.timezone
+    def _change_time(self, record: ScheduleRecord, request: UpdateScheduleRequest) -> None:
+        """Checks the two together: a zone that is no more is replaced beside the expression that it was for."""
+        zone = record.timezone
+        if request.HasField("timezone"):
+            record.timezone_follows_setting = not request.timezone
+            zone = request.timezone or self.parts.settings.schedule_timezone
+        _set_time(record, parse_cron(request.cron if request.HasField("cron") else record.cron, zone))
 
-    async def _set_job(self, record: ScheduleRecord, job: ScheduleJob) -> None:
-        """Judges the job as if it were enqueued now, by this caller."""
+    async def _judged(self, job: ScheduleJob) -> _Job:
         set_once = [field.name for field, _ in job.options.ListFields() if field.name in ONE_TIME]
         if set_once:
             rule = "is about a single job; leave it unset for a recurring one"
@@ -143,9 +169,16 @@ class ScheduleServicer(Calls, ScheduleServiceServicer):
         except RequestInvalidError as error:
             problems = [FieldProblem(f"job.{one.field}", one.rule, one.description) for one in error.problems]
             raise RequestInvalidError(problems) from None
-        record.queue_name, record.job_type = admitted.type.queue, admitted.type.type
-        record.payload = admitted.job.secret or JobEnvelope.FromString(admitted.job.envelope).payload
-        record.options.CopyFrom(job.options)
+        payload = admitted.job.secret or JobEnvelope.FromString(admitted.job.envelope).payload
+        return _Job(admitted.type.queue, admitted.type.type, payload, job.options, caller().proto())
+
+
+def _set_time(record: ScheduleRecord, cron: Cron) -> None:
+    record.cron, record.timezone = cron.expression, cron.timezone
+
+
+def _place_of(run: Run) -> str:
+    return f"{run.enqueued:%Y%m%dT%H%M%S.%f} {run.job_id}"
 
 
 def _camel(name: str) -> str:

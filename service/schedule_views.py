@@ -1,7 +1,9 @@
 """How schedules and their runs are shown."""
 
 from datetime import datetime
+from typing import Final
 
+from google.protobuf.message import DecodeError
 from qcollector.jobs.v1.schedule_service_pb2 import Schedule, ScheduleRun
 
 from engine.catalog import Catalog
@@ -9,18 +11,21 @@ from engine.jobs import JobRecord
 from engine.masking import masked
 from engine.schedules import Run, StoredSchedule, timestamp
 
-NEXT_TIMES = 5
+NEXT_TIMES: Final = 5
 
 
 def schedule_view(schedule: StoredSchedule, catalog: Catalog, now: datetime) -> Schedule:
-    """The schedule as callers see it: sensitive values of its payload are masked."""
+    """The schedule as callers see it, with sensitive values masked; of a broken one, what can be read."""
     record = schedule.record
+    problem = schedule.problem
+    times = [] if record.paused or problem else schedule.cron.next_times(now, NEXT_TIMES)
     view = Schedule(
         name=record.name,
         description=record.description,
         cron=record.cron,
         timezone=record.timezone,
-        cron_text=schedule.cron.text,
+        timezone_follows_setting=record.timezone_follows_setting,
+        cron_text="" if problem else schedule.cron.text,
         queue_name=record.queue_name,
         job_type=record.job_type,
         options=record.options,
@@ -28,14 +33,27 @@ def schedule_view(schedule: StoredSchedule, catalog: Catalog, now: datetime) -> 
         create_time=record.create_time,
         update_time=record.update_time,
         last_slot=timestamp(schedule.fired) if schedule.fired else None,
-        next_times=[] if record.paused else [timestamp(time) for time in schedule.cron.next_times(now, NEXT_TIMES)],
-        created_by=record.created_by.id,
+        next_times=[timestamp(time) for time in times],
+        created_by=schedule.created_by,
+        updated_by=record.updated_by if record.HasField("updated_by") else None,
+        run_as=schedule.run_as,
+        etag=schedule.etag,
     )
-    job_type = catalog.types.get(f"{record.queue_name}/{record.job_type}")
-    # A type that this process does not know, because its plugin is gone, leaves the payload out.
-    if job_type is not None:
-        view.payload.CopyFrom(catalog.wrap_payload(job_type, masked(job_type.payload.FromString(record.payload))))
+    view.error = problem or _show_payload(view, record.payload, catalog) or schedule.fault
     return view
+
+
+def _show_payload(view: Schedule, payload: bytes, catalog: Catalog) -> str:
+    """Puts the payload into the view; why it cannot."""
+    key = f"{view.queue_name}/{view.job_type}"
+    job_type = catalog.types.get(key)
+    if job_type is None:
+        return f"the service knows no job type {key}: install its plugin, or give the schedule another job"
+    try:
+        view.payload.CopyFrom(catalog.wrap_payload(job_type, masked(job_type.payload.FromString(payload))))
+    except DecodeError:
+        return f"its payload cannot be read as one of {key}: give it another job"
+    return ""
 
 
 def run_view(run: Run, job: JobRecord | None) -> ScheduleRun:

@@ -1,81 +1,29 @@
-"""Recurring jobs: the entries that a new store begins with, and the firing of what is due."""
+"""Recurring jobs: what is due is fired, over and over."""
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
-from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
-from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 
 from base.settings import Settings
 from engine.catalog import Catalog
-from engine.decoding import decode_data
 from engine.errors import JobServiceError
+from engine.firing import Fault, Firing
 from engine.schedules import Schedules
+from workers import seeded
 from workers.schedule_metrics import ScheduleMetrics
 
 LOOK_SECONDS: Final = 5.0
 """How long a change of the schedules goes unnoticed at most."""
-SYSTEM: Final = Caller(id="system", name="Scheduler", role="super_admin")
-
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
-
-Entry = tuple[str, str, str, str, str, dict[str, Any], int]
-ENTRIES: Final[Sequence[Entry]] = (
-    (
-        *("daily-cleanup", "Temporary files, old sessions, old logs", "0 2 * * *", "system:cleanup", "cleanup"),
-        {
-            "tasks": [
-                {"type": "temp_files", "maxAge": _DAY},
-                {"type": "old_sessions", "maxAge": 7 * _DAY},
-                {"type": "old_logs", "maxAge": 30 * _DAY},
-            ]
-        },
-        5,
-    ),
-    (
-        *("weekly-backup", "Database, uploads and logs", "0 3 * * 0", "system:backup", "backup"),
-        {"type": "weekly", "targets": [{"type": "database"}, {"type": "uploads"}, {"type": "logs"}]},
-        8,
-    ),
-    (
-        *("daily-analytics", "Statistics of the day", "0 1 * * *", "analytics:calculate", "system-analytics"),
-        {"period": "day"},
-        3,
-    ),
-    (
-        *("weekly-analytics", "Statistics of the week", "0 1 * * 1", "analytics:calculate", "system-analytics"),
-        {"period": "week"},
-        3,
-    ),
-    (
-        *("monthly-analytics", "Statistics of the month", "0 1 1 * *", "analytics:calculate", "system-analytics"),
-        {"period": "month"},
-        3,
-    ),
-    (
-        *("health-check", "Database, store, mail and queues", "*/30 * * * *", "system:cleanup", "health-check"),
-        {"services": ["database", "redis", "email", "queue"]},
-        2,
-    ),
-    (
-        *("file-cleanup", "Orphaned and temporary files", "0 */6 * * *", "file:cleanup", "cleanup"),
-        {"files": [], "olderThan": _DAY},
-        4,
-    ),
-)
-"""Name, purpose, cron expression, queue, type, data and priority."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def fire_schedules(
     schedules: Schedules,
+    firing: Firing,
     catalog: Catalog,
     settings: Settings,
     stopping: asyncio.Event,
@@ -83,51 +31,61 @@ async def fire_schedules(
     *,
     look: float = LOOK_SECONDS,
 ) -> None:
-    """Fires each slot as it comes, until the event is set. Any number of processes may do so."""
+    """Fires each slot as it comes, until the event is set. Any number of processes may do so.
+
+    Nothing ends it: what goes wrong is logged, and it looks again.
+    """
     metrics = metrics or ScheduleMetrics()
-    seeded = away = False
+    prepared = False
+    trouble = ""
     while not stopping.is_set():
         pause = look
         try:
-            if not seeded:
-                written = await schedules.seed(entries(catalog, settings))
-                seeded = True
-                if written:
-                    _log.info("schedules_seeded", schedules=written)
-            fired, coming = await schedules.fire_due(metrics.fired)
-            metrics.looked()
-            if fired:
-                _log.info("schedules_fired", jobs=fired)
+            if not prepared:
+                await _prepare(schedules, catalog, settings)
+                prepared = True
+            coming, trouble = await _fire(firing, metrics, trouble)
             if coming is not None:
                 pause = min(look, max((coming - datetime.now(UTC)).total_seconds(), 0.01))
-            away = False
         except JobServiceError as error:
-            if not away:
-                _log.warning("schedules_not_fired", reason=error.message)
-            away = True
+            trouble = _told(error.message, trouble)
+        except Exception:  # noqa: BLE001  (logged with its traceback, and tried again)
+            _log.exception("schedules_not_fired")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause)
 
 
-def entries(catalog: Catalog, settings: Settings) -> list[ScheduleRecord]:
-    """What a store that never had schedules begins with. They are the user's to change from then on."""
-    return [_record(entry, catalog, settings) for entry in ENTRIES if f"{entry[3]}/{entry[4]}" in catalog.types]
+async def _prepare(schedules: Schedules, catalog: Catalog, settings: Settings) -> None:
+    """Seeds the store. Only its absence keeps the schedules from firing afterwards."""
+    try:
+        if written := await seeded.seed(schedules, catalog, settings):
+            _log.info("schedules_seeded", schedules=written)
+        if changed := await seeded.follow_setting(schedules, settings):
+            _log.info("schedules_follow_timezone", schedules=changed, timezone=settings.schedule_timezone)
+    except JobServiceError:
+        raise
+    except Exception:  # noqa: BLE001  (logged with its traceback)
+        _log.exception("schedules_not_seeded")
 
 
-def _record(entry: Entry, catalog: Catalog, settings: Settings) -> ScheduleRecord:
-    name, description, cron, queue, word, data, priority = entry
-    now = Timestamp()
-    now.GetCurrentTime()
-    return ScheduleRecord(
-        name=name,
-        description=description,
-        cron=cron,
-        timezone=settings.schedule_timezone,
-        queue_name=queue,
-        job_type=word,
-        payload=decode_data(catalog.type(queue, word), data).SerializeToString(),
-        options=JobOptions(priority=priority),
-        create_time=now,
-        update_time=now,
-        created_by=SYSTEM,
-    )
+async def _fire(firing: Firing, metrics: ScheduleMetrics, trouble: str) -> tuple[datetime | None, str]:
+    """One round; when the next slot comes, and what the store could not do."""
+    done = await firing.fire_due(metrics.fired)
+    metrics.looked()
+    if done.fired:
+        _log.info("schedules_fired", jobs=done.fired)
+    for fault in done.faults:
+        _tell(fault)
+    return done.coming, _told(done.away.message, trouble) if done.away else ""
+
+
+def _told(reason: str, before: str) -> str:
+    """Logs a trouble once, for as long as it lasts."""
+    if reason != before:
+        _log.warning("schedules_not_fired", reason=reason)
+    return reason
+
+
+def _tell(fault: Fault) -> None:
+    unexpected = None if isinstance(fault.error, JobServiceError) else fault.error
+    _log.warning("schedule_cannot_fire", schedule=fault.schedule, reason=fault.cause, exc_info=unexpected)

@@ -6,7 +6,7 @@ from typing import Final
 
 from base.telemetry.instruments import Instruments
 from base.telemetry.tallies import Counts, Durations, Readings
-from engine.schedules import Fired
+from engine.firing import Fired
 
 LATE: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0)
 """Seconds: a slot is fired late by as long as no scheduler ran."""

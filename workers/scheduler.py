@@ -18,6 +18,7 @@ from engine.admission import Admission
 from engine.catalog import load_catalog
 from engine.claims import Claims
 from engine.errors import JobServiceError
+from engine.firing import Firing
 from engine.inspection import Inspection
 from engine.intake import Intake
 from engine.presence import SCHEDULERS, Presence
@@ -55,11 +56,12 @@ async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:
         catalog = load_catalog(settings.job_plugins)
         reapers = [Claims(store, policy, NAME, settings) for policy in catalog.queues.values()]
         intake = Intake(store, settings)
-        schedules = Schedules(store, catalog, Admission(catalog, settings), intake)
+        schedules = Schedules(store)
+        firing = Firing(store, schedules, catalog, Admission(catalog, settings), intake)
         metrics, reaps = ScheduleMetrics(), ReapMetrics(tuple(catalog.queues))
         duties: list[Duty] = [
             partial(reap_queues, reapers, metrics=reaps),
-            partial(fire_schedules, schedules, catalog, settings, metrics=metrics),
+            partial(fire_schedules, schedules, firing, catalog, settings, metrics=metrics),
             partial(report_itself, settings, Presence(store, SCHEDULERS), metrics),
             partial(tidy_exports, settings),
         ]

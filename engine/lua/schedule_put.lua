@@ -1,11 +1,14 @@
--- Writes a schedule. Its slots count from now on when it is new or its times changed.
--- KEYS: records slots
--- ARGV: name record mode restart
--- mode: create (refused where there is one of that name) or update (refused where there is none)
--- RETURNS: 1 written, 0 refused
+-- Writes a schedule, unless somebody else wrote it meanwhile.
+-- KEYS: records slots faults
+-- ARGV: name record expected restart
+-- expected: the record that this one replaces; empty for a new schedule
+-- restart: 1 where its slots count from now on
+-- RETURNS: 1 written, 0 the store holds another record, -1 there is none
 --- @include clock
-local there = redis.call('HEXISTS', records, name) == 1
-if there == (mode == 'create') then return 0 end
+local stored = redis.call('HGET', records, name)
+if not stored and expected ~= '' then return -1 end
+if stored and stored ~= expected then return 0 end
 redis.call('HSET', records, name, record)
-if restart == '1' then redis.call('HSET', slots, name, string.format('%.0f', now)) end
+if restart == '1' then redis.call('HSET', slots, name, now) end
+redis.call('HDEL', faults, name)
 return 1

@@ -20,6 +20,7 @@ from engine.admission import Admission
 from engine.catalog import Catalog
 from engine.cron import Cron, parse_cron
 from engine.errors import RequestInvalidError, ScheduleExistsError, ScheduleNotFoundError
+from engine.firing import Firing, Round
 from engine.jobs import JobQuery
 from engine.schedules import Schedules
 from engine.store import Store
@@ -117,8 +118,13 @@ def test_the_latest_slot_is_the_last_of_those_in_between(expression: str, start:
 
 
 @pytest.fixture
-async def schedules(store: Store, settings: Settings, catalog: Catalog, engine: Engine) -> Schedules:
-    return Schedules(store, catalog, Admission(catalog, settings), engine.intake)
+async def schedules(store: Store) -> Schedules:
+    return Schedules(store)
+
+
+@pytest.fixture
+async def firing(schedules: Schedules, store: Store, settings: Settings, catalog: Catalog, engine: Engine) -> Firing:
+    return Firing(store, schedules, catalog, Admission(catalog, settings), engine.intake)
 
 
 def record(name: str = "every-minute", cron: str = "* * * * *", **fields: object) -> ScheduleRecord:
@@ -139,32 +145,34 @@ async def _turn_back(store: Store, name: str, minutes: float) -> None:
     await store.client.hincrby(store.keys("schedules")["slots"], name, -int(minutes * 60_000))
 
 
+def _resume(record: ScheduleRecord) -> None:
+    record.paused = False
+
+
 async def _jobs(engine: Engine) -> list[str]:
     return [job.id for job in (await engine.inspection.page(QUEUE, JobQuery())).jobs]
 
 
 async def test_a_slot_fires_once_however_many_schedulers_there_are(
-    schedules: Schedules, store: Store, engine: Engine
+    schedules: Schedules, firing: Firing, store: Store, engine: Engine
 ) -> None:
     await schedules.create(record())
-    assert await schedules.fire_due() == (
-        [],
-        (await schedules.get("every-minute")).cron.next_times(datetime.now(UTC), 1)[0],
-    )
+    coming = (await schedules.get("every-minute")).cron.next_times(datetime.now(UTC), 1)[0]
+    assert await firing.fire_due() == Round(coming=coming)
     await _turn_back(store, "every-minute", 2)
-    fired = await asyncio.gather(*(schedules.fire_due() for _ in range(8)))
-    assert sum(len(jobs) for jobs, _ in fired) == 1
+    fired = await asyncio.gather(*(firing.fire_due() for _ in range(8)))
+    assert sum(len(done.fired) for done in fired) == 1
     (job_id,) = await _jobs(engine)
     assert job_id.startswith("repeat-every-minute-2")
-    assert (await schedules.fire_due())[0] == []
+    assert (await firing.fire_due()).fired == []
 
 
 async def test_of_many_missed_slots_the_latest_alone_is_made_up(
-    schedules: Schedules, store: Store, engine: Engine
+    schedules: Schedules, firing: Firing, store: Store, engine: Engine
 ) -> None:
     await schedules.create(record())
     await _turn_back(store, "every-minute", 3 * 24 * 60)
-    (fired, _), now = await schedules.fire_due(), datetime.now(UTC)
+    fired, now = (await firing.fire_due()).fired, datetime.now(UTC)
     assert len(fired) == 1
     (run,) = await schedules.runs("every-minute")
     assert now - run.slot < timedelta(minutes=2)
@@ -172,50 +180,54 @@ async def test_of_many_missed_slots_the_latest_alone_is_made_up(
 
 
 async def test_a_scheduler_that_died_before_it_noted_its_slot_is_repeated_without_a_second_job(
-    schedules: Schedules, store: Store, engine: Engine
+    schedules: Schedules, firing: Firing, store: Store, engine: Engine
 ) -> None:
     await schedules.create(record())
     await _turn_back(store, "every-minute", 2)
     schedule = await schedules.get("every-minute")
     slot = schedule.cron.latest(schedule.since, datetime.now(UTC))
     assert slot
-    await schedules._enqueue(schedule.record, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}", NO_TRACE)
-    await schedules.fire_due()
+    await engine.intake.enqueue(firing._admit(schedule, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}", NO_TRACE).job)
+    await firing.fire_due()
     assert len(await _jobs(engine)) == 1
     assert len(await schedules.runs("every-minute")) == 1
 
 
 async def test_a_paused_schedule_does_not_fire_and_a_changed_one_counts_from_then_on(
-    schedules: Schedules, store: Store, engine: Engine
+    schedules: Schedules, firing: Firing, store: Store, engine: Engine
 ) -> None:
     await schedules.create(record(paused=True))
     await _turn_back(store, "every-minute", 5)
-    assert (await schedules.fire_due())[0] == []
-    await schedules.update(record(), restart=True)
-    assert (await schedules.fire_due())[0] == []
+    assert (await firing.fire_due()).fired == []
+    await schedules.change("every-minute", _resume)
+    assert (await firing.fire_due()).fired == []
     await _turn_back(store, "every-minute", 2)
-    assert len((await schedules.fire_due())[0]) == 1
+    assert len((await firing.fire_due()).fired) == 1
 
 
-async def test_the_last_slot_is_one_that_was_fired_and_outlives_a_change(schedules: Schedules, store: Store) -> None:
+async def test_the_last_slot_is_one_that_was_fired_and_outlives_a_change(
+    schedules: Schedules, firing: Firing, store: Store
+) -> None:
     await schedules.create(record())
     assert (await schedules.get("every-minute")).fired is None
-    await schedules.trigger("every-minute")
+    await firing.trigger("every-minute")
     assert (await schedules.get("every-minute")).fired is None, "a trigger fires no slot"
     await _turn_back(store, "every-minute", 2)
-    await schedules.fire_due()
+    await firing.fire_due()
     slot = max(run.slot for run in await schedules.runs("every-minute") if not run.triggered)
-    await schedules.update(record(), restart=True)
+    await schedules.change("every-minute", lambda record: setattr(record, "cron", "*/2 * * * *"))
     assert (await schedules.get("every-minute")).fired == slot
     await schedules.delete("every-minute")
     await schedules.create(record())
     assert (await schedules.get("every-minute")).fired is None
 
 
-async def test_triggering_enqueues_at_once_and_leaves_the_slots_alone(schedules: Schedules, engine: Engine) -> None:
+async def test_triggering_enqueues_at_once_and_leaves_the_slots_alone(
+    schedules: Schedules, firing: Firing, engine: Engine
+) -> None:
     await schedules.create(record(options=JobOptions(priority=4)))
     before = (await schedules.get("every-minute")).since
-    job_id, queue = await schedules.trigger("every-minute")
+    job_id, queue = await firing.trigger("every-minute")
     job = await engine.inspection.get(queue, job_id)
     assert job
     assert (job.priority, job.envelope.created_by.id) == (4, "alice")
@@ -224,7 +236,7 @@ async def test_triggering_enqueues_at_once_and_leaves_the_slots_alone(schedules:
     assert run.triggered
 
 
-async def test_names_are_unique_and_unknown_ones_an_error(schedules: Schedules) -> None:
+async def test_names_are_unique_and_unknown_ones_an_error(schedules: Schedules, firing: Firing) -> None:
     await schedules.create(record())
     with pytest.raises(ScheduleExistsError):
         await schedules.create(record())
@@ -232,9 +244,9 @@ async def test_names_are_unique_and_unknown_ones_an_error(schedules: Schedules) 
     for attempt in (
         schedules.get("every-minute"),
         schedules.delete("every-minute"),
-        schedules.update(record(), restart=True),
+        schedules.change("every-minute", _resume),
         schedules.runs("every-minute"),
-        schedules.trigger("every-minute"),
+        firing.trigger("every-minute"),
     ):
         with pytest.raises(ScheduleNotFoundError):
             await attempt
@@ -248,11 +260,13 @@ async def test_a_store_is_seeded_once_and_what_was_deleted_stays_deleted(schedul
     assert [one.record.name for one in (await schedules.all())[0]] == ["b"]
 
 
-async def test_sensitive_values_of_a_schedules_jobs_reach_their_worker(schedules: Schedules, engine: Engine) -> None:
+async def test_sensitive_values_of_a_schedules_jobs_reach_their_worker(
+    schedules: Schedules, firing: Firing, engine: Engine
+) -> None:
     secret = record("secret")
     secret.job_type, secret.payload = "secret", Secret(token="hush", name="n").SerializeToString()
     await schedules.create(secret)
-    job_id, _ = await schedules.trigger("secret")
+    job_id, _ = await firing.trigger("secret")
     (claimed,) = (await engine.worker().claim(1)).jobs
     assert claimed.id == job_id
     assert Secret.FromString(claimed.secret).token == "hush"
@@ -260,12 +274,12 @@ async def test_sensitive_values_of_a_schedules_jobs_reach_their_worker(schedules
 
 
 async def test_a_fired_job_is_part_of_the_trace_of_its_firing(
-    schedules: Schedules, store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    schedules: Schedules, firing: Firing, store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trace = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     monkeypatch.setattr(type(NO_SPAN), "trace", trace)
     await schedules.create(record())
     await _turn_back(store, "every-minute", 2)
-    await schedules.fire_due()
+    await firing.fire_due()
     (job,) = (await engine.inspection.page(QUEUE, JobQuery())).jobs
     assert job.envelope.traceparent == trace.traceparent

@@ -16,6 +16,7 @@ from base.database.connection import open_database, writing
 from base.settings import Settings
 from base.storage import StorageRoots
 from engine.admission import Admission
+from engine.firing import Firing
 from engine.intake import Intake
 from engine.presence import SCHEDULERS, Presence
 from engine.schedules import Schedules
@@ -53,7 +54,8 @@ async def test_a_scheduler_that_stands_still_is_told_by_the_schedule_that_it_did
 ) -> None:
     await Presence(store, SCHEDULERS).report(WorkerReport(id="s"))
     settings = alone.settings
-    schedules = Schedules(store, catalog, Admission(catalog, settings), Intake(store, settings))
+    schedules = Schedules(store)
+    firing = Firing(store, schedules, catalog, Admission(catalog, settings), Intake(store, settings))
     await schedules.create(
         ScheduleRecord(name="often", cron="* * * * *", timezone="UTC", queue_name=WORK, job_type="noop")
     )
@@ -61,7 +63,27 @@ async def test_a_scheduler_that_stands_still_is_told_by_the_schedule_that_it_did
     await store.client.hincrby(store.keys("schedules")["slots"], "often", -180_000)
     status, reason = await check(alone, "scheduler")
     assert (status, "stands still: often" in reason) == ("degraded", True)
-    await schedules.fire_due()
+    await firing.fire_due()
+    assert await check(alone, "scheduler") == ("healthy", "")
+
+
+async def test_schedules_that_cannot_fire_are_told_by_name_and_cause_until_they_can(
+    alone: Running, store: Store, catalog: Any
+) -> None:
+    await Presence(store, SCHEDULERS).report(WorkerReport(id="s"))
+    schedules = Schedules(store)
+    firing = Firing(store, schedules, catalog, Admission(catalog, alone.settings), Intake(store, alone.settings))
+    for name, job_type in (("fine", "noop"), ("gone", "of-a-plugin-that-is-gone")):
+        await schedules.create(
+            ScheduleRecord(name=name, cron="0 0 1 1 *", timezone="UTC", queue_name=WORK, job_type=job_type)
+        )
+    assert await check(alone, "scheduler") == ("healthy", "")
+    await firing.fire_due()
+    status, reason = await check(alone, "scheduler")
+    assert status == "degraded"
+    assert reason.startswith("schedule gone cannot fire: ")
+    assert "of-a-plugin-that-is-gone" in reason
+    await schedules.change("gone", lambda record: setattr(record, "paused", True))
     assert await check(alone, "scheduler") == ("healthy", "")
 
 

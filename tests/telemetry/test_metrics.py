@@ -28,6 +28,7 @@ from base.telemetry.instruments import Instruments
 from engine.admission import Admission
 from engine.catalog import Catalog
 from engine.claims import Claims
+from engine.firing import Firing
 from engine.intake import Intake
 from engine.schedules import Schedules
 from engine.store import Store
@@ -226,17 +227,18 @@ async def test_the_scheduler_tells_when_it_looked_and_that_nothing_is_overdue(
 async def test_late_slots_are_overdue_until_they_are_fired_then_counted_with_what_was_missed(
     settings: Settings, store: Store, catalog: Catalog
 ) -> None:
-    schedules = Schedules(store, catalog, Admission(catalog, settings), Intake(store, settings))
+    schedules = Schedules(store)
+    firing = Firing(store, schedules, catalog, Admission(catalog, settings), Intake(store, settings))
     record = ScheduleRecord(name="often", cron="* * * * *", timezone="UTC", queue_name=WORK, job_type="noop")
     await schedules.create(record)
-    assert await schedules.overdue() == {}
+    assert (await schedules.condition()).overdue == {}
     made = int(await store.client.hget(store.keys("schedules")["slots"], "often"))
     await store.client.hset(store.keys("schedules")["slots"], "often", str(made - 300_000))
-    assert 240 <= (await schedules.overdue())["often"] <= 300
+    assert 240 <= (await schedules.condition()).overdue["often"] <= 300
     instruments, metrics = Instruments("scheduler"), ScheduleMetrics()
     metrics.expose(instruments)
-    await schedules.fire_due(metrics.fired)
-    assert await schedules.overdue() == {}
+    await firing.fire_due(metrics.fired)
+    assert (await schedules.condition()).overdue == {}
     page = Page(generate_latest(instruments.registry).decode())
     labels = {"queue": WORK, "type": "noop"}
     assert page.value("qjobs_schedule_fires_total", **labels) == 1

@@ -3,15 +3,19 @@
 import asyncio
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 
 from base.settings import Settings
 from engine.admission import Admission
 from engine.catalog import Catalog
+from engine.firing import Firing
 from engine.intake import Intake
 from engine.schedules import Schedules
 from engine.store import Store
 from tests.conftest import eventually
-from workers.recurring import entries, fire_schedules
+from workers.recurring import fire_schedules
+from workers.seeded import SYSTEM, entries, follow_setting, seed
 
 DOCUMENTED = {
     "daily-cleanup": ("0 2 * * *", "system:cleanup/cleanup", 5),
@@ -25,8 +29,13 @@ DOCUMENTED = {
 
 
 @pytest.fixture
-def schedules(store: Store, settings: Settings, catalog: Catalog) -> Schedules:
-    return Schedules(store, catalog, Admission(catalog, settings), Intake(store, settings))
+def schedules(store: Store) -> Schedules:
+    return Schedules(store)
+
+
+@pytest.fixture
+def firing(schedules: Schedules, store: Store, settings: Settings, catalog: Catalog) -> Firing:
+    return Firing(store, schedules, catalog, Admission(catalog, settings), Intake(store, settings))
 
 
 def test_the_entries_are_the_documented_seven_in_the_default_zone(catalog: Catalog, settings: Settings) -> None:
@@ -37,10 +46,12 @@ def test_the_entries_are_the_documented_seven_in_the_default_zone(catalog: Catal
 
 
 async def test_schedulers_seed_once_and_fire_what_is_due(
-    schedules: Schedules, store: Store, catalog: Catalog, settings: Settings
+    schedules: Schedules, firing: Firing, store: Store, catalog: Catalog, settings: Settings
 ) -> None:
     stopping = asyncio.Event()
-    running = [asyncio.create_task(fire_schedules(schedules, catalog, settings, stopping, look=0.05)) for _ in range(3)]
+    running = [
+        asyncio.create_task(fire_schedules(schedules, firing, catalog, settings, stopping, look=0.05)) for _ in range(3)
+    ]
 
     async def seeded() -> bool:
         return len((await schedules.all())[0]) == len(DOCUMENTED)
@@ -54,3 +65,54 @@ async def test_schedulers_seed_once_and_fire_what_is_due(
     (run,) = await schedules.runs("health-check")
     assert run.job_id.startswith("repeat-health-check-")
     assert sorted(one.record.name for one in (await schedules.all())[0]) == sorted(DOCUMENTED.keys() - {"file-cleanup"})
+
+
+async def test_seeded_schedules_follow_the_setting_until_somebody_edits_their_zone(
+    schedules: Schedules, catalog: Catalog, settings: Settings
+) -> None:
+    bangkok, lima = (
+        settings.model_copy(update={"schedule_timezone": zone}) for zone in ("Asia/Bangkok", "America/Lima")
+    )
+    await seed(schedules, catalog, settings)
+    assert await follow_setting(schedules, settings) == []
+    await schedules.change("daily-cleanup", lambda record: _pin(record, "Europe/Berlin"))
+    await schedules.change("file-cleanup", lambda record: setattr(record, "description", "mine"))
+    changed = await follow_setting(schedules, bangkok)
+    assert sorted(changed) == sorted(DOCUMENTED.keys() - {"daily-cleanup"})
+    assert (await schedules.get("daily-cleanup")).record.timezone == "Europe/Berlin"
+    backup = await schedules.get("weekly-backup")
+    assert backup.record.timezone == "Asia/Bangkok"
+    assert not backup.record.HasField("updated_by"), "nobody has edited it"
+    await asyncio.gather(*(follow_setting(schedules, lima) for _ in range(4)))
+    assert (await schedules.get("file-cleanup")).record.timezone == "America/Lima"
+
+
+def _pin(record: ScheduleRecord, zone: str) -> None:
+    record.timezone, record.timezone_follows_setting = zone, False
+
+
+def _of_an_older_release(record: ScheduleRecord) -> None:
+    """As 2627d35 wrote it: one caller, no revision, and the setting's zone as if somebody had chosen it."""
+    for field in ("created_by", "updated_by", "revision", "timezone_follows_setting"):
+        record.ClearField(field)
+
+
+async def test_seeded_schedules_of_an_older_release_follow_too_if_nobody_has_changed_them(
+    schedules: Schedules, store: Store, catalog: Catalog, settings: Settings
+) -> None:
+    old = entries(catalog, settings)
+    for record in old:
+        _of_an_older_release(record)
+    changed, users = old[0], old[1]
+    changed.update_time.CopyFrom(Timestamp(seconds=changed.create_time.seconds + 60))
+    users.run_as.id = "ulla"
+    packed = {record.name: record.SerializeToString() for record in old}
+    await store.client.hset(store.keys("schedules")["records"], mapping=packed)
+    bangkok = settings.model_copy(update={"schedule_timezone": "Asia/Bangkok"})
+    followed = await follow_setting(schedules, bangkok)
+    assert sorted(followed) == sorted(packed.keys() - {changed.name, users.name})
+    for name in packed:
+        found = await schedules.get(name)
+        assert found.record.timezone == ("Asia/Bangkok" if name in followed else settings.schedule_timezone)
+        assert found.created_by.id == ("ulla" if name == users.name else SYSTEM.id)
+    assert await follow_setting(schedules, bangkok) == []

@@ -107,7 +107,18 @@ export const actOnMany = (action: JobAction, queue: string, chosen: Chosen, vali
 
 // Schedules.
 
-export const listSchedules = (signal: AbortSignal) => request<ListSchedulesResponseJson>(SCHEDULES, { signal });
+/** All of them, whatever the number of pages. */
+export async function listSchedules(signal: AbortSignal): Promise<ScheduleJson[]> {
+  const schedules: ScheduleJson[] = [];
+  let pageToken = "";
+  do {
+    const query = { pageSize: 500, pageToken };
+    const page = await request<ListSchedulesResponseJson>(SCHEDULES, { query, signal });
+    schedules.push(...(page.schedules ?? []));
+    pageToken = page.nextPageToken ?? "";
+  } while (pageToken !== "");
+  return schedules;
+}
 export const getSchedule = async (name: string, signal?: AbortSignal): Promise<ScheduleJson> =>
   (await request<GetScheduleResponseJson>(schedulePath(name), signal && { signal })).schedule ?? {};
 export const createSchedule = (schedule: CreateScheduleRequestJson) =>
@@ -119,7 +130,7 @@ export const setSchedulePaused = (name: string, paused: boolean) =>
   request(`${schedulePath(name)}/${paused ? "pause" : "resume"}`, { method: "POST", body: {} });
 export const triggerSchedule = (name: string) =>
   request<TriggerScheduleResponseJson>(`${schedulePath(name)}/trigger`, { method: "POST", body: {} });
-export const listScheduleRuns = (name: string, limit: number, signal: AbortSignal) =>
-  request<ListScheduleRunsResponseJson>(`${schedulePath(name)}/runs`, { query: { limit }, signal });
+export const listScheduleRuns = (name: string, pageSize: number, signal: AbortSignal) =>
+  request<ListScheduleRunsResponseJson>(`${schedulePath(name)}/runs`, { query: { pageSize }, signal });
 export const previewSchedule = (cron: string, timezone: string, signal: AbortSignal) =>
   request<PreviewScheduleResponseJson>(`${SCHEDULES}:preview`, { method: "POST", body: { cron, timezone }, signal });

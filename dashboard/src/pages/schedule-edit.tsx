@@ -26,23 +26,29 @@ export function NewSchedule() {
 }
 
 export function EditSchedule({ name }: { name: string }) {
-  const { data, error } = useLoaded(`edit ${name}`, (signal) => getSchedule(name, signal), false);
+  const { data, error, reload } = useLoaded(`edit ${name}`, (signal) => getSchedule(name, signal), false);
   return (
     <>
       <PageHead title={`Edit ${name}`} />
       <Problem error={error} />
-      {data === undefined || jobTypes.value === null ? !error && <Loading /> : <ScheduleForm old={data} />}
+      {data === undefined || jobTypes.value === null ? (
+        !error && <Loading />
+      ) : (
+        <ScheduleForm key={data.etag} old={data} reload={reload} />
+      )}
     </>
   );
 }
 
-function ScheduleForm({ old }: { old?: ScheduleJson }) {
-  const [draft, setDraft] = useState<WhenDraft>({
-    name: old?.name ?? "",
-    description: old?.description ?? "",
-    cron: old?.cron ?? "0 3 * * *",
-    timezone: old?.timezone ?? "",
-  });
+interface ScheduleFormProps {
+  readonly old?: ScheduleJson;
+  /** Reads the schedule again. */
+  readonly reload?: () => void;
+}
+
+function ScheduleForm({ old, reload }: ScheduleFormProps) {
+  const [draft, setDraft] = useState<WhenDraft>(draftOf(old));
+  const [conflict, setConflict] = useState(false);
   const [job, setJob] = useState<ScheduleJobJson | undefined>();
   const [readable, setReadable] = useState(true);
   const [problems, setProblems] = useState<Problems>(new Map());
@@ -56,14 +62,18 @@ function ScheduleForm({ old }: { old?: ScheduleJson }) {
     setMessage(wrong.size > 0 ? "Some fields are not right yet. Each says why." : "");
     if (wrong.size > 0) return;
     setBusy(true);
+    setConflict(false);
     try {
       const { name, ...when } = draft;
-      const common = { ...when, ...(job && { job }) };
-      await (old ? updateSchedule(name, common) : createSchedule({ name, ...common }));
+      const ofJob = job && { job };
+      await (old
+        ? updateSchedule(name, { ...changed(draftOf(old), when), ...ofJob, etag: old.etag ?? "" })
+        : createSchedule({ name, ...when, ...ofJob }));
       tell(`${name} is saved`);
       go(links.schedule(name));
     } catch (error) {
       if (error instanceof ApiError) {
+        setConflict(error.reason === "ETAG_MISMATCH");
         setProblems(new Map(error.violations.map((one) => [one.field.replace(/^job\./, ""), one.description])));
       }
       setMessage(messageOf(error));
@@ -88,6 +98,11 @@ function ScheduleForm({ old }: { old?: ScheduleJson }) {
       <div role="status">
         {message && <p class="problem">{message}</p>}
         {message && <ProblemList problems={problems} />}
+        {conflict && (
+          <button type="button" onClick={reload}>
+            Drop my changes and load it anew
+          </button>
+        )}
       </div>
       <div class="tools">
         <button type="submit" class="primary" disabled={busy || !readable || (old === undefined && job === undefined)}>
@@ -99,6 +114,24 @@ function ScheduleForm({ old }: { old?: ScheduleJson }) {
       </div>
     </form>
   );
+}
+
+function draftOf(schedule?: ScheduleJson): WhenDraft {
+  return {
+    name: schedule?.name ?? "",
+    description: schedule?.description ?? "",
+    cron: schedule?.cron ?? "0 3 * * *",
+    timezone: schedule?.timezoneFollowsSetting ? "" : (schedule?.timezone ?? ""),
+  };
+}
+
+/** The fields that differ: only they are sent, so that all else stays as it is. */
+function changed(before: WhenDraft, when: Omit<WhenDraft, "name">): Partial<Omit<WhenDraft, "name">> {
+  return {
+    ...(when.description !== before.description && { description: when.description }),
+    ...(when.cron !== before.cron && { cron: when.cron }),
+    ...(when.timezone !== before.timezone && { timezone: when.timezone }),
+  };
 }
 
 interface WhenDraft {
@@ -139,7 +172,11 @@ function When({ draft, made, problems, onChange }: WhenProps) {
           required
           hint="Minute, hour, day of month, month, day of week."
         />
-        <Text label="Time zone" {...text("timezone")} hint="Such as Europe/Berlin. Empty takes the service's own." />
+        <Text
+          label="Time zone"
+          {...text("timezone")}
+          hint="Such as Europe/Berlin. Empty follows the setting SCHEDULE_TIMEZONE."
+        />
         <Preview cron={draft.cron} timezone={draft.timezone} />
       </div>
     </Panel>

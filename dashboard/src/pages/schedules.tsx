@@ -8,6 +8,7 @@ import {
   setSchedulePaused,
   triggerSchedule,
 } from "../api/calls";
+import type { CallerJson } from "../gen/qcollector/jobs/v1/job_pb";
 import type { ScheduleJson, ScheduleRunJson } from "../gen/qcollector/jobs/v1/schedule_service_pb";
 import { useLoaded } from "../live/refresh";
 import { go, links } from "../route";
@@ -23,7 +24,7 @@ const RUNS_SHOWN = 50;
 
 export function Schedules() {
   const { data, error, loading, reload } = useLoaded("schedules", listSchedules);
-  const schedules = data?.schedules ?? [];
+  const schedules = data ?? [];
   return (
     <>
       <PageHead title="Schedules">
@@ -69,7 +70,12 @@ function ScheduleRow({ schedule, reload }: { schedule: ScheduleJson; reload: () 
   return (
     <tr>
       <th scope="row">
-        <a href={links.schedule(name)}>{name}</a> {schedule.paused && <span class="badge paused">paused</span>}
+        <a href={links.schedule(name)}>{name}</a> {schedule.paused && <span class="badge paused">paused</span>}{" "}
+        {schedule.error && (
+          <span class="badge unhealthy" title={schedule.error}>
+            cannot fire
+          </span>
+        )}
       </th>
       <td>
         {schedule.cronText} <code class="faint">{schedule.cron}</code>
@@ -145,6 +151,7 @@ export function SchedulePage({ name }: { name: string }) {
         <a href={links.schedules}>Schedules</a> / {name}
       </p>
       <Problem error={loaded.error ?? runs.error} />
+      {schedule?.error && <p class="problem">It cannot fire: {schedule.error}</p>}
       {loaded.loading && <Loading />}
       {schedule && (
         <div class="job-columns">
@@ -190,11 +197,13 @@ function When({ schedule }: { schedule: ScheduleJson }) {
     purpose: schedule.description,
     fires: schedule.cronText,
     cronExpression: schedule.cron,
-    timeZone: schedule.timezone,
+    timeZone: `${schedule.timezone ?? ""}${schedule.timezoneFollowsSetting ? " (follows SCHEDULE_TIMEZONE)" : ""}`,
     lastFired: schedule.lastSlot ?? "never",
     created: schedule.createTime,
-    createdBy: schedule.createdBy,
+    createdBy: personOf(schedule.createdBy),
     changed: schedule.updateTime,
+    ...(schedule.updatedBy && { changedBy: personOf(schedule.updatedBy) }),
+    runsAs: personOf(schedule.runAs),
   };
   return (
     <Panel title="When">
@@ -208,6 +217,10 @@ function When({ schedule }: { schedule: ScheduleJson }) {
       </div>
     </Panel>
   );
+}
+
+function personOf(caller: CallerJson | undefined): string {
+  return caller?.name || caller?.id || "";
 }
 
 /** As the clocks of the zone show them that the expression is in. */

@@ -78,6 +78,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION (HTTP 503): DATABASE_URL is not set, or the database lacks a table, a column or a right that this call needs.
     The message says which, and what to do; until then the call fails again.
     """
+    ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 25
+    """ABORTED: it was changed since the caller read it, and the `etag` that was sent is not the present one. Read it again, and repeat the
+    change if it is still wanted. Metadata: schedule, or queue.
+    """
+    ERROR_REASON_SCHEDULE_BROKEN: _ErrorReason.ValueType  # 26
+    """FAILED_PRECONDITION: what the store holds of the schedule cannot be read. The message says what to do. Metadata: schedule."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused: the `reason` of the google.rpc.ErrorInfo that each error carries, without its prefix, under the
@@ -141,4 +147,10 @@ ERROR_REASON_DATABASE_UNFIT: ErrorReason.ValueType  # 24
 """FAILED_PRECONDITION (HTTP 503): DATABASE_URL is not set, or the database lacks a table, a column or a right that this call needs.
 The message says which, and what to do; until then the call fails again.
 """
+ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 25
+"""ABORTED: it was changed since the caller read it, and the `etag` that was sent is not the present one. Read it again, and repeat the
+change if it is still wanted. Metadata: schedule, or queue.
+"""
+ERROR_REASON_SCHEDULE_BROKEN: ErrorReason.ValueType  # 26
+"""FAILED_PRECONDITION: what the store holds of the schedule cannot be read. The message says what to do. Metadata: schedule."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -43,6 +43,11 @@ class Schedule(_message.Message):
     LAST_SLOT_FIELD_NUMBER: _builtins.int
     NEXT_TIMES_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
+    RUN_AS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FOLLOWS_SETTING_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     description: _builtins.str
@@ -59,8 +64,12 @@ class Schedule(_message.Message):
     """Their type's word."""
     paused: _builtins.bool
     """Whether it is paused."""
-    created_by: _builtins.str
-    """Who made it, or "system"."""
+    etag: _builtins.str
+    """Changes with every change of the schedule, but not when it fires. Send it with a change to make sure that nobody else's is undone."""
+    timezone_follows_setting: _builtins.bool
+    """Whether `timezone` follows SCHEDULE_TIMEZONE: the schedulers take over a new value when they start."""
+    error: _builtins.str
+    """Why it cannot fire, and what to do. Empty when it can. The other schedules fire all the same, and health is degraded."""
     @_builtins.property
     def payload(self) -> _payload_pb2.JobPayload:
         """Their payload. Sensitive values are masked."""
@@ -83,7 +92,19 @@ class Schedule(_message.Message):
 
     @_builtins.property
     def next_times(self) -> _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]:
-        """Its next five slots. Empty while paused."""
+        """Its next five slots. Empty while paused, and when no slot can be calculated."""
+
+    @_builtins.property
+    def created_by(self) -> _job_pb2.Caller:
+        """Who made it. The id is "system" for the schedules that a new store begins with."""
+
+    @_builtins.property
+    def updated_by(self) -> _job_pb2.Caller:
+        """Who changed, paused or resumed it last. Unset until somebody did."""
+
+    @_builtins.property
+    def run_as(self) -> _job_pb2.Caller:
+        """In whose name its jobs are enqueued: whoever set its job."""
 
     def __init__(
         self,
@@ -102,11 +123,16 @@ class Schedule(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         last_slot: _timestamp_pb2.Timestamp | None = ...,
         next_times: _abc.Iterable[_timestamp_pb2.Timestamp] | None = ...,
-        created_by: _builtins.str = ...,
+        created_by: _job_pb2.Caller | None = ...,
+        updated_by: _job_pb2.Caller | None = ...,
+        run_as: _job_pb2.Caller | None = ...,
+        etag: _builtins.str = ...,
+        timezone_follows_setting: _builtins.bool = ...,
+        error: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "last_slot", b"last_slot", "options", b"options", "payload", b"payload", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "last_slot", b"last_slot", "options", b"options", "payload", b"payload", "run_as", b"run_as", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "cron", b"cron", "cron_text", b"cron_text", "description", b"description", "job_type", b"job_type", "last_slot", b"last_slot", "name", b"name", "next_times", b"next_times", "options", b"options", "paused", b"paused", "payload", b"payload", "queue_name", b"queue_name", "timezone", b"timezone", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "cron", b"cron", "cron_text", b"cron_text", "description", b"description", "error", b"error", "etag", b"etag", "job_type", b"job_type", "last_slot", b"last_slot", "name", b"name", "next_times", b"next_times", "options", b"options", "paused", b"paused", "payload", b"payload", "queue_name", b"queue_name", "run_as", b"run_as", "timezone", b"timezone", "timezone_follows_setting", b"timezone_follows_setting", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,16 +184,25 @@ Global___ScheduleJob: _TypeAlias = ScheduleJob  # noqa: Y015
 
 @_typing.final
 class ListSchedulesRequest(_message.Message):
-    """Nothing to say."""
+    """Which page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Schedules on a page. 0 means 100; more than 500 are taken as 500."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,11 +210,14 @@ Global___ListSchedulesRequest: _TypeAlias = ListSchedulesRequest  # noqa: Y015
 
 @_typing.final
 class ListSchedulesResponse(_message.Message):
-    """All schedules."""
+    """A page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SCHEDULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page. Empty on the last."""
     @_builtins.property
     def schedules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Schedule]:
         """By name."""
@@ -188,10 +226,11 @@ class ListSchedulesResponse(_message.Message):
         self,
         *,
         schedules: _abc.Iterable[Global___Schedule] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["schedules", b"schedules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "schedules", b"schedules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -262,7 +301,7 @@ class CreateScheduleRequest(_message.Message):
     cron: _builtins.str
     """A cron expression of five fields: minute, hour, day of month, month, day of week."""
     timezone: _builtins.str
-    """An IANA zone. Empty means SCHEDULE_TIMEZONE."""
+    """An IANA zone. Empty follows SCHEDULE_TIMEZONE."""
     paused: _builtins.bool
     """Whether it begins paused."""
     @_builtins.property
@@ -322,6 +361,7 @@ class UpdateScheduleRequest(_message.Message):
     CRON_FIELD_NUMBER: _builtins.int
     TIMEZONE_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The schedule's name."""
     description: _builtins.str
@@ -329,10 +369,12 @@ class UpdateScheduleRequest(_message.Message):
     cron: _builtins.str
     """A cron expression. Unset stays."""
     timezone: _builtins.str
-    """An IANA zone. Unset stays."""
+    """An IANA zone. Unset stays; empty follows SCHEDULE_TIMEZONE."""
+    etag: _builtins.str
+    """The `etag` of the schedule that the caller saw. Empty compares nothing."""
     @_builtins.property
     def job(self) -> Global___ScheduleJob:
-        """Its job. Unset stays."""
+        """Its job, which is replaced as a whole and from then on enqueued in the caller's name. Unset stays."""
 
     def __init__(
         self,
@@ -342,10 +384,11 @@ class UpdateScheduleRequest(_message.Message):
         cron: _builtins.str | None = ...,
         timezone: _builtins.str | None = ...,
         job: Global___ScheduleJob | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cron", b"_cron", "_description", b"_description", "_timezone", b"_timezone", "cron", b"cron", "description", b"description", "job", b"job", "timezone", b"timezone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cron", b"_cron", "_description", b"_description", "_timezone", b"_timezone", "cron", b"cron", "description", b"description", "job", b"job", "name", b"name", "timezone", b"timezone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cron", b"_cron", "_description", b"_description", "_timezone", b"_timezone", "cron", b"cron", "description", b"description", "etag", b"etag", "job", b"job", "name", b"name", "timezone", b"timezone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cron: _TypeAlias = _typing.Literal["cron"]  # noqa: Y015
     _WhichOneofArgType__cron: _TypeAlias = _typing.Literal["_cron", b"_cron"]  # noqa: Y015
@@ -393,16 +436,20 @@ class DeleteScheduleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The schedule's name."""
+    etag: _builtins.str
+    """The `etag` of the schedule that the caller saw. Empty compares nothing."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -432,16 +479,20 @@ class PauseScheduleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The schedule's name."""
+    etag: _builtins.str
+    """The `etag` of the schedule that the caller saw. Empty compares nothing."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -478,16 +529,20 @@ class ResumeScheduleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The schedule's name."""
+    etag: _builtins.str
+    """The `etag` of the schedule that the caller saw. Empty compares nothing."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -572,20 +627,24 @@ class ListScheduleRunsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
-    LIMIT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The schedule's name."""
-    limit: _builtins.int
-    """Runs at most. 0 means 20."""
+    page_size: _builtins.int
+    """Runs on a page. 0 means 20; more than 100 are taken as 100."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
-        limit: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -639,11 +698,14 @@ Global___ScheduleRun: _TypeAlias = ScheduleRun  # noqa: Y015
 
 @_typing.final
 class ListScheduleRunsResponse(_message.Message):
-    """The runs."""
+    """A page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RUNS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page. Empty on the last."""
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScheduleRun]:
         """Newest first."""
@@ -652,10 +714,11 @@ class ListScheduleRunsResponse(_message.Message):
         self,
         *,
         runs: _abc.Iterable[Global___ScheduleRun] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["runs", b"runs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "runs", b"runs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,6 +28,9 @@ if _version_not_supported:
 class ScheduleServiceStub:
     """Recurring jobs. Each slot of a schedule fires once, whatever the number of schedulers; a slot that was missed is made up at most once.
     Reading is for any signed-in caller, changing for administrators. A schedule that is unknown is NOT_FOUND (SCHEDULE_NOT_FOUND).
+
+    Changes made at the same time do not undo each other: a call changes the fields that it names and no others. Whoever wants to change only
+    what they have seen sends its `etag`; if the schedule was changed since, the call fails with ABORTED (ETAG_MISMATCH) and changes nothing.
     """
 
     def __init__(self, channel):
@@ -91,10 +94,13 @@ class ScheduleServiceStub:
 class ScheduleServiceServicer:
     """Recurring jobs. Each slot of a schedule fires once, whatever the number of schedulers; a slot that was missed is made up at most once.
     Reading is for any signed-in caller, changing for administrators. A schedule that is unknown is NOT_FOUND (SCHEDULE_NOT_FOUND).
+
+    Changes made at the same time do not undo each other: a call changes the fields that it names and no others. Whoever wants to change only
+    what they have seen sends its `etag`; if the schedule was changed since, the call fails with ABORTED (ETAG_MISMATCH) and changes nothing.
     """
 
     def ListSchedules(self, request, context):
-        """All schedules, by name.
+        """Schedules by name, a page at a time. One that cannot fire is listed too, with its `error`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,7 +121,7 @@ class ScheduleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSchedule(self, request, context):
-        """Changes a schedule. What is unset stays.
+        """Changes the fields that are set. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when the store's record of it cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,14 +149,14 @@ class ScheduleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TriggerSchedule(self, request, context):
-        """Enqueues the schedule's job now, apart from its slots.
+        """Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListScheduleRuns(self, request, context):
-        """The latest jobs that a schedule enqueued, newest first; the last 100 are remembered.
+        """The latest jobs that a schedule enqueued, newest first, a page at a time; the last 100 are remembered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -227,6 +233,9 @@ def add_ScheduleServiceServicer_to_server(servicer, server):
 class ScheduleService:
     """Recurring jobs. Each slot of a schedule fires once, whatever the number of schedulers; a slot that was missed is made up at most once.
     Reading is for any signed-in caller, changing for administrators. A schedule that is unknown is NOT_FOUND (SCHEDULE_NOT_FOUND).
+
+    Changes made at the same time do not undo each other: a call changes the fields that it names and no others. Whoever wants to change only
+    what they have seen sends its `etag`; if the schedule was changed since, the call fails with ABORTED (ETAG_MISMATCH) and changes nothing.
     """
 
     @staticmethod

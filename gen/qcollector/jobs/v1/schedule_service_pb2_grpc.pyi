@@ -29,6 +29,9 @@ GRPC_VERSION: str
 class ScheduleServiceStub:
     """Recurring jobs. Each slot of a schedule fires once, whatever the number of schedulers; a slot that was missed is made up at most once.
     Reading is for any signed-in caller, changing for administrators. A schedule that is unknown is NOT_FOUND (SCHEDULE_NOT_FOUND).
+
+    Changes made at the same time do not undo each other: a call changes the fields that it names and no others. Whoever wants to change only
+    what they have seen sends its `etag`; if the schedule was changed since, the call fails with ABORTED (ETAG_MISMATCH) and changes nothing.
     """
 
     @_typing.overload
@@ -36,13 +39,13 @@ class ScheduleServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ScheduleServiceAsyncStub: ...
     ListSchedules: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.ListSchedulesRequest, _schedule_service_pb2.ListSchedulesResponse]
-    """All schedules, by name."""
+    """Schedules by name, a page at a time. One that cannot fire is listed too, with its `error`."""
     GetSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.GetScheduleRequest, _schedule_service_pb2.GetScheduleResponse]
     """One schedule."""
     CreateSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.CreateScheduleRequest, _schedule_service_pb2.CreateScheduleResponse]
     """Makes a schedule. Fails with ALREADY_EXISTS (SCHEDULE_EXISTS) when there is one of that name."""
     UpdateSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.UpdateScheduleRequest, _schedule_service_pb2.UpdateScheduleResponse]
-    """Changes a schedule. What is unset stays."""
+    """Changes the fields that are set. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when the store's record of it cannot be read."""
     DeleteSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.DeleteScheduleRequest, _schedule_service_pb2.DeleteScheduleResponse]
     """Removes a schedule. Jobs that it enqueued stay."""
     PauseSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.PauseScheduleRequest, _schedule_service_pb2.PauseScheduleResponse]
@@ -50,9 +53,9 @@ class ScheduleServiceStub:
     ResumeSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.ResumeScheduleRequest, _schedule_service_pb2.ResumeScheduleResponse]
     """Lets a paused schedule fire again, from now on."""
     TriggerSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.TriggerScheduleRequest, _schedule_service_pb2.TriggerScheduleResponse]
-    """Enqueues the schedule's job now, apart from its slots."""
+    """Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read."""
     ListScheduleRuns: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.ListScheduleRunsRequest, _schedule_service_pb2.ListScheduleRunsResponse]
-    """The latest jobs that a schedule enqueued, newest first; the last 100 are remembered."""
+    """The latest jobs that a schedule enqueued, newest first, a page at a time; the last 100 are remembered."""
     PreviewSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.PreviewScheduleRequest, _schedule_service_pb2.PreviewScheduleResponse]
     """When an expression would fire."""
 
@@ -60,17 +63,20 @@ class ScheduleServiceStub:
 class ScheduleServiceAsyncStub(ScheduleServiceStub):
     """Recurring jobs. Each slot of a schedule fires once, whatever the number of schedulers; a slot that was missed is made up at most once.
     Reading is for any signed-in caller, changing for administrators. A schedule that is unknown is NOT_FOUND (SCHEDULE_NOT_FOUND).
+
+    Changes made at the same time do not undo each other: a call changes the fields that it names and no others. Whoever wants to change only
+    what they have seen sends its `etag`; if the schedule was changed since, the call fails with ABORTED (ETAG_MISMATCH) and changes nothing.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListSchedules: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.ListSchedulesRequest, _schedule_service_pb2.ListSchedulesResponse]  # type: ignore[assignment]
-    """All schedules, by name."""
+    """Schedules by name, a page at a time. One that cannot fire is listed too, with its `error`."""
     GetSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.GetScheduleRequest, _schedule_service_pb2.GetScheduleResponse]  # type: ignore[assignment]
     """One schedule."""
     CreateSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.CreateScheduleRequest, _schedule_service_pb2.CreateScheduleResponse]  # type: ignore[assignment]
     """Makes a schedule. Fails with ALREADY_EXISTS (SCHEDULE_EXISTS) when there is one of that name."""
     UpdateSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.UpdateScheduleRequest, _schedule_service_pb2.UpdateScheduleResponse]  # type: ignore[assignment]
-    """Changes a schedule. What is unset stays."""
+    """Changes the fields that are set. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when the store's record of it cannot be read."""
     DeleteSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.DeleteScheduleRequest, _schedule_service_pb2.DeleteScheduleResponse]  # type: ignore[assignment]
     """Removes a schedule. Jobs that it enqueued stay."""
     PauseSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.PauseScheduleRequest, _schedule_service_pb2.PauseScheduleResponse]  # type: ignore[assignment]
@@ -78,15 +84,18 @@ class ScheduleServiceAsyncStub(ScheduleServiceStub):
     ResumeSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.ResumeScheduleRequest, _schedule_service_pb2.ResumeScheduleResponse]  # type: ignore[assignment]
     """Lets a paused schedule fire again, from now on."""
     TriggerSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.TriggerScheduleRequest, _schedule_service_pb2.TriggerScheduleResponse]  # type: ignore[assignment]
-    """Enqueues the schedule's job now, apart from its slots."""
+    """Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read."""
     ListScheduleRuns: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.ListScheduleRunsRequest, _schedule_service_pb2.ListScheduleRunsResponse]  # type: ignore[assignment]
-    """The latest jobs that a schedule enqueued, newest first; the last 100 are remembered."""
+    """The latest jobs that a schedule enqueued, newest first, a page at a time; the last 100 are remembered."""
     PreviewSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.PreviewScheduleRequest, _schedule_service_pb2.PreviewScheduleResponse]  # type: ignore[assignment]
     """When an expression would fire."""
 
 class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
     """Recurring jobs. Each slot of a schedule fires once, whatever the number of schedulers; a slot that was missed is made up at most once.
     Reading is for any signed-in caller, changing for administrators. A schedule that is unknown is NOT_FOUND (SCHEDULE_NOT_FOUND).
+
+    Changes made at the same time do not undo each other: a call changes the fields that it names and no others. Whoever wants to change only
+    what they have seen sends its `etag`; if the schedule was changed since, the call fails with ABORTED (ETAG_MISMATCH) and changes nothing.
     """
 
     @_abc_1.abstractmethod
@@ -95,7 +104,7 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_service_pb2.ListSchedulesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_service_pb2.ListSchedulesResponse, _abc.Awaitable[_schedule_service_pb2.ListSchedulesResponse]]:
-        """All schedules, by name."""
+        """Schedules by name, a page at a time. One that cannot fire is listed too, with its `error`."""
 
     @_abc_1.abstractmethod
     def GetSchedule(
@@ -119,7 +128,7 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_service_pb2.UpdateScheduleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_service_pb2.UpdateScheduleResponse, _abc.Awaitable[_schedule_service_pb2.UpdateScheduleResponse]]:
-        """Changes a schedule. What is unset stays."""
+        """Changes the fields that are set. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when the store's record of it cannot be read."""
 
     @_abc_1.abstractmethod
     def DeleteSchedule(
@@ -151,7 +160,7 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_service_pb2.TriggerScheduleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_service_pb2.TriggerScheduleResponse, _abc.Awaitable[_schedule_service_pb2.TriggerScheduleResponse]]:
-        """Enqueues the schedule's job now, apart from its slots."""
+        """Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read."""
 
     @_abc_1.abstractmethod
     def ListScheduleRuns(
@@ -159,7 +168,7 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_service_pb2.ListScheduleRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_service_pb2.ListScheduleRunsResponse, _abc.Awaitable[_schedule_service_pb2.ListScheduleRunsResponse]]:
-        """The latest jobs that a schedule enqueued, newest first; the last 100 are remembered."""
+        """The latest jobs that a schedule enqueued, newest first, a page at a time; the last 100 are remembered."""
 
     @_abc_1.abstractmethod
     def PreviewSchedule(

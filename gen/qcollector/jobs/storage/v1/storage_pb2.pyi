@@ -103,7 +103,11 @@ class ScheduleRecord(_message.Message):
     PAUSED_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    RUN_AS_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FOLLOWS_SETTING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     description: _builtins.str
@@ -111,7 +115,7 @@ class ScheduleRecord(_message.Message):
     cron: _builtins.str
     """A cron expression of five fields."""
     timezone: _builtins.str
-    """The IANA zone that the expression is in."""
+    """The IANA zone that the expression is in, also while it follows the setting."""
     queue_name: _builtins.str
     """The queue of its jobs."""
     job_type: _builtins.str
@@ -120,6 +124,10 @@ class ScheduleRecord(_message.Message):
     """Their payload message, serialized, with its sensitive values."""
     paused: _builtins.bool
     """Whether it is paused."""
+    revision: _builtins.str
+    """Random, and another one with each change. Empty in records of older releases."""
+    timezone_follows_setting: _builtins.bool
+    """Whether the zone is that of SCHEDULE_TIMEZONE, whatever that becomes."""
     @_builtins.property
     def options(self) -> _job_pb2.JobOptions:
         """Their options, as the schedule's maker set them."""
@@ -133,8 +141,16 @@ class ScheduleRecord(_message.Message):
         """When it was changed last."""
 
     @_builtins.property
+    def run_as(self) -> _job_pb2.Caller:
+        """In whose name its jobs are enqueued: whoever set its job. In records of older releases also who made it."""
+
+    @_builtins.property
     def created_by(self) -> _job_pb2.Caller:
-        """Who made it: its jobs are enqueued in that caller's name."""
+        """Who made it. Unset in records of older releases."""
+
+    @_builtins.property
+    def updated_by(self) -> _job_pb2.Caller:
+        """Who changed it last. Unset until somebody did."""
 
     def __init__(
         self,
@@ -150,11 +166,15 @@ class ScheduleRecord(_message.Message):
         paused: _builtins.bool = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        run_as: _job_pb2.Caller | None = ...,
         created_by: _job_pb2.Caller | None = ...,
+        updated_by: _job_pb2.Caller | None = ...,
+        revision: _builtins.str = ...,
+        timezone_follows_setting: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "options", b"options", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "options", b"options", "run_as", b"run_as", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "cron", b"cron", "description", b"description", "job_type", b"job_type", "name", b"name", "options", b"options", "paused", b"paused", "payload", b"payload", "queue_name", b"queue_name", "timezone", b"timezone", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "cron", b"cron", "description", b"description", "job_type", b"job_type", "name", b"name", "options", b"options", "paused", b"paused", "payload", b"payload", "queue_name", b"queue_name", "revision", b"revision", "run_as", b"run_as", "timezone", b"timezone", "timezone_follows_setting", b"timezone_follows_setting", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,7 +5,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 import type { JobPayload, JobPayloadJson } from "./payload_pb";
-import type { JobOptions, JobOptionsJson, JobState, JobStateJson } from "./job_pb";
+import type { Caller, CallerJson, JobOptions, JobOptionsJson, JobState, JobStateJson } from "./job_pb";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -111,18 +111,53 @@ export declare type Schedule = Message<"qcollector.jobs.v1.Schedule"> & {
   lastSlot?: Timestamp | undefined;
 
   /**
-   * Its next five slots. Empty while paused.
+   * Its next five slots. Empty while paused, and when no slot can be calculated.
    *
    * @generated from field: repeated google.protobuf.Timestamp next_times = 14;
    */
   nextTimes: Timestamp[];
 
   /**
-   * Who made it, or "system".
+   * Who made it. The id is "system" for the schedules that a new store begins with.
    *
-   * @generated from field: string created_by = 15;
+   * @generated from field: qcollector.jobs.v1.Caller created_by = 15;
    */
-  createdBy: string;
+  createdBy?: Caller | undefined;
+
+  /**
+   * Who changed, paused or resumed it last. Unset until somebody did.
+   *
+   * @generated from field: qcollector.jobs.v1.Caller updated_by = 16;
+   */
+  updatedBy?: Caller | undefined;
+
+  /**
+   * In whose name its jobs are enqueued: whoever set its job.
+   *
+   * @generated from field: qcollector.jobs.v1.Caller run_as = 17;
+   */
+  runAs?: Caller | undefined;
+
+  /**
+   * Changes with every change of the schedule, but not when it fires. Send it with a change to make sure that nobody else's is undone.
+   *
+   * @generated from field: string etag = 18;
+   */
+  etag: string;
+
+  /**
+   * Whether `timezone` follows SCHEDULE_TIMEZONE: the schedulers take over a new value when they start.
+   *
+   * @generated from field: bool timezone_follows_setting = 19;
+   */
+  timezoneFollowsSetting: boolean;
+
+  /**
+   * Why it cannot fire, and what to do. Empty when it can. The other schedules fire all the same, and health is degraded.
+   *
+   * @generated from field: string error = 20;
+   */
+  error: string;
 };
 
 /**
@@ -223,18 +258,53 @@ export declare type ScheduleJson = {
   lastSlot?: TimestampJson;
 
   /**
-   * Its next five slots. Empty while paused.
+   * Its next five slots. Empty while paused, and when no slot can be calculated.
    *
    * @generated from field: repeated google.protobuf.Timestamp next_times = 14;
    */
   nextTimes?: TimestampJson[];
 
   /**
-   * Who made it, or "system".
+   * Who made it. The id is "system" for the schedules that a new store begins with.
    *
-   * @generated from field: string created_by = 15;
+   * @generated from field: qcollector.jobs.v1.Caller created_by = 15;
    */
-  createdBy?: string;
+  createdBy?: CallerJson;
+
+  /**
+   * Who changed, paused or resumed it last. Unset until somebody did.
+   *
+   * @generated from field: qcollector.jobs.v1.Caller updated_by = 16;
+   */
+  updatedBy?: CallerJson;
+
+  /**
+   * In whose name its jobs are enqueued: whoever set its job.
+   *
+   * @generated from field: qcollector.jobs.v1.Caller run_as = 17;
+   */
+  runAs?: CallerJson;
+
+  /**
+   * Changes with every change of the schedule, but not when it fires. Send it with a change to make sure that nobody else's is undone.
+   *
+   * @generated from field: string etag = 18;
+   */
+  etag?: string;
+
+  /**
+   * Whether `timezone` follows SCHEDULE_TIMEZONE: the schedulers take over a new value when they start.
+   *
+   * @generated from field: bool timezone_follows_setting = 19;
+   */
+  timezoneFollowsSetting?: boolean;
+
+  /**
+   * Why it cannot fire, and what to do. Empty when it can. The other schedules fire all the same, and health is degraded.
+   *
+   * @generated from field: string error = 20;
+   */
+  error?: string;
 };
 
 /**
@@ -334,19 +404,45 @@ export declare type ScheduleJobJson = {
 export declare const ScheduleJobSchema: GenMessage<ScheduleJob, {jsonType: ScheduleJobJson}>;
 
 /**
- * Nothing to say.
+ * Which page.
  *
  * @generated from message qcollector.jobs.v1.ListSchedulesRequest
  */
 export declare type ListSchedulesRequest = Message<"qcollector.jobs.v1.ListSchedulesRequest"> & {
+  /**
+   * Schedules on a page. 0 means 100; more than 500 are taken as 500.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
 };
 
 /**
- * Nothing to say.
+ * Which page.
  *
  * @generated from message qcollector.jobs.v1.ListSchedulesRequest
  */
 export declare type ListSchedulesRequestJson = {
+  /**
+   * Schedules on a page. 0 means 100; more than 500 are taken as 500.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize?: number;
+
+  /**
+   * The `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -356,7 +452,7 @@ export declare type ListSchedulesRequestJson = {
 export declare const ListSchedulesRequestSchema: GenMessage<ListSchedulesRequest, {jsonType: ListSchedulesRequestJson}>;
 
 /**
- * All schedules.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListSchedulesResponse
  */
@@ -367,10 +463,17 @@ export declare type ListSchedulesResponse = Message<"qcollector.jobs.v1.ListSche
    * @generated from field: repeated qcollector.jobs.v1.Schedule schedules = 1;
    */
   schedules: Schedule[];
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
- * All schedules.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListSchedulesResponse
  */
@@ -381,6 +484,13 @@ export declare type ListSchedulesResponseJson = {
    * @generated from field: repeated qcollector.jobs.v1.Schedule schedules = 1;
    */
   schedules?: ScheduleJson[];
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -485,7 +595,7 @@ export declare type CreateScheduleRequest = Message<"qcollector.jobs.v1.CreateSc
   cron: string;
 
   /**
-   * An IANA zone. Empty means SCHEDULE_TIMEZONE.
+   * An IANA zone. Empty follows SCHEDULE_TIMEZONE.
    *
    * @generated from field: string timezone = 4;
    */
@@ -534,7 +644,7 @@ export declare type CreateScheduleRequestJson = {
   cron?: string;
 
   /**
-   * An IANA zone. Empty means SCHEDULE_TIMEZONE.
+   * An IANA zone. Empty follows SCHEDULE_TIMEZONE.
    *
    * @generated from field: string timezone = 4;
    */
@@ -623,18 +733,25 @@ export declare type UpdateScheduleRequest = Message<"qcollector.jobs.v1.UpdateSc
   cron?: string | undefined;
 
   /**
-   * An IANA zone. Unset stays.
+   * An IANA zone. Unset stays; empty follows SCHEDULE_TIMEZONE.
    *
    * @generated from field: optional string timezone = 4;
    */
   timezone?: string | undefined;
 
   /**
-   * Its job. Unset stays.
+   * Its job, which is replaced as a whole and from then on enqueued in the caller's name. Unset stays.
    *
    * @generated from field: qcollector.jobs.v1.ScheduleJob job = 5;
    */
   job?: ScheduleJob | undefined;
+
+  /**
+   * The `etag` of the schedule that the caller saw. Empty compares nothing.
+   *
+   * @generated from field: string etag = 6;
+   */
+  etag: string;
 };
 
 /**
@@ -665,18 +782,25 @@ export declare type UpdateScheduleRequestJson = {
   cron?: string;
 
   /**
-   * An IANA zone. Unset stays.
+   * An IANA zone. Unset stays; empty follows SCHEDULE_TIMEZONE.
    *
    * @generated from field: optional string timezone = 4;
    */
   timezone?: string;
 
   /**
-   * Its job. Unset stays.
+   * Its job, which is replaced as a whole and from then on enqueued in the caller's name. Unset stays.
    *
    * @generated from field: qcollector.jobs.v1.ScheduleJob job = 5;
    */
   job?: ScheduleJobJson;
+
+  /**
+   * The `etag` of the schedule that the caller saw. Empty compares nothing.
+   *
+   * @generated from field: string etag = 6;
+   */
+  etag?: string;
 };
 
 /**
@@ -731,6 +855,13 @@ export declare type DeleteScheduleRequest = Message<"qcollector.jobs.v1.DeleteSc
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * The `etag` of the schedule that the caller saw. Empty compares nothing.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
 };
 
 /**
@@ -745,6 +876,13 @@ export declare type DeleteScheduleRequestJson = {
    * @generated from field: string name = 1;
    */
   name?: string;
+
+  /**
+   * The `etag` of the schedule that the caller saw. Empty compares nothing.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag?: string;
 };
 
 /**
@@ -787,6 +925,13 @@ export declare type PauseScheduleRequest = Message<"qcollector.jobs.v1.PauseSche
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * The `etag` of the schedule that the caller saw. Empty compares nothing.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
 };
 
 /**
@@ -801,6 +946,13 @@ export declare type PauseScheduleRequestJson = {
    * @generated from field: string name = 1;
    */
   name?: string;
+
+  /**
+   * The `etag` of the schedule that the caller saw. Empty compares nothing.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag?: string;
 };
 
 /**
@@ -855,6 +1007,13 @@ export declare type ResumeScheduleRequest = Message<"qcollector.jobs.v1.ResumeSc
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * The `etag` of the schedule that the caller saw. Empty compares nothing.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
 };
 
 /**
@@ -869,6 +1028,13 @@ export declare type ResumeScheduleRequestJson = {
    * @generated from field: string name = 1;
    */
   name?: string;
+
+  /**
+   * The `etag` of the schedule that the caller saw. Empty compares nothing.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag?: string;
 };
 
 /**
@@ -1007,11 +1173,18 @@ export declare type ListScheduleRunsRequest = Message<"qcollector.jobs.v1.ListSc
   name: string;
 
   /**
-   * Runs at most. 0 means 20.
+   * Runs on a page. 0 means 20; more than 100 are taken as 100.
    *
-   * @generated from field: int32 limit = 2;
+   * @generated from field: int32 page_size = 2;
    */
-  limit: number;
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
 };
 
 /**
@@ -1028,11 +1201,18 @@ export declare type ListScheduleRunsRequestJson = {
   name?: string;
 
   /**
-   * Runs at most. 0 means 20.
+   * Runs on a page. 0 means 20; more than 100 are taken as 100.
    *
-   * @generated from field: int32 limit = 2;
+   * @generated from field: int32 page_size = 2;
    */
-  limit?: number;
+  pageSize?: number;
+
+  /**
+   * The `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -1146,7 +1326,7 @@ export declare type ScheduleRunJson = {
 export declare const ScheduleRunSchema: GenMessage<ScheduleRun, {jsonType: ScheduleRunJson}>;
 
 /**
- * The runs.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListScheduleRunsResponse
  */
@@ -1157,10 +1337,17 @@ export declare type ListScheduleRunsResponse = Message<"qcollector.jobs.v1.ListS
    * @generated from field: repeated qcollector.jobs.v1.ScheduleRun runs = 1;
    */
   runs: ScheduleRun[];
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
- * The runs.
+ * A page.
  *
  * @generated from message qcollector.jobs.v1.ListScheduleRunsResponse
  */
@@ -1171,6 +1358,13 @@ export declare type ListScheduleRunsResponseJson = {
    * @generated from field: repeated qcollector.jobs.v1.ScheduleRun runs = 1;
    */
   runs?: ScheduleRunJson[];
+
+  /**
+   * For the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -1293,11 +1487,14 @@ export declare const PreviewScheduleResponseSchema: GenMessage<PreviewScheduleRe
  * Recurring jobs. Each slot of a schedule fires once, whatever the number of schedulers; a slot that was missed is made up at most once.
  * Reading is for any signed-in caller, changing for administrators. A schedule that is unknown is NOT_FOUND (SCHEDULE_NOT_FOUND).
  *
+ * Changes made at the same time do not undo each other: a call changes the fields that it names and no others. Whoever wants to change only
+ * what they have seen sends its `etag`; if the schedule was changed since, the call fails with ABORTED (ETAG_MISMATCH) and changes nothing.
+ *
  * @generated from service qcollector.jobs.v1.ScheduleService
  */
 export declare const ScheduleService: GenService<{
   /**
-   * All schedules, by name.
+   * Schedules by name, a page at a time. One that cannot fire is listed too, with its `error`.
    *
    * @generated from rpc qcollector.jobs.v1.ScheduleService.ListSchedules
    */
@@ -1327,7 +1524,7 @@ export declare const ScheduleService: GenService<{
     output: typeof CreateScheduleResponseSchema;
   },
   /**
-   * Changes a schedule. What is unset stays.
+   * Changes the fields that are set. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when the store's record of it cannot be read.
    *
    * @generated from rpc qcollector.jobs.v1.ScheduleService.UpdateSchedule
    */
@@ -1367,7 +1564,7 @@ export declare const ScheduleService: GenService<{
     output: typeof ResumeScheduleResponseSchema;
   },
   /**
-   * Enqueues the schedule's job now, apart from its slots.
+   * Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read.
    *
    * @generated from rpc qcollector.jobs.v1.ScheduleService.TriggerSchedule
    */
@@ -1377,7 +1574,7 @@ export declare const ScheduleService: GenService<{
     output: typeof TriggerScheduleResponseSchema;
   },
   /**
-   * The latest jobs that a schedule enqueued, newest first; the last 100 are remembered.
+   * The latest jobs that a schedule enqueued, newest first, a page at a time; the last 100 are remembered.
    *
    * @generated from rpc qcollector.jobs.v1.ScheduleService.ListScheduleRuns
    */
