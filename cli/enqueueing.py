@@ -2,6 +2,7 @@
 
 import json
 import sys
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,7 @@ class Typed:
     run_at: datetime | None = None
     expire_at: datetime | None = None
     job_id: str = ""
+    request_id: str = ""
 
     def options(self) -> JobOptions:
         return JobOptions(
@@ -81,7 +83,12 @@ class Mode:
 async def enqueue(session: Session, queue: str, job_type: str, typed: Typed, mode: Mode) -> Exit | None:
     """Enqueues it; with `mode.wait` the exit status says whether it ended well."""
     request = EnqueueJobRequest(
-        queue_name=queue, job_type=job_type, data=typed.struct(), options=typed.options(), validate_only=mode.dry_run
+        queue_name=queue,
+        job_type=job_type,
+        data=typed.struct(),
+        options=typed.options(),
+        validate_only=mode.dry_run,
+        request_id=typed.request_id or str(uuid.uuid4()),  # the call repeats itself while the service is away
     )
     answer = await session.call(session.jobs.EnqueueJob, request)
     if mode.wait and not mode.dry_run:

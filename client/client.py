@@ -44,7 +44,7 @@ STATS_PRIORITY = 2
 
 
 class Options(TypedDict, total=False):
-    """What a caller wants for one job; see JobOptions in the contract. Times are milliseconds."""
+    """What a caller wants for one job; see JobOptions and EnqueueJobRequest in the contract. Times are milliseconds."""
 
     priority: int
     delay: float
@@ -53,6 +53,9 @@ class Options(TypedDict, total=False):
     attempts: int
     timeout: int
     job_id: str
+    """The job's name in the application. The same again returns the same job, for 24 hours after it is gone."""
+    request_id: str
+    """Names this request, so that anybody can repeat it for an hour. By default the client makes one for each call."""
 
 
 class JobClient:
@@ -92,13 +95,17 @@ class JobClient:
         return JobHandle(self._connection, queue, job_id)
 
     async def enqueue(self, payload: Message, **options: Unpack[Options]) -> JobHandle:
-        """Enqueues a job of the type that `payload` declares. Repeats itself under one id while the service is away.
+        """Enqueues a job of the type that `payload` declares. Repeats itself under one request id while the service is away.
 
         Raises:
           JobsError: the service refuses it; `violations` names the fields.
           UnavailableError: the service stayed away, and `on_unavailable` is "raise".
         """
-        request = EnqueueJobRequest(payload=_wrapped(payload), options=_options(options))
+        request = EnqueueJobRequest(
+            payload=_wrapped(payload),
+            options=_options(options),
+            request_id=options.get("request_id") or str(uuid.uuid4()),
+        )
         queue = payload.DESCRIPTOR.GetOptions().Extensions[job_type].queue
         try:
             answer = await self._connection.call(lambda metadata: self._stub.EnqueueJob(request, metadata=metadata))
@@ -108,7 +115,9 @@ class JobClient:
             if callable(self._on_unavailable):
                 self._on_unavailable(error)
             return JobHandle(self._connection, queue, request.options.job_id, enqueued=False)
-        return JobHandle(self._connection, answer.queue_name, answer.job_id, duplicate=answer.duplicate)
+        # Under an id of this call's own alone, a duplicate is what this call stored before its answer was lost.
+        duplicate = answer.duplicate and bool(options.get("job_id") or options.get("request_id"))
+        return JobHandle(self._connection, answer.queue_name, answer.job_id, duplicate=duplicate)
 
     async def send_welcome_email(self, user: Any, **options: Unpack[Options]) -> JobHandle:
         """Greets a new user: a mapping or an object with `email` and what else EmailUser has fields for."""
@@ -207,8 +216,6 @@ def _options(given: Options) -> JobOptions:
     for name, value in given.items():
         if name in {"run_at", "expire_at"}:
             getattr(options, name).CopyFrom(timestamp_of(value, name))  # type: ignore[arg-type]
-        else:
+        elif name != "request_id":
             setattr(options, name, value)
-    # An id of its own makes a repeated call harmless.
-    options.job_id = options.job_id or uuid.uuid4().hex
     return options

@@ -25,7 +25,7 @@ AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
 class Connection:
     """A channel with a token, and the patience to repeat a call that found nobody.
 
-    Only calls that are safe to repeat go through `call`: reads, and enqueues under an id of the caller's own.
+    Only calls that are safe to repeat go through `call`: reads, and enqueues under a request id.
     """
 
     def __init__(

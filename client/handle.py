@@ -37,7 +37,7 @@ class JobFailedError(Exception):
 
 
 class JobHandle:
-    """One job. `enqueued` is False where the service was away and the application goes on without it."""
+    """One job. `enqueued` is False, and `job_id` may be empty, where the service was away and the application goes on."""
 
     def __init__(
         self, connection: Connection, queue: str, job_id: str, *, enqueued: bool = True, duplicate: bool = False
@@ -54,7 +54,7 @@ class JobHandle:
     @property
     def _name(self) -> dict[str, str]:
         if not self.enqueued:
-            raise NotEnqueuedError(f"job {self.job_id} was not enqueued: the service was away")
+            raise NotEnqueuedError(f"the job for {self.queue} was not enqueued: the service was away")
         return {"queue_name": self.queue, "job_id": self.job_id}
 
     async def get(self) -> Job:

@@ -201,6 +201,7 @@ class Admission:
             jitter=backoff.jitter,
             retention=policy.retention,
             digest=_digest(job_type, whole, origin.caller) if own_id else b"",
+            **_repeatable(request, job_type, whole, origin.caller),
         )
         return Admitted(job, job_type, options, payload, root)
 
@@ -245,6 +246,19 @@ def _check_id(job_id: str) -> None:
 def _digest(job_type: JobType, payload: bytes, caller: Caller) -> bytes:
     """What makes two requests under one id the same job."""
     return hashlib.sha256(b"\0".join((job_type.key.encode(), caller.id.encode(), payload))).digest()[:16]
+
+
+def _repeatable(request: EnqueueJobRequest, job_type: JobType, payload: bytes, caller: Caller) -> dict[str, bytes]:
+    """What a request id protects, whatever its length: whose it is, and all that was asked under it."""
+    if not request.request_id:
+        return {}
+    options = request.options.SerializeToString(deterministic=True)
+    return {
+        "request": hashlib.sha256(f"{caller.id}\0{request.request_id}".encode()).digest()[:16],
+        "request_digest": hashlib.sha256(
+            b"\0".join((job_type.key.encode(), str(len(options)).encode(), options, payload))
+        ).digest()[:16],
+    }
 
 
 def _disabled(setting: str) -> ServiceDisabledError:

@@ -23,6 +23,8 @@ class JobServiceError(Exception):
     """A call that is refused. The message is for the caller: cause and remedy, nothing internal."""
 
     reason: ClassVar[ErrorReason.ValueType] = ErrorReason.ERROR_REASON_INTERNAL
+    problems: tuple[FieldProblem, ...] = ()
+    """The fields at fault, where fields are."""
 
     def __init__(self, message: str, *, retry_after: float | None = None, **metadata: str | float) -> None:
         super().__init__(message)
@@ -80,6 +82,18 @@ class JobStateConflictError(JobServiceError):
 
 class JobIdConflictError(JobServiceError):
     reason = ErrorReason.ERROR_REASON_JOB_ID_CONFLICT
+
+
+class RequestIdConflictError(JobServiceError):
+    reason = ErrorReason.ERROR_REASON_REQUEST_ID_CONFLICT
+
+    def __init__(self, queue: str) -> None:
+        rule = (
+            f"you have used it in {queue} within the last hour for another request; repeat a request as it was, and give "
+            "each new one an id of its own, such as a random UUID"
+        )
+        super().__init__(f"requestId: {rule}", queue=queue)
+        self.problems = (FieldProblem("requestId", "request_id_conflict", rule),)
 
 
 class JobPurgedError(JobServiceError):

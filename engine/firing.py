@@ -25,6 +25,7 @@ from engine.errors import (
     StoreUnavailableError,
 )
 from engine.intake import Intake
+from engine.jobs import Enqueued
 from engine.schedules import SCOPE, Schedules, StoredSchedule, milliseconds
 from engine.store import Store
 
@@ -159,8 +160,8 @@ class Firing:
             noted = await self._store.run("schedule_fired", SCOPE, record.name, milliseconds(slot), job_id, "0")
         return job_id if noted else ""
 
-    async def trigger(self, name: str, trace: TraceContext = NO_TRACE) -> tuple[str, str]:
-        """Enqueues a schedule's job now, apart from its slots; its id and queue.
+    async def trigger(self, name: str, trace: TraceContext = NO_TRACE) -> tuple[Admitted, Enqueued]:
+        """Enqueues a schedule's job now, apart from its slots.
 
         Raises:
           ScheduleNotFoundError: there is no such schedule.
@@ -170,9 +171,10 @@ class Firing:
         schedule.check_readable()
         now = datetime.now(UTC)
         job_id = f"{RESERVED_PREFIX}{name}-{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z"
-        await self._intake.enqueue(self._admit(schedule, job_id, trace).job)
+        admitted = self._admit(schedule, job_id, trace)
+        enqueued = await self._intake.enqueue(admitted.job)
         await self._store.run("schedule_fired", SCOPE, name, milliseconds(now), job_id, "1")
-        return job_id, schedule.record.queue_name
+        return admitted, enqueued
 
     def _admit(self, schedule: StoredSchedule, job_id: str, trace: TraceContext) -> Admitted:
         record = schedule.record

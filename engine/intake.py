@@ -10,6 +10,7 @@ from engine.errors import (
     BacklogFullError,
     JobIdConflictError,
     JobServiceError,
+    RequestIdConflictError,
     StoreFullError,
     StoreUnavailableError,
 )
@@ -24,7 +25,8 @@ BATCH_BYTES: Final = 2_000_000
 GATHER_SECONDS: Final = 0.01
 """How long a job waits for others, where others are expected."""
 
-_STORED, _KNOWN, _TAKEN, _FULL = 1, 2, 3, 4
+_STORED, _KNOWN, _TAKEN, _FULL, _REQUEST_TAKEN = 1, 2, 3, 4, 5
+_COLUMNS: Final = 4
 _STATES: Final = {state.value.encode(): state for state in State}
 
 
@@ -33,6 +35,7 @@ def _row(job: NewJob) -> tuple[object, ...]:
     return (
         *(job.id, job.envelope, job.secret, job.type, job.owner, job.priority, job.delay, job.run_at, job.expire_at),
         *(job.attempts, int(job.exponential), job.backoff, job.jitter, job.retention, job.digest),
+        *(job.request, job.request_digest),
     )
 
 
@@ -143,29 +146,28 @@ class _QueueIntake:
 
     async def _store_rows(self, jobs: list[NewJob]) -> Sequence[Enqueued | JobServiceError]:
         rows = pack([_row(job) for job in jobs])
-        retried = False
         try:
             answer = await self._store.run("enqueue", self._queue, rows, self._max_backlog)
         except StoreUnavailableError:
             # The answer may have been lost on its way, so once more under the same ids: a row that is there is ours.
-            retried = True
             try:
                 answer = await self._store.run("enqueue", self._queue, rows, self._max_backlog)
             except JobServiceError as error:
                 return [error] * len(jobs)
         except StoreFullError as error:
             return [error] * len(jobs)
-        return [
-            self._outcome(job, *answer[place * 3 : place * 3 + 3], retried=retried) for place, job in enumerate(jobs)
-        ]
+        places = range(0, len(answer), _COLUMNS)
+        return [self._outcome(job, *answer[place : place + _COLUMNS]) for job, place in zip(jobs, places, strict=True)]
 
     def _outcome(
-        self, job: NewJob, verdict: int, state: bytes, created: int, *, retried: bool
+        self, job: NewJob, verdict: int, job_id: bytes, state: bytes, created: int
     ) -> Enqueued | JobServiceError:
         if verdict in (_STORED, _KNOWN):
-            duplicate = verdict == _KNOWN and not (retried and not job.digest)
+            found = job_id.decode()
+            # A made id that is there already was stored by this very call, whose first answer was lost.
+            duplicate = verdict == _KNOWN and (bool(job.digest) or found != job.id)
             self._stored.add((self._queue, job.type, "duplicate" if duplicate else "stored"))
-            return Enqueued(job.id, _STATES[state], int(created), duplicate)
+            return Enqueued(found, _STATES.get(state), int(created), duplicate)
         if verdict == _TAKEN:
             return JobIdConflictError(
                 f"The job id {job.id!r} was used in {self._queue} for another payload or by another caller. "
@@ -173,6 +175,8 @@ class _QueueIntake:
                 queue=self._queue,
                 job=job.id,
             )
+        if verdict == _REQUEST_TAKEN:
+            return RequestIdConflictError(self._queue)
         return BacklogFullError(
             f"{self._queue} holds {self._max_backlog} unfinished jobs, which is its limit (QUEUE_MAX_BACKLOG). "
             "Try again when its workers have caught up.",
@@ -206,6 +210,7 @@ class Intake:
 
         Raises:
           JobIdConflictError: the id was used for something else.
+          RequestIdConflictError: the request id was, within the last hour.
           BacklogFullError: the queue holds as many unfinished jobs as it may.
           StoreFullError: the store's memory is full.
           StoreUnavailableError: the store is away. If the connection broke midway, the job may be there all the same.

@@ -60,13 +60,18 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
     """How long it stays at least once it has ended, where that is longer than the queue's minimum."""
     digest: bytes = b""
     """Set for a caller's own id: what else with that id counts as the same job."""
+    request: bytes = b""
+    """Set for a request with an id: names caller and request id."""
+    request_digest: bytes = b""
+    """What else with that request id counts as the same request."""
 
 
 class Enqueued(msgspec.Struct, frozen=True, gc=False):
     """A job that is in the store."""
 
     id: str
-    state: State
+    state: State | None
+    """None for the job of an earlier request that is no longer held."""
     created: int
     """Unix time in milliseconds, by the store's clock."""
     duplicate: bool = False

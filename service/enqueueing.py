@@ -15,6 +15,7 @@ from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
 from engine.intake import Intake
 from engine.jobs import Enqueued
 from service.call import caller, current_call
+from service.enqueued import Accepted
 from service.payload_checks import PayloadChecks
 from service.permissions import require_type
 from service.times import milliseconds
@@ -22,8 +23,7 @@ from service.times import milliseconds
 BREATH: Final = 50
 """Requests of a batch that are judged before other calls get their turn."""
 
-Outcome = Enqueued | JobServiceError | None
-"""None for a request that was to be validated only, and is valid."""
+Outcome = Accepted | JobServiceError
 
 
 class Enqueuer:
@@ -34,23 +34,23 @@ class Enqueuer:
         self._intake = intake
         self._checks = checks
 
-    async def enqueue(self, request: EnqueueJobRequest) -> tuple[Admitted, Enqueued]:
+    async def enqueue(self, request: EnqueueJobRequest) -> Accepted:
         """Enqueues an unchecked request. When this returns, the job is stored.
 
         Raises:
           JobServiceError: it is refused.
         """
         admitted = await self.admit(request)
-        return admitted, await self._intake.enqueue(admitted.job)
+        return Accepted(admitted, await self._intake.enqueue(admitted.job))
 
-    async def enqueue_payload(self, payload: JobPayload, options: JobOptions) -> tuple[Admitted, Enqueued]:
+    async def enqueue_payload(self, payload: JobPayload, options: JobOptions, request_id: str) -> Accepted:
         """Enqueues a payload whose fields are the caller's own request: problems are named without the way to them.
 
         Raises:
           JobServiceError: it is refused.
         """
         try:
-            return await self.enqueue(EnqueueJobRequest(payload=payload, options=options))
+            return await self.enqueue(EnqueueJobRequest(payload=payload, options=options, request_id=request_id))
         except RequestInvalidError as error:
             raise RequestInvalidError([_without_root(problem) for problem in error.problems]) from None
 
@@ -86,7 +86,7 @@ class Enqueuer:
         jobs = [one.job for one, store in zip(checked, stored, strict=True) if store and isinstance(one, Admitted)]
         answers = iter(await self._intake.enqueue_many(jobs) if jobs else ())
         return [
-            one if isinstance(one, JobServiceError) else next(answers) if store else None
+            one if isinstance(one, JobServiceError) else _accepted(one, next(answers)) if store else Accepted(one)
             for one, store in zip(checked, stored, strict=True)
         ]
 
@@ -110,7 +110,7 @@ class Enqueuer:
 
     def _admit(self, request: EnqueueJobRequest, origin: Origin) -> Admitted:
         """All that can be judged without asking anybody."""
-        if request.HasField("options") or not request.HasField("payload"):
+        if request.HasField("options") or request.request_id or not request.HasField("payload"):
             # What a payload alone has to hold to is checked with it.
             check_or_raise(request, "")
         asked = self._admission.asked(request)
@@ -119,6 +119,10 @@ class Enqueuer:
             milliseconds(request.options.run_at, "options.runAt")
             milliseconds(request.options.expire_at, "options.expireAt")
         return self._admission.admit(request, asked, origin, time.time_ns() // 1_000_000)
+
+
+def _accepted(admitted: Admitted, answer: Enqueued | JobServiceError) -> Outcome:
+    return answer if isinstance(answer, JobServiceError) else Accepted(admitted, answer)
 
 
 def _origin() -> Origin:

@@ -1,7 +1,9 @@
 """ProcessorService: the common tasks as typed calls, each one job with the priority that the task deserves."""
 
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.analytics_pb2 import AnalyticsFormStats
 from qcollector.jobs.v1.email_pb2 import EmailPasswordReset, EmailSubmissionNotification, EmailWelcome
 from qcollector.jobs.v1.export_pb2 import ExportFormSubmissions
@@ -11,7 +13,6 @@ from qcollector.jobs.v1.payload_pb2 import JobPayload
 from qcollector.jobs.v1.processor_service_pb2 import (
     CalculateFormStatsRequest,
     CalculateFormStatsResponse,
-    EnqueuedJob,
     ExportFormSubmissionsRequest,
     ExportFormSubmissionsResponse,
     ProcessImageUploadRequest,
@@ -28,6 +29,7 @@ from qcollector.jobs.v1.processor_service_pb2 import (
 from qcollector.jobs.v1.processor_service_pb2_grpc import ProcessorServiceServicer
 from qcollector.jobs.v1.system_pb2 import SystemCleanup
 
+from service.enqueued import enqueued_view
 from service.parts import Calls, Context
 
 WELCOME_PRIORITY: Final = 5
@@ -38,13 +40,24 @@ EXPORT_PRIORITY: Final = 3
 CLEANUP_PRIORITY: Final = 6
 STATS_PRIORITY: Final = 2
 
+Response = TypeVar("Response", bound=Message)
+
+
+class Request(Protocol):
+    """What every request of this service has."""
+
+    request_id: str
+
+    @property
+    def options(self) -> JobOptions: ...
+
 
 class ProcessorServicer(Calls, ProcessorServiceServicer):
     """Every call of ProcessorService."""
 
     async def SendWelcomeEmail(self, request: SendWelcomeEmailRequest, _context: Context) -> SendWelcomeEmailResponse:
         payload = JobPayload(email_welcome=EmailWelcome(user=request.user))
-        return SendWelcomeEmailResponse(job=await self._enqueue(payload, request.options, WELCOME_PRIORITY))
+        return await self._enqueue(SendWelcomeEmailResponse, request, payload, WELCOME_PRIORITY)
 
     async def SendSubmissionNotification(
         self, request: SendSubmissionNotificationRequest, _context: Context
@@ -53,19 +66,15 @@ class ProcessorServicer(Calls, ProcessorServiceServicer):
             submission=request.submission, form=request.form, recipients=request.recipients
         )
         payload = JobPayload(email_submission_notification=notification)
-        job = await self._enqueue(payload, request.options, NOTIFICATION_PRIORITY)
-        return SendSubmissionNotificationResponse(job=job)
+        return await self._enqueue(SendSubmissionNotificationResponse, request, payload, NOTIFICATION_PRIORITY)
 
     async def SendPasswordResetEmail(
         self, request: SendPasswordResetEmailRequest, _context: Context
     ) -> SendPasswordResetEmailResponse:
         reset = EmailPasswordReset(user=request.user, reset_token=request.reset_token, expire_time=request.expire_time)
-        options = JobOptions()
-        options.CopyFrom(request.options)
-        if not options.HasField("expire_at"):
-            options.expire_at.CopyFrom(request.expire_time)
-        job = await self._enqueue(JobPayload(email_password_reset=reset), options, PASSWORD_RESET_PRIORITY)
-        return SendPasswordResetEmailResponse(job=job)
+        payload = JobPayload(email_password_reset=reset)
+        expiry = request.expire_time
+        return await self._enqueue(SendPasswordResetEmailResponse, request, payload, PASSWORD_RESET_PRIORITY, expiry)
 
     async def ProcessImageUpload(
         self, request: ProcessImageUploadRequest, _context: Context
@@ -73,8 +82,8 @@ class ProcessorServicer(Calls, ProcessorServiceServicer):
         image = FileImageProcess(file_path=request.file_path, output_dir=request.output_dir)
         if request.HasField("image"):
             image.options.CopyFrom(request.image)
-        job = await self._enqueue(JobPayload(file_image_process=image), request.options, IMAGE_PRIORITY)
-        return ProcessImageUploadResponse(job=job)
+        payload = JobPayload(file_image_process=image)
+        return await self._enqueue(ProcessImageUploadResponse, request, payload, IMAGE_PRIORITY)
 
     async def ExportFormSubmissions(
         self, request: ExportFormSubmissionsRequest, _context: Context
@@ -84,8 +93,8 @@ class ProcessorServicer(Calls, ProcessorServiceServicer):
             export.date_range.CopyFrom(request.date_range)
         if request.HasField("export"):
             export.options.CopyFrom(request.export)
-        job = await self._enqueue(JobPayload(export_form_submissions=export), request.options, EXPORT_PRIORITY)
-        return ExportFormSubmissionsResponse(job=job)
+        payload = JobPayload(export_form_submissions=export)
+        return await self._enqueue(ExportFormSubmissionsResponse, request, payload, EXPORT_PRIORITY)
 
     async def CalculateFormStats(
         self, request: CalculateFormStatsRequest, _context: Context
@@ -93,24 +102,26 @@ class ProcessorServicer(Calls, ProcessorServiceServicer):
         stats = AnalyticsFormStats(form_id=request.form_id)
         if request.HasField("date_range"):
             stats.date_range.CopyFrom(request.date_range)
-        job = await self._enqueue(JobPayload(analytics_form_stats=stats), request.options, STATS_PRIORITY)
-        return CalculateFormStatsResponse(job=job)
+        payload = JobPayload(analytics_form_stats=stats)
+        return await self._enqueue(CalculateFormStatsResponse, request, payload, STATS_PRIORITY)
 
     async def TriggerSystemCleanup(
         self, request: TriggerSystemCleanupRequest, _context: Context
     ) -> TriggerSystemCleanupResponse:
         payload = JobPayload(system_cleanup=SystemCleanup(tasks=request.tasks))
-        return TriggerSystemCleanupResponse(job=await self._enqueue(payload, request.options, CLEANUP_PRIORITY))
+        return await self._enqueue(TriggerSystemCleanupResponse, request, payload, CLEANUP_PRIORITY)
 
-    async def _enqueue(self, payload: JobPayload, asked: JobOptions, priority: int) -> EnqueuedJob:
+    async def _enqueue(
+        self,
+        kind: type[Response],
+        request: Request,
+        payload: JobPayload,
+        priority: int,
+        expiry: Timestamp | None = None,
+    ) -> Response:
         options = JobOptions()
-        options.CopyFrom(asked)
-        options.priority = asked.priority or priority
-        admitted, enqueued = await self.parts.enqueuer.enqueue_payload(payload, options)
-        return EnqueuedJob(
-            job_id=enqueued.id,
-            queue_name=admitted.type.queue,
-            job_type=admitted.type.type,
-            state=enqueued.state.proto,
-            duplicate=enqueued.duplicate,
-        )
+        options.CopyFrom(request.options)
+        options.priority = options.priority or priority
+        if expiry is not None and not options.HasField("expire_at"):
+            options.expire_at.CopyFrom(expiry)
+        return enqueued_view(kind, await self.parts.enqueuer.enqueue_payload(payload, options, request.request_id))

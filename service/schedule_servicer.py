@@ -37,6 +37,7 @@ from engine.cron import Cron, parse_cron
 from engine.errors import FieldProblem, RequestInvalidError
 from engine.schedules import Run, StoredSchedule, timestamp
 from service.call import caller, current_call
+from service.enqueued import Accepted, enqueued_view
 from service.paged import Paging
 from service.parts import Calls, Context
 from service.schedule_views import run_view, schedule_view
@@ -117,8 +118,8 @@ class ScheduleServicer(Calls, ScheduleServiceServicer):
         return ResumeScheduleResponse(schedule=await self._pause(request.name, request.etag, paused=False))
 
     async def TriggerSchedule(self, request: TriggerScheduleRequest, _context: Context) -> TriggerScheduleResponse:
-        job_id, queue = await self.parts.firing.trigger(request.name, current_call().trace)
-        return TriggerScheduleResponse(job_id=job_id, queue_name=queue)
+        triggered = await self.parts.firing.trigger(request.name, current_call().trace)
+        return enqueued_view(TriggerScheduleResponse, Accepted(*triggered))
 
     async def ListScheduleRuns(self, request: ListScheduleRunsRequest, _context: Context) -> ListScheduleRunsResponse:
         queue = (await self.parts.schedules.get(request.name)).record.queue_name

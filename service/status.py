@@ -11,7 +11,7 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from qcollector.jobs.v1.error_reason_pb2 import ErrorReason
 
-from engine.errors import JobServiceError, RequestInvalidError
+from engine.errors import JobServiceError
 
 DOMAIN: Final = "jobs.qcollector"
 MAX_MESSAGE: Final = 600
@@ -31,6 +31,7 @@ CODES: Final = {
     ErrorReason.ERROR_REASON_PAYLOAD_TOO_LARGE: StatusCode.INVALID_ARGUMENT,
     ErrorReason.ERROR_REASON_JOB_STATE_CONFLICT: StatusCode.FAILED_PRECONDITION,
     ErrorReason.ERROR_REASON_JOB_ID_CONFLICT: StatusCode.ALREADY_EXISTS,
+    ErrorReason.ERROR_REASON_REQUEST_ID_CONFLICT: StatusCode.ALREADY_EXISTS,
     ErrorReason.ERROR_REASON_JOB_PURGED: StatusCode.FAILED_PRECONDITION,
     ErrorReason.ERROR_REASON_BACKLOG_FULL: StatusCode.RESOURCE_EXHAUSTED,
     ErrorReason.ERROR_REASON_STORE_FULL: StatusCode.RESOURCE_EXHAUSTED,
@@ -77,12 +78,12 @@ def reason_of(error: JobServiceError) -> str:
 
 
 def status_of(error: JobServiceError) -> Status:
-    """The error as google.rpc.Status: ErrorInfo always, BadRequest for faulty input, RetryInfo where waiting helps."""
+    """The error as google.rpc.Status: ErrorInfo always, BadRequest where fields are at fault, RetryInfo where waiting helps."""
     metadata = {key: _cut(value, MAX_FIELD) for key, value in error.metadata.items()}
     details: list[Message] = [ErrorInfo(reason=reason_of(error), domain=DOMAIN, metadata=metadata)]
     if error.retry_after is not None:
         details.append(RetryInfo(retry_delay=_duration(error.retry_after)))
-    if isinstance(error, RequestInvalidError):
+    if error.problems:
         details.append(_bad_request(error))
     return Status(
         code=code_of(error).value[0],
@@ -91,7 +92,7 @@ def status_of(error: JobServiceError) -> Status:
     )
 
 
-def _bad_request(error: RequestInvalidError) -> BadRequest:
+def _bad_request(error: JobServiceError) -> BadRequest:
     """The fields at fault, as many as a header holds."""
     answer = BadRequest()
     for problem in error.problems:

@@ -74,6 +74,7 @@ def show(words: tuple[str, ...], queue: str) -> Action:
 @click.option("--at", "run_at", type=AHEAD, help="Run it then: a time, or a duration from now.")
 @click.option("--expire-at", type=AHEAD, help="Fail it unless it has started by then.")
 @click.option("--id", "job_id", default="", help="An id of your own: the same again enqueues nothing more.")
+@click.option("--request-id", default="", help="Names this command: for an hour, the same again enqueues nothing more.")
 @click.option("--wait", is_flag=True, help="Follow it to its end; the exit status says how it went.")
 @click.option("--dry-run", is_flag=True, help="Check everything and enqueue nothing.")
 def enqueue(
@@ -84,13 +85,15 @@ def enqueue(
     run_at: datetime | None,
     expire_at: datetime | None,
     job_id: str,
+    request_id: str,
     wait: bool,
     dry_run: bool,
 ) -> Action:
     """Enqueue a job. `qjobs type show` tells what its data is made of."""
     from cli import enqueueing
 
-    typed = enqueueing.Typed(**payload, delay=delay, run_at=run_at, expire_at=expire_at, job_id=job_id)
+    times: dict[str, Any] = {"delay": delay, "run_at": run_at, "expire_at": expire_at}
+    typed = enqueueing.Typed(**payload, **times, job_id=job_id, request_id=request_id)
     mode = enqueueing.Mode(dry_run=dry_run, wait=wait)
     return lambda session: enqueueing.enqueue(session, queue, job_type, typed, mode)
 

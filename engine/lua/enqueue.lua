@@ -2,12 +2,14 @@
 -- KEYS: meta wait delayed all jobs states secrets ids marker
 -- ARGV: rows max_backlog
 -- rows: packed arrays of id, envelope, secret, type, owner, priority, delay, run_at, expire_at, attempts, exponential, backoff,
---       jitter, keep, digest
--- RETURNS: for each row a verdict (1 stored, 2 there already, 3 the id is taken, 4 backlog full), state, created ms
+--       jitter, keep, digest, request, request_digest (see include/requests)
+-- RETURNS: for each row a verdict (1 stored, 2 there already, 3 the id is taken, 4 backlog full, 5 the request id is taken), the job's
+-- id, its state (empty where it is gone and its id was the service's), created ms
 --- @include clock
 --- @include record
 --- @include events
 --- @include waiting
+--- @include requests
 local input = cmsgpack.unpack(rows)
 local count = #input
 local names = {}
@@ -31,10 +33,25 @@ local function known(id, digest, record)
   return 2, record[STATE], record[CREATED]
 end
 
+-- The state of the job of an earlier request.
+local function gone_or_held(id, record)
+  local stored = not record and redis.call('HGET', states, id)
+  record = record or (stored and unpack_record(stored))
+  if record then return record[STATE] end
+  local entry = redis.call('HGET', ids, id)
+  return entry and cmsgpack.unpack(entry)[3] or ''
+end
+
 for i, row in ipairs(input) do
   local id, digest = row[1], row[15]
   local record = seen[id] or (kept[i] and unpack_record(kept[i]))
-  local verdict, state, created = known(id, digest, record)
+  local verdict, state, created, first = known_request(row[16], row[17])
+  if first then
+    id = first
+    state = gone_or_held(id, seen[id])
+  elseif not verdict then
+    verdict, state, created = known(id, digest, record)
+  end
   if not verdict and room <= 0 then
     verdict, state, created = 4, '', 0
   elseif not verdict then
@@ -71,7 +88,9 @@ for i, row in ipairs(input) do
     number = number + 1
     seen[id] = record
   end
+  if #row[16] > 0 and not first and verdict <= 2 then note_request(row[16], row[17], id, created) end
   answer[#answer + 1] = verdict
+  answer[#answer + 1] = id
   answer[#answer + 1] = state
   answer[#answer + 1] = created
 end
@@ -90,6 +109,7 @@ if #new_delayed > 0 then
     if redis.call('ZRANK', delayed, new_delayed[i]) == 0 then wake = true end
   end
 end
+write_requests()
 if wake then redis.call('ZADD', marker, 0, '0') end
 publish()
 return answer

@@ -25,7 +25,7 @@ class Welcome(Sample):
         answer = await gateway.processors.SendWelcomeEmail(
             SendWelcomeEmailRequest(user=user), metadata=gateway.metadata
         )
-        return Enqueued(answer.job.queue_name, answer.job.job_id)
+        return Enqueued(answer.queue_name, answer.job_id)
 
     def problems(self, job: Job) -> Sequence[str]:
         return unless_completed(job)

@@ -139,6 +139,47 @@ async def test_an_own_id_makes_the_second_call_a_duplicate(client: JobClient) ->
     assert refused.value.reason == "JOB_ID_CONFLICT"
 
 
+async def test_a_call_is_repeated_under_its_request_id_and_makes_no_job_id_of_its_own(
+    client: JobClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_stub", _Forgetful(client._stub))
+    job = await client.enqueue(Noop(pad="a"))
+    assert not job.duplicate, "its own repetition is none"
+    stats = await Inspection(store, {}).stats([job.queue])
+    assert stats[0].counts[State.WAITING] == 1
+    keys = store.keys(job.queue)
+    kept = [await store.client.exists(keys[name]) for name in ("ids", "gone", "requests", "request_times")]
+    assert kept == [0, 0, 1, 1], "an id of the service's own is not remembered, only the request is, for an hour"
+
+
+class _Forgetful:
+    """Loses the first answer of each call on its way back."""
+
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
+        self._lost: set[str] = set()
+
+    def __getattr__(self, method: str) -> Any:
+        async def call(request: Any, metadata: Any) -> Any:
+            answer = await getattr(self._stub, method)(request, metadata=metadata)
+            if method not in self._lost:
+                self._lost.add(method)
+                raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+            return answer
+
+        return call
+
+
+async def test_a_callers_own_request_id_works_from_one_process_to_the_next(client: JobClient) -> None:
+    first = await client.enqueue(Noop(pad="a"), request_id="order-7")
+    second = await client.enqueue(Noop(pad="a"), request_id="order-7")
+    assert (first.duplicate, second.duplicate, second.job_id) == (False, True, first.job_id)
+    with pytest.raises(JobsError) as refused:
+        await client.enqueue(Noop(pad="b"), request_id="order-7")
+    assert refused.value.reason == "REQUEST_ID_CONFLICT"
+    assert [one.field for one in refused.value.violations] == ["requestId"]
+
+
 async def test_an_enqueue_goes_on_through_an_outage_and_stores_one_job(
     own_valkey: ValkeyServer, settings: Settings, catalog: Catalog
 ) -> None:

@@ -227,8 +227,8 @@ async def test_triggering_enqueues_at_once_and_leaves_the_slots_alone(
 ) -> None:
     await schedules.create(record(options=JobOptions(priority=4)))
     before = (await schedules.get("every-minute")).since
-    job_id, queue = await firing.trigger("every-minute")
-    job = await engine.inspection.get(queue, job_id)
+    admitted, enqueued = await firing.trigger("every-minute")
+    job = await engine.inspection.get(admitted.type.queue, enqueued.id)
     assert job
     assert (job.priority, job.envelope.created_by.id) == (4, "alice")
     assert (await schedules.get("every-minute")).since == before
@@ -266,9 +266,9 @@ async def test_sensitive_values_of_a_schedules_jobs_reach_their_worker(
     secret = record("secret")
     secret.job_type, secret.payload = "secret", Secret(token="hush", name="n").SerializeToString()
     await schedules.create(secret)
-    job_id, _ = await firing.trigger("secret")
+    _, enqueued = await firing.trigger("secret")
     (claimed,) = (await engine.worker().claim(1)).jobs
-    assert claimed.id == job_id
+    assert claimed.id == enqueued.id
     assert Secret.FromString(claimed.secret).token == "hush"
     assert b"hush" not in claimed.envelope
 

@@ -281,8 +281,8 @@ async def test_what_is_switched_off_says_so(settings: Settings, switch: str, ref
 
 
 async def job_of(caller: Caller, answer: Any) -> Any:
-    assert answer.job.job_id
-    return (await caller.jobs.GetJob(GetJobRequest(queue_name=answer.job.queue_name, job_id=answer.job.job_id))).job
+    assert answer.job_id
+    return (await caller.jobs.GetJob(GetJobRequest(queue_name=answer.queue_name, job_id=answer.job_id))).job
 
 
 async def test_the_common_tasks_have_their_priorities_and_take_options(service: Running) -> None:
@@ -313,7 +313,7 @@ async def test_the_common_tasks_have_their_priorities_and_take_options(service: 
     again = await app.tasks.SendWelcomeEmail(
         SendWelcomeEmailRequest(user=user, options={"priority": 9, "delay": 5000, "job_id": "mine"})
     )
-    assert again.job.duplicate
+    assert again.duplicate
 
 
 async def test_a_reset_mail_keeps_the_callers_own_expiry(service: Running) -> None:

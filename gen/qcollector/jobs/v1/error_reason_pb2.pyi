@@ -84,6 +84,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_SCHEDULE_BROKEN: _ErrorReason.ValueType  # 26
     """FAILED_PRECONDITION: what the store holds of the schedule cannot be read. The message says what to do. Metadata: schedule."""
+    ERROR_REASON_REQUEST_ID_CONFLICT: _ErrorReason.ValueType  # 27
+    """ALREADY_EXISTS: the caller used the request id in this queue within the last hour for another request. BadRequest names the field.
+    Metadata: queue.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused: the `reason` of the google.rpc.ErrorInfo that each error carries, without its prefix, under the
@@ -153,4 +157,8 @@ change if it is still wanted. Metadata: schedule, or queue.
 """
 ERROR_REASON_SCHEDULE_BROKEN: ErrorReason.ValueType  # 26
 """FAILED_PRECONDITION: what the store holds of the schedule cannot be read. The message says what to do. Metadata: schedule."""
+ERROR_REASON_REQUEST_ID_CONFLICT: ErrorReason.ValueType  # 27
+"""ALREADY_EXISTS: the caller used the request id in this queue within the last hour for another request. BadRequest names the field.
+Metadata: queue.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

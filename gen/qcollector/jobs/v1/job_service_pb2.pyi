@@ -36,12 +36,19 @@ class EnqueueJobRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name. Empty with `payload`, whose type says it."""
     job_type: _builtins.str
     """The type's word. Empty with `payload`."""
     validate_only: _builtins.bool
     """Checks everything, the caller's rights included, and enqueues nothing: the answer has no id."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: for an hour after the job was enqueued, the same request under the same id returns that job, marked
+    `duplicate`, even if it has ended or is gone. Any string, best a random UUID; each caller has ids of its own in each queue. Another
+    payload or other options under it are refused with ALREADY_EXISTS (REQUEST_ID_CONFLICT). A refused request leaves nothing behind.
+    `options.job_id` is for jobs that have a name in the application; it protects as long as the job is held and 24 hours more.
+    """
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
         """The payload as JSON: its fields' names in snake_case or camelCase. Not together with `payload`."""
@@ -63,10 +70,11 @@ class EnqueueJobRequest(_message.Message):
         options: _job_pb2.JobOptions | None = ...,
         payload: _payload_pb2.JobPayload | None = ...,
         validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "options", b"options", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "job_type", b"job_type", "options", b"options", "payload", b"payload", "queue_name", b"queue_name", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "job_type", b"job_type", "options", b"options", "payload", b"payload", "queue_name", b"queue_name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -92,9 +100,9 @@ class EnqueueJobResponse(_message.Message):
     job_type: _builtins.str
     """The type's word."""
     state: _job_pb2.JobState.ValueType
-    """Where it stands."""
+    """Where it stands. Unspecified for the job of an earlier call with the same `request_id` that is no longer held."""
     duplicate: _builtins.bool
-    """Whether the job was there already, by `options.job_id`."""
+    """Whether the job was there already, by `options.job_id` or `request_id`."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was enqueued."""
@@ -131,10 +139,10 @@ class BatchEnqueueJobsRequest(_message.Message):
     JOBS_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
-    """Checks everything and enqueues nothing."""
+    """Checks everything and enqueues nothing, whatever the jobs' own say."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnqueueJobRequest]:
-        """The jobs, at most 1,000. Their own `validate_only` is not read."""
+        """The jobs, at most 1,000. Each one's `validate_only` and `request_id` hold for it."""
 
     def __init__(
         self,
@@ -181,26 +189,50 @@ class BatchEnqueueResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     DUPLICATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job's id. Empty when it was refused."""
+    """The job's id. Empty when it was refused, or only validated."""
+    queue_name: _builtins.str
+    """The queue it is in."""
+    job_type: _builtins.str
+    """The type's word."""
+    state: _job_pb2.JobState.ValueType
+    """Where it stands."""
     duplicate: _builtins.bool
-    """Whether the job was there already."""
+    """Whether the job was there already, by `options.job_id` or `request_id`."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was enqueued."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """The options in force."""
+
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Why it was refused. Unset when it was not."""
+        """Why it was refused: then nothing else is set. Unset when it was not."""
 
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
+        queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        state: _job_pb2.JobState.ValueType = ...,
         duplicate: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
         error: _status_pb2.Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "error", b"error", "job_id", b"job_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duplicate", b"duplicate", "error", b"error", "job_id", b"job_id", "job_type", b"job_type", "options", b"options", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -215,7 +247,7 @@ class StreamEnqueueJobsRequest(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def job(self) -> Global___EnqueueJobRequest:
-        """The job. Its `validate_only` holds."""
+        """The job. Its `validate_only` and `request_id` hold."""
 
     def __init__(
         self,
@@ -237,26 +269,50 @@ class StreamEnqueueJobsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     DUPLICATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job's id. Empty when it was refused."""
+    """The job's id. Empty when it was refused, or only validated."""
+    queue_name: _builtins.str
+    """The queue it is in."""
+    job_type: _builtins.str
+    """The type's word."""
+    state: _job_pb2.JobState.ValueType
+    """Where it stands."""
     duplicate: _builtins.bool
-    """Whether the job was there already."""
+    """Whether the job was there already, by `options.job_id` or `request_id`."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was enqueued."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """The options in force."""
+
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Why it was refused. Unset when it was not."""
+        """Why it was refused: then nothing else is set. Unset when it was not."""
 
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
+        queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        state: _job_pb2.JobState.ValueType = ...,
         duplicate: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
         error: _status_pb2.Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "error", b"error", "job_id", b"job_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duplicate", b"duplicate", "error", b"error", "job_id", b"job_id", "job_type", b"job_type", "options", b"options", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -194,7 +194,7 @@ class JobServiceServicer:
 
     def EnqueueJob(self, request, context):
         """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
-        (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT),
+        (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
         RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -202,15 +202,18 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchEnqueueJobs(self, request, context):
-        """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each answers for itself: one that is refused does not
-        keep the others out.
+        """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
+        the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
+        one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
+        repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamEnqueueJobs(self, request_iterator, context):
-        """Enqueues as long as the caller sends. Answers come in the order of the requests.
+        """Enqueues as long as the caller sends. Results come in the order of the requests, each with an error of its own, also while the store
+        is away or full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,15 +42,19 @@ class JobServiceStub:
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
     EnqueueJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.EnqueueJobRequest, _job_service_pb2.EnqueueJobResponse]
     """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
-    (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT),
+    (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
     RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED).
     """
     BatchEnqueueJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchEnqueueJobsRequest, _job_service_pb2.BatchEnqueueJobsResponse]
-    """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each answers for itself: one that is refused does not
-    keep the others out.
+    """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
+    the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
+    one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
+    repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice.
     """
     StreamEnqueueJobs: _grpc.StreamStreamMultiCallable[_job_service_pb2.StreamEnqueueJobsRequest, _job_service_pb2.StreamEnqueueJobsResponse]
-    """Enqueues as long as the caller sends. Answers come in the order of the requests."""
+    """Enqueues as long as the caller sends. Results come in the order of the requests, each with an error of its own, also while the store
+    is away or full.
+    """
     ListQueueStats: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListQueueStatsRequest, _job_service_pb2.ListQueueStatsResponse]
     """All queues at a glance, a page at a time, in constant time for each queue."""
     GetQueueStats: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetQueueStatsRequest, _job_service_pb2.GetQueueStatsResponse]
@@ -123,15 +127,19 @@ class JobServiceAsyncStub(JobServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     EnqueueJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.EnqueueJobRequest, _job_service_pb2.EnqueueJobResponse]  # type: ignore[assignment]
     """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
-    (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT),
+    (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
     RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED).
     """
     BatchEnqueueJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchEnqueueJobsRequest, _job_service_pb2.BatchEnqueueJobsResponse]  # type: ignore[assignment]
-    """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each answers for itself: one that is refused does not
-    keep the others out.
+    """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
+    the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
+    one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
+    repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice.
     """
     StreamEnqueueJobs: _aio.StreamStreamMultiCallable[_job_service_pb2.StreamEnqueueJobsRequest, _job_service_pb2.StreamEnqueueJobsResponse]  # type: ignore[assignment]
-    """Enqueues as long as the caller sends. Answers come in the order of the requests."""
+    """Enqueues as long as the caller sends. Results come in the order of the requests, each with an error of its own, also while the store
+    is away or full.
+    """
     ListQueueStats: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListQueueStatsRequest, _job_service_pb2.ListQueueStatsResponse]  # type: ignore[assignment]
     """All queues at a glance, a page at a time, in constant time for each queue."""
     GetQueueStats: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetQueueStatsRequest, _job_service_pb2.GetQueueStatsResponse]  # type: ignore[assignment]
@@ -207,7 +215,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.EnqueueJobResponse, _abc.Awaitable[_job_service_pb2.EnqueueJobResponse]]:
         """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
-        (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT),
+        (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
         RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED).
         """
 
@@ -217,8 +225,10 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.BatchEnqueueJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.BatchEnqueueJobsResponse, _abc.Awaitable[_job_service_pb2.BatchEnqueueJobsResponse]]:
-        """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each answers for itself: one that is refused does not
-        keep the others out.
+        """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
+        the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
+        one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
+        repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice.
         """
 
     @_abc_1.abstractmethod
@@ -227,7 +237,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_job_service_pb2.StreamEnqueueJobsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_job_service_pb2.StreamEnqueueJobsResponse], _abc.AsyncIterator[_job_service_pb2.StreamEnqueueJobsResponse]]:
-        """Enqueues as long as the caller sends. Answers come in the order of the requests."""
+        """Enqueues as long as the caller sends. Results come in the order of the requests, each with an error of its own, also while the store
+        is away or full.
+        """
 
     @_abc_1.abstractmethod
     def ListQueueStats(

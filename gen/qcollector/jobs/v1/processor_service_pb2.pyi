@@ -25,44 +25,6 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
-class EnqueuedJob(_message.Message):
-    """A job that was enqueued."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    JOB_ID_FIELD_NUMBER: _builtins.int
-    QUEUE_NAME_FIELD_NUMBER: _builtins.int
-    JOB_TYPE_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    DUPLICATE_FIELD_NUMBER: _builtins.int
-    job_id: _builtins.str
-    """The job's id."""
-    queue_name: _builtins.str
-    """The queue it is in."""
-    job_type: _builtins.str
-    """The type's word."""
-    state: _job_pb2.JobState.ValueType
-    """Where it stands."""
-    duplicate: _builtins.bool
-    """Whether the job was there already."""
-    def __init__(
-        self,
-        *,
-        job_id: _builtins.str = ...,
-        queue_name: _builtins.str = ...,
-        job_type: _builtins.str = ...,
-        state: _job_pb2.JobState.ValueType = ...,
-        duplicate: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "job_id", b"job_id", "job_type", b"job_type", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___EnqueuedJob: _TypeAlias = EnqueuedJob  # noqa: Y015
-
-@_typing.final
 class SendWelcomeEmailRequest(_message.Message):
     """Whom to welcome."""
 
@@ -70,6 +32,9 @@ class SendWelcomeEmailRequest(_message.Message):
 
     USER_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes the call safe to repeat: see EnqueueJobRequest."""
     @_builtins.property
     def user(self) -> _email_pb2.EmailUser:
         """The user."""
@@ -83,10 +48,11 @@ class SendWelcomeEmailRequest(_message.Message):
         *,
         user: _email_pb2.EmailUser | None = ...,
         options: _job_pb2.JobOptions | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "request_id", b"request_id", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -98,19 +64,45 @@ class SendWelcomeEmailResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    queue_name: _builtins.str
+    """The queue it is in."""
+    job_type: _builtins.str
+    """The type's word."""
+    state: _job_pb2.JobState.ValueType
+    """Where it stands, as EnqueueJobResponse has it."""
+    duplicate: _builtins.bool
+    """Whether the job was there already."""
     @_builtins.property
-    def job(self) -> Global___EnqueuedJob:
-        """The job."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was enqueued."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """The options in force."""
 
     def __init__(
         self,
         *,
-        job: Global___EnqueuedJob | None = ...,
+        job_id: _builtins.str = ...,
+        queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        state: _job_pb2.JobState.ValueType = ...,
+        duplicate: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duplicate", b"duplicate", "job_id", b"job_id", "job_type", b"job_type", "options", b"options", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -126,6 +118,9 @@ class SendSubmissionNotificationRequest(_message.Message):
     FORM_FIELD_NUMBER: _builtins.int
     RECIPIENTS_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes the call safe to repeat: see EnqueueJobRequest."""
     @_builtins.property
     def submission(self) -> _email_pb2.EmailSubmission:
         """What was submitted."""
@@ -149,10 +144,11 @@ class SendSubmissionNotificationRequest(_message.Message):
         form: _email_pb2.EmailForm | None = ...,
         recipients: _abc.Iterable[_email_pb2.EmailRecipient] | None = ...,
         options: _job_pb2.JobOptions | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "options", b"options", "submission", b"submission"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "options", b"options", "recipients", b"recipients", "submission", b"submission"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "options", b"options", "recipients", b"recipients", "request_id", b"request_id", "submission", b"submission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -164,19 +160,45 @@ class SendSubmissionNotificationResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    queue_name: _builtins.str
+    """The queue it is in."""
+    job_type: _builtins.str
+    """The type's word."""
+    state: _job_pb2.JobState.ValueType
+    """Where it stands, as EnqueueJobResponse has it."""
+    duplicate: _builtins.bool
+    """Whether the job was there already."""
     @_builtins.property
-    def job(self) -> Global___EnqueuedJob:
-        """The job."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was enqueued."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """The options in force."""
 
     def __init__(
         self,
         *,
-        job: Global___EnqueuedJob | None = ...,
+        job_id: _builtins.str = ...,
+        queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        state: _job_pb2.JobState.ValueType = ...,
+        duplicate: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duplicate", b"duplicate", "job_id", b"job_id", "job_type", b"job_type", "options", b"options", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -192,8 +214,11 @@ class SendPasswordResetEmailRequest(_message.Message):
     RESET_TOKEN_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     reset_token: _builtins.str
     """The token that the mail carries."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: see EnqueueJobRequest."""
     @_builtins.property
     def user(self) -> _email_pb2.EmailUser:
         """The user."""
@@ -213,10 +238,11 @@ class SendPasswordResetEmailRequest(_message.Message):
         reset_token: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         options: _job_pb2.JobOptions | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "options", b"options", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "options", b"options", "reset_token", b"reset_token", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "options", b"options", "request_id", b"request_id", "reset_token", b"reset_token", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,19 +254,45 @@ class SendPasswordResetEmailResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    queue_name: _builtins.str
+    """The queue it is in."""
+    job_type: _builtins.str
+    """The type's word."""
+    state: _job_pb2.JobState.ValueType
+    """Where it stands, as EnqueueJobResponse has it."""
+    duplicate: _builtins.bool
+    """Whether the job was there already."""
     @_builtins.property
-    def job(self) -> Global___EnqueuedJob:
-        """The job."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was enqueued."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """The options in force."""
 
     def __init__(
         self,
         *,
-        job: Global___EnqueuedJob | None = ...,
+        job_id: _builtins.str = ...,
+        queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        state: _job_pb2.JobState.ValueType = ...,
+        duplicate: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duplicate", b"duplicate", "job_id", b"job_id", "job_type", b"job_type", "options", b"options", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -256,10 +308,13 @@ class ProcessImageUploadRequest(_message.Message):
     OUTPUT_DIR_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     file_path: _builtins.str
     """The image, within the storage roots."""
     output_dir: _builtins.str
     """Where the outputs go. Empty: beside the image, in a folder "processed"."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: see EnqueueJobRequest."""
     @_builtins.property
     def image(self) -> _file_pb2.FileImageOptions:
         """What is made."""
@@ -275,10 +330,11 @@ class ProcessImageUploadRequest(_message.Message):
         output_dir: _builtins.str = ...,
         image: _file_pb2.FileImageOptions | None = ...,
         options: _job_pb2.JobOptions | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_path", b"file_path", "image", b"image", "options", b"options", "output_dir", b"output_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_path", b"file_path", "image", b"image", "options", b"options", "output_dir", b"output_dir", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,19 +346,45 @@ class ProcessImageUploadResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    queue_name: _builtins.str
+    """The queue it is in."""
+    job_type: _builtins.str
+    """The type's word."""
+    state: _job_pb2.JobState.ValueType
+    """Where it stands, as EnqueueJobResponse has it."""
+    duplicate: _builtins.bool
+    """Whether the job was there already."""
     @_builtins.property
-    def job(self) -> Global___EnqueuedJob:
-        """The job."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was enqueued."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """The options in force."""
 
     def __init__(
         self,
         *,
-        job: Global___EnqueuedJob | None = ...,
+        job_id: _builtins.str = ...,
+        queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        state: _job_pb2.JobState.ValueType = ...,
+        duplicate: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duplicate", b"duplicate", "job_id", b"job_id", "job_type", b"job_type", "options", b"options", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -319,10 +401,13 @@ class ExportFormSubmissionsRequest(_message.Message):
     DATE_RANGE_FIELD_NUMBER: _builtins.int
     EXPORT_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     form_id: _builtins.str
     """The form, which the caller must be allowed to see."""
     format: _export_pb2.ExportFormat.ValueType
     """The file's format."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: see EnqueueJobRequest."""
     @_builtins.property
     def date_range(self) -> _export_pb2.DateRange:
         """Submitted within. Unset means all."""
@@ -343,10 +428,11 @@ class ExportFormSubmissionsRequest(_message.Message):
         date_range: _export_pb2.DateRange | None = ...,
         export: _export_pb2.ExportFormOptions | None = ...,
         options: _job_pb2.JobOptions | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "export", b"export", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "export", b"export", "form_id", b"form_id", "format", b"format", "options", b"options"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "export", b"export", "form_id", b"form_id", "format", b"format", "options", b"options", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -358,19 +444,45 @@ class ExportFormSubmissionsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    queue_name: _builtins.str
+    """The queue it is in."""
+    job_type: _builtins.str
+    """The type's word."""
+    state: _job_pb2.JobState.ValueType
+    """Where it stands, as EnqueueJobResponse has it."""
+    duplicate: _builtins.bool
+    """Whether the job was there already."""
     @_builtins.property
-    def job(self) -> Global___EnqueuedJob:
-        """The job."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was enqueued."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """The options in force."""
 
     def __init__(
         self,
         *,
-        job: Global___EnqueuedJob | None = ...,
+        job_id: _builtins.str = ...,
+        queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        state: _job_pb2.JobState.ValueType = ...,
+        duplicate: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duplicate", b"duplicate", "job_id", b"job_id", "job_type", b"job_type", "options", b"options", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -385,8 +497,11 @@ class CalculateFormStatsRequest(_message.Message):
     FORM_ID_FIELD_NUMBER: _builtins.int
     DATE_RANGE_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     form_id: _builtins.str
     """The form, which the caller must be allowed to see."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: see EnqueueJobRequest."""
     @_builtins.property
     def date_range(self) -> _export_pb2.DateRange:
         """Submitted within. Unset means all."""
@@ -401,10 +516,11 @@ class CalculateFormStatsRequest(_message.Message):
         form_id: _builtins.str = ...,
         date_range: _export_pb2.DateRange | None = ...,
         options: _job_pb2.JobOptions | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "form_id", b"form_id", "options", b"options"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "form_id", b"form_id", "options", b"options", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -416,19 +532,45 @@ class CalculateFormStatsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    queue_name: _builtins.str
+    """The queue it is in."""
+    job_type: _builtins.str
+    """The type's word."""
+    state: _job_pb2.JobState.ValueType
+    """Where it stands, as EnqueueJobResponse has it."""
+    duplicate: _builtins.bool
+    """Whether the job was there already."""
     @_builtins.property
-    def job(self) -> Global___EnqueuedJob:
-        """The job."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was enqueued."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """The options in force."""
 
     def __init__(
         self,
         *,
-        job: Global___EnqueuedJob | None = ...,
+        job_id: _builtins.str = ...,
+        queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        state: _job_pb2.JobState.ValueType = ...,
+        duplicate: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duplicate", b"duplicate", "job_id", b"job_id", "job_type", b"job_type", "options", b"options", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -442,6 +584,9 @@ class TriggerSystemCleanupRequest(_message.Message):
 
     TASKS_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes the call safe to repeat: see EnqueueJobRequest."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_system_pb2.SystemCleanupTask]:
         """The tasks, in order."""
@@ -455,10 +600,11 @@ class TriggerSystemCleanupRequest(_message.Message):
         *,
         tasks: _abc.Iterable[_system_pb2.SystemCleanupTask] | None = ...,
         options: _job_pb2.JobOptions | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "request_id", b"request_id", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -470,19 +616,45 @@ class TriggerSystemCleanupResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job's id."""
+    queue_name: _builtins.str
+    """The queue it is in."""
+    job_type: _builtins.str
+    """The type's word."""
+    state: _job_pb2.JobState.ValueType
+    """Where it stands, as EnqueueJobResponse has it."""
+    duplicate: _builtins.bool
+    """Whether the job was there already."""
     @_builtins.property
-    def job(self) -> Global___EnqueuedJob:
-        """The job."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was enqueued."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """The options in force."""
 
     def __init__(
         self,
         *,
-        job: Global___EnqueuedJob | None = ...,
+        job_id: _builtins.str = ...,
+        queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        state: _job_pb2.JobState.ValueType = ...,
+        duplicate: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duplicate", b"duplicate", "job_id", b"job_id", "job_type", b"job_type", "options", b"options", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

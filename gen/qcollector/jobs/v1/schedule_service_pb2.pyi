@@ -602,19 +602,43 @@ class TriggerScheduleResponse(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job's id."""
     queue_name: _builtins.str
     """The queue it is in."""
+    job_type: _builtins.str
+    """The type's word."""
+    state: _job_pb2.JobState.ValueType
+    """Where it stands, as EnqueueJobResponse has it."""
+    duplicate: _builtins.bool
+    """False: each call enqueues a job."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was enqueued."""
+
+    @_builtins.property
+    def options(self) -> _job_pb2.JobOptions:
+        """The options in force."""
+
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
         queue_name: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        state: _job_pb2.JobState.ValueType = ...,
+        duplicate: _builtins.bool = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        options: _job_pb2.JobOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "queue_name", b"queue_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duplicate", b"duplicate", "job_id", b"job_id", "job_type", b"job_type", "options", b"options", "queue_name", b"queue_name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

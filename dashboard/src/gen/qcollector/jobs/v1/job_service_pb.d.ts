@@ -63,6 +63,16 @@ export declare type EnqueueJobRequest = Message<"qcollector.jobs.v1.EnqueueJobRe
    * @generated from field: bool validate_only = 6;
    */
   validateOnly: boolean;
+
+  /**
+   * Makes the call safe to repeat: for an hour after the job was enqueued, the same request under the same id returns that job, marked
+   * `duplicate`, even if it has ended or is gone. Any string, best a random UUID; each caller has ids of its own in each queue. Another
+   * payload or other options under it are refused with ALREADY_EXISTS (REQUEST_ID_CONFLICT). A refused request leaves nothing behind.
+   * `options.job_id` is for jobs that have a name in the application; it protects as long as the job is held and 24 hours more.
+   *
+   * @generated from field: string request_id = 7;
+   */
+  requestId: string;
 };
 
 /**
@@ -112,6 +122,16 @@ export declare type EnqueueJobRequestJson = {
    * @generated from field: bool validate_only = 6;
    */
   validateOnly?: boolean;
+
+  /**
+   * Makes the call safe to repeat: for an hour after the job was enqueued, the same request under the same id returns that job, marked
+   * `duplicate`, even if it has ended or is gone. Any string, best a random UUID; each caller has ids of its own in each queue. Another
+   * payload or other options under it are refused with ALREADY_EXISTS (REQUEST_ID_CONFLICT). A refused request leaves nothing behind.
+   * `options.job_id` is for jobs that have a name in the application; it protects as long as the job is held and 24 hours more.
+   *
+   * @generated from field: string request_id = 7;
+   */
+  requestId?: string;
 };
 
 /**
@@ -148,14 +168,14 @@ export declare type EnqueueJobResponse = Message<"qcollector.jobs.v1.EnqueueJobR
   jobType: string;
 
   /**
-   * Where it stands.
+   * Where it stands. Unspecified for the job of an earlier call with the same `request_id` that is no longer held.
    *
    * @generated from field: qcollector.jobs.v1.JobState state = 4;
    */
   state: JobState;
 
   /**
-   * Whether the job was there already, by `options.job_id`.
+   * Whether the job was there already, by `options.job_id` or `request_id`.
    *
    * @generated from field: bool duplicate = 5;
    */
@@ -204,14 +224,14 @@ export declare type EnqueueJobResponseJson = {
   jobType?: string;
 
   /**
-   * Where it stands.
+   * Where it stands. Unspecified for the job of an earlier call with the same `request_id` that is no longer held.
    *
    * @generated from field: qcollector.jobs.v1.JobState state = 4;
    */
   state?: JobStateJson;
 
   /**
-   * Whether the job was there already, by `options.job_id`.
+   * Whether the job was there already, by `options.job_id` or `request_id`.
    *
    * @generated from field: bool duplicate = 5;
    */
@@ -245,14 +265,14 @@ export declare const EnqueueJobResponseSchema: GenMessage<EnqueueJobResponse, {j
  */
 export declare type BatchEnqueueJobsRequest = Message<"qcollector.jobs.v1.BatchEnqueueJobsRequest"> & {
   /**
-   * The jobs, at most 1,000. Their own `validate_only` is not read.
+   * The jobs, at most 1,000. Each one's `validate_only` and `request_id` hold for it.
    *
    * @generated from field: repeated qcollector.jobs.v1.EnqueueJobRequest jobs = 1;
    */
   jobs: EnqueueJobRequest[];
 
   /**
-   * Checks everything and enqueues nothing.
+   * Checks everything and enqueues nothing, whatever the jobs' own say.
    *
    * @generated from field: bool validate_only = 2;
    */
@@ -266,14 +286,14 @@ export declare type BatchEnqueueJobsRequest = Message<"qcollector.jobs.v1.BatchE
  */
 export declare type BatchEnqueueJobsRequestJson = {
   /**
-   * The jobs, at most 1,000. Their own `validate_only` is not read.
+   * The jobs, at most 1,000. Each one's `validate_only` and `request_id` hold for it.
    *
    * @generated from field: repeated qcollector.jobs.v1.EnqueueJobRequest jobs = 1;
    */
   jobs?: EnqueueJobRequestJson[];
 
   /**
-   * Checks everything and enqueues nothing.
+   * Checks everything and enqueues nothing, whatever the jobs' own say.
    *
    * @generated from field: bool validate_only = 2;
    */
@@ -327,23 +347,58 @@ export declare const BatchEnqueueJobsResponseSchema: GenMessage<BatchEnqueueJobs
  */
 export declare type BatchEnqueueResult = Message<"qcollector.jobs.v1.BatchEnqueueResult"> & {
   /**
-   * The job's id. Empty when it was refused.
+   * The job's id. Empty when it was refused, or only validated.
    *
    * @generated from field: string job_id = 1;
    */
   jobId: string;
 
   /**
-   * Whether the job was there already.
+   * The queue it is in.
    *
-   * @generated from field: bool duplicate = 2;
+   * @generated from field: string queue_name = 2;
+   */
+  queueName: string;
+
+  /**
+   * The type's word.
+   *
+   * @generated from field: string job_type = 3;
+   */
+  jobType: string;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: qcollector.jobs.v1.JobState state = 4;
+   */
+  state: JobState;
+
+  /**
+   * Whether the job was there already, by `options.job_id` or `request_id`.
+   *
+   * @generated from field: bool duplicate = 5;
    */
   duplicate: boolean;
 
   /**
-   * Why it was refused. Unset when it was not.
+   * When it was enqueued.
    *
-   * @generated from field: google.rpc.Status error = 3;
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * The options in force.
+   *
+   * @generated from field: qcollector.jobs.v1.JobOptions options = 7;
+   */
+  options?: JobOptions | undefined;
+
+  /**
+   * Why it was refused: then nothing else is set. Unset when it was not.
+   *
+   * @generated from field: google.rpc.Status error = 8;
    */
   error?: Status | undefined;
 };
@@ -355,23 +410,58 @@ export declare type BatchEnqueueResult = Message<"qcollector.jobs.v1.BatchEnqueu
  */
 export declare type BatchEnqueueResultJson = {
   /**
-   * The job's id. Empty when it was refused.
+   * The job's id. Empty when it was refused, or only validated.
    *
    * @generated from field: string job_id = 1;
    */
   jobId?: string;
 
   /**
-   * Whether the job was there already.
+   * The queue it is in.
    *
-   * @generated from field: bool duplicate = 2;
+   * @generated from field: string queue_name = 2;
+   */
+  queueName?: string;
+
+  /**
+   * The type's word.
+   *
+   * @generated from field: string job_type = 3;
+   */
+  jobType?: string;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: qcollector.jobs.v1.JobState state = 4;
+   */
+  state?: JobStateJson;
+
+  /**
+   * Whether the job was there already, by `options.job_id` or `request_id`.
+   *
+   * @generated from field: bool duplicate = 5;
    */
   duplicate?: boolean;
 
   /**
-   * Why it was refused. Unset when it was not.
+   * When it was enqueued.
    *
-   * @generated from field: google.rpc.Status error = 3;
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
+   */
+  createTime?: TimestampJson;
+
+  /**
+   * The options in force.
+   *
+   * @generated from field: qcollector.jobs.v1.JobOptions options = 7;
+   */
+  options?: JobOptionsJson;
+
+  /**
+   * Why it was refused: then nothing else is set. Unset when it was not.
+   *
+   * @generated from field: google.rpc.Status error = 8;
    */
   error?: StatusJson;
 };
@@ -389,7 +479,7 @@ export declare const BatchEnqueueResultSchema: GenMessage<BatchEnqueueResult, {j
  */
 export declare type StreamEnqueueJobsRequest = Message<"qcollector.jobs.v1.StreamEnqueueJobsRequest"> & {
   /**
-   * The job. Its `validate_only` holds.
+   * The job. Its `validate_only` and `request_id` hold.
    *
    * @generated from field: qcollector.jobs.v1.EnqueueJobRequest job = 1;
    */
@@ -403,7 +493,7 @@ export declare type StreamEnqueueJobsRequest = Message<"qcollector.jobs.v1.Strea
  */
 export declare type StreamEnqueueJobsRequestJson = {
   /**
-   * The job. Its `validate_only` holds.
+   * The job. Its `validate_only` and `request_id` hold.
    *
    * @generated from field: qcollector.jobs.v1.EnqueueJobRequest job = 1;
    */
@@ -423,23 +513,58 @@ export declare const StreamEnqueueJobsRequestSchema: GenMessage<StreamEnqueueJob
  */
 export declare type StreamEnqueueJobsResponse = Message<"qcollector.jobs.v1.StreamEnqueueJobsResponse"> & {
   /**
-   * The job's id. Empty when it was refused.
+   * The job's id. Empty when it was refused, or only validated.
    *
    * @generated from field: string job_id = 1;
    */
   jobId: string;
 
   /**
-   * Whether the job was there already.
+   * The queue it is in.
    *
-   * @generated from field: bool duplicate = 2;
+   * @generated from field: string queue_name = 2;
+   */
+  queueName: string;
+
+  /**
+   * The type's word.
+   *
+   * @generated from field: string job_type = 3;
+   */
+  jobType: string;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: qcollector.jobs.v1.JobState state = 4;
+   */
+  state: JobState;
+
+  /**
+   * Whether the job was there already, by `options.job_id` or `request_id`.
+   *
+   * @generated from field: bool duplicate = 5;
    */
   duplicate: boolean;
 
   /**
-   * Why it was refused. Unset when it was not.
+   * When it was enqueued.
    *
-   * @generated from field: google.rpc.Status error = 3;
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * The options in force.
+   *
+   * @generated from field: qcollector.jobs.v1.JobOptions options = 7;
+   */
+  options?: JobOptions | undefined;
+
+  /**
+   * Why it was refused: then nothing else is set. Unset when it was not.
+   *
+   * @generated from field: google.rpc.Status error = 8;
    */
   error?: Status | undefined;
 };
@@ -451,23 +576,58 @@ export declare type StreamEnqueueJobsResponse = Message<"qcollector.jobs.v1.Stre
  */
 export declare type StreamEnqueueJobsResponseJson = {
   /**
-   * The job's id. Empty when it was refused.
+   * The job's id. Empty when it was refused, or only validated.
    *
    * @generated from field: string job_id = 1;
    */
   jobId?: string;
 
   /**
-   * Whether the job was there already.
+   * The queue it is in.
    *
-   * @generated from field: bool duplicate = 2;
+   * @generated from field: string queue_name = 2;
+   */
+  queueName?: string;
+
+  /**
+   * The type's word.
+   *
+   * @generated from field: string job_type = 3;
+   */
+  jobType?: string;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: qcollector.jobs.v1.JobState state = 4;
+   */
+  state?: JobStateJson;
+
+  /**
+   * Whether the job was there already, by `options.job_id` or `request_id`.
+   *
+   * @generated from field: bool duplicate = 5;
    */
   duplicate?: boolean;
 
   /**
-   * Why it was refused. Unset when it was not.
+   * When it was enqueued.
    *
-   * @generated from field: google.rpc.Status error = 3;
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
+   */
+  createTime?: TimestampJson;
+
+  /**
+   * The options in force.
+   *
+   * @generated from field: qcollector.jobs.v1.JobOptions options = 7;
+   */
+  options?: JobOptionsJson;
+
+  /**
+   * Why it was refused: then nothing else is set. Unset when it was not.
+   *
+   * @generated from field: google.rpc.Status error = 8;
    */
   error?: StatusJson;
 };
@@ -3781,7 +3941,7 @@ export declare const ListJobTypesResponseSchema: GenMessage<ListJobTypesResponse
 export declare const JobService: GenService<{
   /**
    * Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
-   * (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT),
+   * (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
    * RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED).
    *
    * @generated from rpc qcollector.jobs.v1.JobService.EnqueueJob
@@ -3792,8 +3952,10 @@ export declare const JobService: GenService<{
     output: typeof EnqueueJobResponseSchema;
   },
   /**
-   * Enqueues up to 1,000 jobs in as few round trips as there are queues. Each answers for itself: one that is refused does not
-   * keep the others out.
+   * Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
+   * the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
+   * one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
+   * repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.BatchEnqueueJobs
    */
@@ -3803,7 +3965,8 @@ export declare const JobService: GenService<{
     output: typeof BatchEnqueueJobsResponseSchema;
   },
   /**
-   * Enqueues as long as the caller sends. Answers come in the order of the requests.
+   * Enqueues as long as the caller sends. Results come in the order of the requests, each with an error of its own, also while the store
+   * is away or full.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.StreamEnqueueJobs
    */

@@ -1130,6 +1130,41 @@ export declare type TriggerScheduleResponse = Message<"qcollector.jobs.v1.Trigge
    * @generated from field: string queue_name = 2;
    */
   queueName: string;
+
+  /**
+   * The type's word.
+   *
+   * @generated from field: string job_type = 3;
+   */
+  jobType: string;
+
+  /**
+   * Where it stands, as EnqueueJobResponse has it.
+   *
+   * @generated from field: qcollector.jobs.v1.JobState state = 4;
+   */
+  state: JobState;
+
+  /**
+   * False: each call enqueues a job.
+   *
+   * @generated from field: bool duplicate = 5;
+   */
+  duplicate: boolean;
+
+  /**
+   * When it was enqueued.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * The options in force.
+   *
+   * @generated from field: qcollector.jobs.v1.JobOptions options = 7;
+   */
+  options?: JobOptions | undefined;
 };
 
 /**
@@ -1151,6 +1186,41 @@ export declare type TriggerScheduleResponseJson = {
    * @generated from field: string queue_name = 2;
    */
   queueName?: string;
+
+  /**
+   * The type's word.
+   *
+   * @generated from field: string job_type = 3;
+   */
+  jobType?: string;
+
+  /**
+   * Where it stands, as EnqueueJobResponse has it.
+   *
+   * @generated from field: qcollector.jobs.v1.JobState state = 4;
+   */
+  state?: JobStateJson;
+
+  /**
+   * False: each call enqueues a job.
+   *
+   * @generated from field: bool duplicate = 5;
+   */
+  duplicate?: boolean;
+
+  /**
+   * When it was enqueued.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
+   */
+  createTime?: TimestampJson;
+
+  /**
+   * The options in force.
+   *
+   * @generated from field: qcollector.jobs.v1.JobOptions options = 7;
+   */
+  options?: JobOptionsJson;
 };
 
 /**
