@@ -15,6 +15,7 @@ from cli.mapping import as_json
 from cli.moments import in_words
 from cli.session import Session
 from cli.untrusted import harmless, harmless_json
+from cli.words import role_word
 
 
 def _backoff(one: JobType) -> str:
@@ -30,7 +31,7 @@ TYPES: Final[Columns[JobType]] = (
     Column("Attempts", lambda one: str(one.attempts), right=True),
     Column("Backoff", _backoff),
     Column("Timeout", lambda one: in_words(one.timeout_ms), right=True),
-    Column("Role", lambda one: one.minimum_role),
+    Column("Role", lambda one: role_word(one.minimum_role)),
     Column("What it does", lambda one: one.description),
 )
 
@@ -60,7 +61,7 @@ def in_full(one: JobType) -> str:
             ("Attempts", str(one.attempts)),
             ("Backoff", _backoff(one)),
             ("Timeout", in_words(one.timeout_ms)),
-            ("Least role", one.minimum_role),
+            ("Least role", role_word(one.minimum_role)),
             ("Payload", f"{one.payload_message} ({one.payload_field})"),
             ("Result", one.result_message),
         ]

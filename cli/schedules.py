@@ -51,7 +51,7 @@ RUNS: Final[Columns[ScheduleRun]] = (
     Column("Slot", lambda run: shown(moment(run.slot))),
     Column("Enqueued", lambda run: ago(moment(run.enqueue_time))),
     Column("Triggered", lambda run: yes_or_no(run.triggered)),
-    Column("Job", lambda run: run.job_id),
+    Column("Job", lambda run: run.job.job_id),
     Column("State", lambda run: state_word(run.state) or "gone", style=lambda run: colour_of(state_word(run.state))),
     Column("Failed because", lambda run: run.failed_reason.partition("\n")[0]),
 )

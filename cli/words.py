@@ -3,6 +3,7 @@
 from typing import Final
 
 from qcollector.jobs.v1.job_pb2 import JobState
+from qcollector.jobs.v1.options_pb2 import Role
 
 COLOURS: Final = {
     "active": "cyan",
@@ -14,6 +15,12 @@ COLOURS: Final = {
     "unhealthy": "red",
     "disabled": "dim",
 }
+
+
+def role_word(role: Role.ValueType) -> str:
+    """`user`, `admin` and so on."""
+    name = Role.Name(role) if role in Role.values() else f"role {role}"
+    return name.removeprefix("ROLE_").lower()
 
 
 def state_word(state: JobState.ValueType) -> str:

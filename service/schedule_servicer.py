@@ -127,7 +127,7 @@ class ScheduleServicer(Calls, ScheduleServiceServicer):
         history = sorted(await self.parts.schedules.runs(request.name), key=_place_of, reverse=True)
         runs, token = paging.page(history, request.page_size, request.page_token)
         jobs = await self.parts.inspection.get_many(queue, [run.job_id for run in runs]) if runs else []
-        views = [run_view(run, job) for run, job in zip(runs, jobs, strict=True)]
+        views = [run_view(run, queue, job) for run, job in zip(runs, jobs, strict=True)]
         return ListScheduleRunsResponse(runs=views, next_page_token=token)
 
     async def PreviewSchedule(self, request: PreviewScheduleRequest, _context: Context) -> PreviewScheduleResponse:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from google.protobuf.message import DecodeError
+from qcollector.jobs.v1.job_reference_pb2 import JobReference
 from qcollector.jobs.v1.schedule_service_pb2 import Schedule, ScheduleRun
 
 from engine.catalog import Catalog
@@ -56,9 +57,12 @@ def _show_payload(view: Schedule, payload: bytes, catalog: Catalog) -> str:
     return ""
 
 
-def run_view(run: Run, job: JobRecord | None) -> ScheduleRun:
+def run_view(run: Run, queue: str, job: JobRecord | None) -> ScheduleRun:
     view = ScheduleRun(
-        slot=timestamp(run.slot), enqueue_time=timestamp(run.enqueued), job_id=run.job_id, triggered=run.triggered
+        slot=timestamp(run.slot),
+        enqueue_time=timestamp(run.enqueued),
+        job=JobReference(queue_name=queue, job_id=run.job_id),
+        triggered=run.triggered,
     )
     if job is not None:
         view.state = job.state.proto

@@ -23,7 +23,6 @@ from engine.events import Watched
 from engine.jobs import JobRecord, Quantiles, QueueSnapshot, State
 from engine.masking import masked
 from engine.schema import json_schema
-from service.permissions import role_word
 from service.times import timestamp
 
 
@@ -128,7 +127,7 @@ def type_view(job_type: JobType) -> JobTypeView:
         attempts=job_type.attempts,
         backoff=backoff,
         timeout_ms=job_type.timeout,
-        minimum_role=role_word(job_type.minimum_role),
+        minimum_role=job_type.minimum_role,
         payload_field=job_type.member,
         payload_message=job_type.payload.DESCRIPTOR.full_name,
         result_message=job_type.result.DESCRIPTOR.full_name,

@@ -1,6 +1,7 @@
 /** Who is signed in: a bearer token that lives in this tab alone, and what the role in it admits. */
 
 import { computed, signal } from "@preact/signals";
+import type { RoleJson } from "./gen/qcollector/jobs/v1/options_pb";
 
 const KEY = "board.token";
 
@@ -82,9 +83,13 @@ export const mayManage = computed(() => (session.value?.level ?? 0) >= 3);
 /** Only a super_admin may ask for sensitive values. */
 export const maySeeAll = computed(() => (session.value?.level ?? 0) >= 4);
 
-/** Whether the caller's role admits what wants at least that role's word. */
-export function admits(minimumRole: string): boolean {
-  return (session.value?.level ?? 0) >= levelOf(minimumRole);
+/** The role's word, as tokens have it. */
+export const roleWord = (role: RoleJson | undefined): string =>
+  (role ?? "ROLE_ADMIN").replace("ROLE_", "").toLowerCase();
+
+/** Whether the caller's role admits what wants at least that role. */
+export function admits(minimumRole: RoleJson | undefined): boolean {
+  return (session.value?.level ?? 0) >= levelOf(roleWord(minimumRole));
 }
 
 /** Raises TokenError if the text is no token. */

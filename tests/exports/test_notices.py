@@ -39,7 +39,7 @@ async def test_a_mail_tells_of_the_export_with_a_link(desk: Desk) -> None:
     assert (info.type, info.format, info.records_count) == ("Sales lead", "Excel", made.record_count)
     assert info.file_size == str(int(made.file_size))
     assert info.download_url == ""
-    assert (info.file.queue_name, info.file.job_id, info.file.sha256) == ("export:data", "mine", made.sha256)
+    assert (info.file.job.queue_name, info.file.job.job_id, info.file.sha256) == ("export:data", "mine", made.sha256)
     assert info.file.expire_time == made.expire_time
     assert info.generate_time.ToDatetime(tzinfo=UTC) <= datetime.now(UTC)
     assert record.envelope.job_type == "export-notification"

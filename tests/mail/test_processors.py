@@ -327,7 +327,9 @@ async def test_no_mail_links_to_a_file_that_was_removed(
     server: MailServer, job: RecordingJob, sender: MailSender, writer: Composer, store: Store
 ) -> None:
     file = mail.EmailExportFile(
-        queue_name="export:data", job_id="j", sha256="ab" * 32, expire_time=Timestamp(seconds=int(time.time()) - 1)
+        job={"queue_name": "export:data", "job_id": "j"},
+        sha256="ab" * 32,
+        expire_time=Timestamp(seconds=int(time.time()) - 1),
     )
     payload = mail.EmailExportNotification(
         user=mail.EmailUser(email="a@example.com"), export_info=mail.EmailExportInfo(type="Form", file=file)

@@ -21,6 +21,7 @@ from qcollector.jobs.v1.job_service_pb2 import (
     ListWorkersRequest,
     WatchJobRequest,
 )
+from qcollector.jobs.v1.options_pb2 import Role
 from qcollector.jobs.v1.queue_pb2 import Worker as WorkerReport
 from qcollector.jobs.v1.queue_pb2 import WorkerQueue
 from testjobs.v1.testjobs_pb2 import NoopResult
@@ -296,13 +297,17 @@ async def test_job_types_tell_their_policy_and_the_shape_of_their_data(service: 
     assert list(types) == sorted(types)
     welcome = types["email:send", "welcome"]
     assert (welcome.attempts, welcome.backoff.type, welcome.backoff.delay) == (3, "exponential", 2000)
-    assert (welcome.minimum_role, welcome.payload_field, welcome.timeout_ms) == ("service", "email_welcome", 120_000)
+    assert (welcome.minimum_role, welcome.payload_field, welcome.timeout_ms) == (
+        Role.ROLE_SERVICE,
+        "email_welcome",
+        120_000,
+    )
     assert welcome.payload_message == "qcollector.jobs.v1.EmailWelcome"
     schema = MessageToDict(welcome.schema)
     assert "user" in schema["properties"]
     noop = types[WORK, "noop"]
-    assert (noop.minimum_role, noop.payload_field) == ("user", "custom")
-    assert types["test:serial", "serial"].minimum_role == "admin"
+    assert (noop.minimum_role, noop.payload_field) == (Role.ROLE_USER, "custom")
+    assert types["test:serial", "serial"].minimum_role == Role.ROLE_ADMIN
 
 
 def test_the_release_is_known_or_said_to_be_the_source() -> None:

@@ -66,7 +66,7 @@ async def test_triggering_enqueues_and_the_run_is_listed(admin: Schedules) -> No
     await admin.call("CreateSchedule", name="nightly", cron="0 2 * * *", job=NOOP)
     job = await admin.call("TriggerSchedule", name="nightly")
     (run,) = (await admin.call("ListScheduleRuns", name="nightly")).runs
-    assert (run.job_id, run.triggered, run.state) == (job.job_id, True, 1)
+    assert (run.job.job_id, run.triggered, run.state) == (job.job_id, True, 1)
 
 
 async def test_a_second_schedule_of_a_name_is_refused(admin: Schedules) -> None:
@@ -174,7 +174,7 @@ async def test_schedules_and_runs_come_in_pages(admin: Schedules) -> None:
     found, token = [], ""
     while True:
         page = await admin.call("ListScheduleRuns", name="a", pageSize=2, pageToken=token)
-        found += [run.job_id for run in page.runs]
+        found += [run.job.job_id for run in page.runs]
         if not (token := page.next_page_token):
             break
     assert sorted(found) == sorted(jobs)

@@ -6,6 +6,7 @@ from typing import Final
 from qcollector.jobs.v1.email_pb2 import EmailExportFile, EmailExportInfo, EmailExportNotification, EmailUser
 from qcollector.jobs.v1.export_pb2 import ExportMetadata, ExportNotify
 from qcollector.jobs.v1.job_pb2 import JobOptions
+from qcollector.jobs.v1.job_reference_pb2 import JobReference
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.access import SEE_ALL
@@ -34,7 +35,9 @@ async def tell(
         records_count=made.record_count,
         file_size=str(int(made.file_size)),
         generate_time=made.generate_time,
-        file=EmailExportFile(queue_name=job.queue, job_id=job.job_id, sha256=made.sha256, expire_time=made.expire_time),
+        file=EmailExportFile(
+            job=JobReference(queue_name=job.queue, job_id=job.job_id), sha256=made.sha256, expire_time=made.expire_time
+        ),
     )
     mail = EmailExportNotification(
         user=EmailUser(email=notify.email, first_name=await _name(job, notify, data)), export_info=info

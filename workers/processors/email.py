@@ -204,8 +204,8 @@ async def _signed(file: EmailExportFile, links: DownloadLinks, job: JobContext) 
         raise FailForGood(
             f"the file was removed at {expires:%Y-%m-%d %H:%M:%S} UTC; a mail with its link would help nobody"
         )
-    token = await links.sign(file.queue_name, file.job_id, file.sha256, int(expires.timestamp()))
-    return download_url(job.settings.api_url, file.queue_name, file.job_id, token)
+    token = await links.sign(file.job.queue_name, file.job.job_id, file.sha256, int(expires.timestamp()))
+    return download_url(job.settings.api_url, file.job.queue_name, file.job.job_id, token)
 
 
 def display_name(user: EmailUser) -> str:

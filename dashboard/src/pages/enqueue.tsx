@@ -10,6 +10,7 @@ import { jobTypes, schemaOf, typeOf, typesOf } from "../live/job-types";
 import { go, links, route } from "../route";
 import { check, type Problems } from "../schema/check";
 import { fromPayload, initial, type Json } from "../schema/schema";
+import { roleWord } from "../session";
 import { duration, fromLocalInput } from "../ui/format";
 import { Loading, PageHead, Panel, Problem } from "../ui/pieces";
 import { tell } from "../ui/toasts";
@@ -51,7 +52,7 @@ function Policy({ type }: { type: JobTypeJson }) {
   return (
     <p class="faint">
       {type.description} {type.attempts} attempts, {type.backoff?.type} backoff of {duration(type.backoff?.delay ?? 0)},
-      each for at most {duration(type.timeoutMs ?? 0)}. For {type.minimumRole} and above.
+      each for at most {duration(type.timeoutMs ?? 0)}. For {roleWord(type.minimumRole)} and above.
     </p>
   );
 }

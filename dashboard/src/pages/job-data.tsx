@@ -10,7 +10,7 @@ import { admits } from "../session";
 
 /** The types that the caller may enqueue. */
 function offered(): readonly JobTypeJson[] {
-  return jobTypes.value?.filter((type) => admits(type.minimumRole ?? "")) ?? [];
+  return jobTypes.value?.filter((type) => admits(type.minimumRole)) ?? [];
 }
 
 interface TypeChoiceProps {

@@ -124,7 +124,7 @@ function JobActions({ job, queue, id, restart }: JobActionsProps) {
       {manage && state === "delayed" && (
         <Action label="Promote" run={() => act("promote", queue, id)} done="The job may run now" />
       )}
-      {type && admits(type.minimumRole ?? "") && (
+      {type && admits(type.minimumRole) && (
         <a class="button" href={links.enqueue({ queue, type: job.jobType ?? "", from: id })}>
           Duplicate
         </a>

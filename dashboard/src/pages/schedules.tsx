@@ -165,7 +165,7 @@ export function SchedulePage({ name }: { name: string }) {
             </Panel>
           </div>
           <Panel title="Latest runs">
-            <Runs runs={runs.data?.runs ?? []} queue={schedule.queueName ?? ""} />
+            <Runs runs={runs.data?.runs ?? []} />
           </Panel>
         </div>
       )}
@@ -243,7 +243,7 @@ export function NextTimes({ times, zone }: { times: readonly string[]; zone: str
   );
 }
 
-function Runs({ runs, queue }: { runs: readonly ScheduleRunJson[]; queue: string }) {
+function Runs({ runs }: { runs: readonly ScheduleRunJson[] }) {
   if (runs.length === 0) return <p class="empty">It has not run yet.</p>;
   return (
     <TableFrame label="Latest runs">
@@ -257,12 +257,12 @@ function Runs({ runs, queue }: { runs: readonly ScheduleRunJson[]; queue: string
       </thead>
       <tbody>
         {runs.map((run) => (
-          <tr key={run.jobId}>
+          <tr key={run.job?.jobId}>
             <td>
               {dateTime(run.slot)} {run.triggered && <span class="pill">triggered</span>}
             </td>
             <td>
-              <CopyId id={run.jobId ?? ""} link={links.job(queue, run.jobId ?? "")} />
+              <CopyId id={run.job?.jobId ?? ""} link={links.job(run.job?.queueName ?? "", run.job?.jobId ?? "")} />
             </td>
             <td>{run.state && run.state !== "JOB_STATE_UNSPECIFIED" ? <StateBadge state={run.state} /> : "gone"}</td>
             <td>

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from qcollector.jobs.v1 import job_reference_pb2 as _job_reference_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -789,31 +790,29 @@ class EmailExportFile(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    QUEUE_NAME_FIELD_NUMBER: _builtins.int
-    JOB_ID_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
-    queue_name: _builtins.str
-    """The export's queue."""
-    job_id: _builtins.str
-    """The export's id."""
     sha256: _builtins.str
     """The file's SHA-256, in hexadecimal."""
     @_builtins.property
+    def job(self) -> _job_reference_pb2.JobReference:
+        """The export."""
+
+    @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When the file will be removed, and the link ends."""
+        """When the file will be removed."""
 
     def __init__(
         self,
         *,
-        queue_name: _builtins.str = ...,
-        job_id: _builtins.str = ...,
+        job: _job_reference_pb2.JobReference | None = ...,
         sha256: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "job_id", b"job_id", "queue_name", b"queue_name", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "job", b"job", "sha256", b"sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -452,8 +452,8 @@ class JobType(_message.Message):
     """Attempts in all."""
     timeout_ms: _builtins.int
     """Milliseconds an attempt may run."""
-    minimum_role: _builtins.str
-    """The word of the least role that may enqueue it."""
+    minimum_role: _options_pb2.Role.ValueType
+    """The least role that may enqueue it."""
     payload_field: _builtins.str
     """The member of JobPayload that carries it, or "custom"."""
     payload_message: _builtins.str
@@ -477,7 +477,7 @@ class JobType(_message.Message):
         attempts: _builtins.int = ...,
         backoff: _options_pb2.Backoff | None = ...,
         timeout_ms: _builtins.int = ...,
-        minimum_role: _builtins.str = ...,
+        minimum_role: _options_pb2.Role.ValueType = ...,
         payload_field: _builtins.str = ...,
         payload_message: _builtins.str = ...,
         result_message: _builtins.str = ...,

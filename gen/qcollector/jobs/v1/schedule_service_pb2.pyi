@@ -10,6 +10,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from qcollector.jobs.v1 import job_pb2 as _job_pb2
+from qcollector.jobs.v1 import job_reference_pb2 as _job_reference_pb2
 from qcollector.jobs.v1 import payload_pb2 as _payload_pb2
 import builtins as _builtins
 import sys
@@ -682,12 +683,10 @@ class ScheduleRun(_message.Message):
 
     SLOT_FIELD_NUMBER: _builtins.int
     ENQUEUE_TIME_FIELD_NUMBER: _builtins.int
-    JOB_ID_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     TRIGGERED_FIELD_NUMBER: _builtins.int
     FAILED_REASON_FIELD_NUMBER: _builtins.int
-    job_id: _builtins.str
-    """The job's id."""
     state: _job_pb2.JobState.ValueType
     """Where the job stands. Unset once it is gone."""
     triggered: _builtins.bool
@@ -702,19 +701,23 @@ class ScheduleRun(_message.Message):
     def enqueue_time(self) -> _timestamp_pb2.Timestamp:
         """When it was enqueued."""
 
+    @_builtins.property
+    def job(self) -> _job_reference_pb2.JobReference:
+        """The job."""
+
     def __init__(
         self,
         *,
         slot: _timestamp_pb2.Timestamp | None = ...,
         enqueue_time: _timestamp_pb2.Timestamp | None = ...,
-        job_id: _builtins.str = ...,
+        job: _job_reference_pb2.JobReference | None = ...,
         state: _job_pb2.JobState.ValueType = ...,
         triggered: _builtins.bool = ...,
         failed_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["enqueue_time", b"enqueue_time", "slot", b"slot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enqueue_time", b"enqueue_time", "job", b"job", "slot", b"slot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enqueue_time", b"enqueue_time", "failed_reason", b"failed_reason", "job_id", b"job_id", "slot", b"slot", "state", b"state", "triggered", b"triggered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enqueue_time", b"enqueue_time", "failed_reason", b"failed_reason", "job", b"job", "slot", b"slot", "state", b"state", "triggered", b"triggered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

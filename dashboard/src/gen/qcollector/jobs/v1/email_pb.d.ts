@@ -5,6 +5,7 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import type { JobReference, JobReferenceJson } from "./job_reference_pb";
 
 /**
  * Describes the file qcollector/jobs/v1/email.proto.
@@ -1594,30 +1595,23 @@ export declare const EmailExportInfoSchema: GenMessage<EmailExportInfo, {jsonTyp
  */
 export declare type EmailExportFile = Message<"qcollector.jobs.v1.EmailExportFile"> & {
   /**
-   * The export's queue.
+   * The export.
    *
-   * @generated from field: string queue_name = 1;
+   * @generated from field: qcollector.jobs.v1.JobReference job = 1;
    */
-  queueName: string;
-
-  /**
-   * The export's id.
-   *
-   * @generated from field: string job_id = 2;
-   */
-  jobId: string;
+  job?: JobReference | undefined;
 
   /**
    * The file's SHA-256, in hexadecimal.
    *
-   * @generated from field: string sha256 = 3;
+   * @generated from field: string sha256 = 2;
    */
   sha256: string;
 
   /**
-   * When the file will be removed, and the link ends.
+   * When the file will be removed.
    *
-   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
   expireTime?: Timestamp | undefined;
 };
@@ -1629,30 +1623,23 @@ export declare type EmailExportFile = Message<"qcollector.jobs.v1.EmailExportFil
  */
 export declare type EmailExportFileJson = {
   /**
-   * The export's queue.
+   * The export.
    *
-   * @generated from field: string queue_name = 1;
+   * @generated from field: qcollector.jobs.v1.JobReference job = 1;
    */
-  queueName?: string;
-
-  /**
-   * The export's id.
-   *
-   * @generated from field: string job_id = 2;
-   */
-  jobId?: string;
+  job?: JobReferenceJson;
 
   /**
    * The file's SHA-256, in hexadecimal.
    *
-   * @generated from field: string sha256 = 3;
+   * @generated from field: string sha256 = 2;
    */
   sha256?: string;
 
   /**
-   * When the file will be removed, and the link ends.
+   * When the file will be removed.
    *
-   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
   expireTime?: TimestampJson;
 };

@@ -5,7 +5,7 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
-import type { Backoff, BackoffJson } from "./options_pb";
+import type { Backoff, BackoffJson, Role, RoleJson } from "./options_pb";
 
 /**
  * Describes the file qcollector/jobs/v1/queue.proto.
@@ -893,11 +893,11 @@ export declare type JobType = Message<"qcollector.jobs.v1.JobType"> & {
   timeoutMs: number;
 
   /**
-   * The word of the least role that may enqueue it.
+   * The least role that may enqueue it.
    *
-   * @generated from field: string minimum_role = 7;
+   * @generated from field: qcollector.jobs.v1.Role minimum_role = 7;
    */
-  minimumRole: string;
+  minimumRole: Role;
 
   /**
    * The member of JobPayload that carries it, or "custom".
@@ -977,11 +977,11 @@ export declare type JobTypeJson = {
   timeoutMs?: number;
 
   /**
-   * The word of the least role that may enqueue it.
+   * The least role that may enqueue it.
    *
-   * @generated from field: string minimum_role = 7;
+   * @generated from field: qcollector.jobs.v1.Role minimum_role = 7;
    */
-  minimumRole?: string;
+  minimumRole?: RoleJson;
 
   /**
    * The member of JobPayload that carries it, or "custom".
