@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     clamav_max_bytes: int = Field(25_000_000, ge=1)
     """Files beyond it count as not scanned: clamd itself calls clean what is larger than its MaxFileSize."""
     export_retention_days: float = Field(7, gt=0)
-    export_max_per_user: int = Field(3, ge=1)
+    export_max_per_user: int = Field(3, ge=0)
     """Exports of one user that run at once."""
     backup_retention_days: float = Field(30, gt=0)
     backup_recipient: str | None = Field(None, pattern="^age1[02-9ac-hj-np-z]{58}$")

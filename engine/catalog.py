@@ -20,6 +20,7 @@ __all__ = [
     "CatalogError",
     "JobType",
     "QueuePolicy",
+    "active_per_owner",
     "catalog_of",
     "check_handlers",
     "concurrency",
@@ -165,6 +166,11 @@ def concurrency(policy: QueuePolicy, settings: Settings) -> int:
     """Jobs that one worker process runs at once: the family's setting, or the queue's own bound where it is lower."""
     family = settings.family_concurrency(policy.family)
     return min(family, policy.concurrency) if policy.concurrency else family
+
+
+def active_per_owner(policy: QueuePolicy, settings: Settings) -> int:
+    """The most jobs of one caller that are active at once, over all workers; 0 means no limit."""
+    return settings.export_max_per_user if policy.family == "export" else 0
 
 
 def _plugin_modules(plugin: str) -> list[ModuleType]:

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from redis import exceptions as redis_errors
 
 from base.settings import Settings
-from engine.catalog import QueuePolicy
+from engine.catalog import QueuePolicy, active_per_owner
 from engine.jobs import Claim, ClaimedJob, Loss, Settlement
 from engine.packing import pack
 from engine.store import Store, translated
@@ -48,6 +48,7 @@ class Claims:
         self.lease_ms = int(settings.queue_lease_seconds * 1000)
         self._store = store
         self._policy = policy
+        self._per_owner = active_per_owner(policy, settings)
         self._settings = settings
         self._marker = store.keys(policy.name)["marker"]
 
@@ -66,7 +67,8 @@ class Claims:
         rows, lost, due_in = await self._store.run(
             "settle",
             self.queue,
-            *(pack(items), 0 if later else min(n, MAX_ROWS), self.worker, self.lease_ms, self._policy.max_active),
+            *(pack(items), 0 if later else min(n, MAX_ROWS), self.worker, self.lease_ms),
+            *(self._policy.max_active, self._per_owner),
         )
         found = Claim(
             jobs=tuple(_claimed(rows[place : place + _COLUMNS]) for place in range(0, len(rows), _COLUMNS)),
@@ -109,6 +111,7 @@ class Claims:
                 *(self._policy.keep_completed, self._policy.keep_failed, int(settings.queue_min_retention * 1000)),
                 int(settings.retention_completed_hours * _HOUR_MS),
                 int(settings.retention_failed_days * _DAY_MS),
+                self._per_owner,
             )
             stalled += [name.decode() for name in names]
             forgotten += dropped

@@ -95,10 +95,10 @@ class Inspection:
     async def _sorted(self, queue: str, query: JobQuery, after: PageToken, size: int, *, backwards: bool) -> JobPage:
         """All jobs in the wanted states, which are few, in the order of their creation."""
         found: dict[str, JobRecord] = {}
-        for state in query.states:
+        for index in _sets(query.states):
             place, at_end = "", False
             while not at_end:
-                rows, place, at_end = await self._step(queue, query, state.value, place, _SPARSE, backwards=False)
+                rows, place, at_end = await self._step(queue, query, index, place, _SPARSE, backwards=False)
                 found |= {record.id: record for record in rows}
         ordered = sorted(found.values(), key=_created_order, reverse=backwards)
         if after.place:
@@ -126,12 +126,12 @@ class Inspection:
         self, queue: str, query: JobQuery, states: frozenset[State], chunk: int
     ) -> AsyncIterator[Sequence[str]]:
         """The ids of the jobs in `states` that match, in chunks; jobs may change state meanwhile."""
-        for state in sorted(states):
+        for index in _sets(states):
             place, at_end = "", False
             while not at_end:
-                rows, place, at_end = await self._step(queue, query, state.value, place, chunk, backwards=False)
+                rows, place, at_end = await self._step(queue, query, index, place, chunk, backwards=False)
                 if rows:
-                    yield [record.id for record in rows if record.state is state]
+                    yield [record.id for record in rows if record.state in states]
 
     async def stats(self, queues: Sequence[str]) -> list[QueueSnapshot]:
         """Each queue at one instant; counts are exact. Constant time, whatever the queues hold."""
@@ -151,6 +151,11 @@ class Inspection:
         if total < 0:
             return None
         return [LogLine(int(time), message) for time, message in map(unpack, lines)], total
+
+
+def _sets(states: frozenset[State]) -> list[str]:
+    """The sets in which the jobs in these states are, by their letters: those set aside wait too."""
+    return [*sorted(state.value for state in states), *("p" if State.WAITING in states else "")]
 
 
 def _bytes(record: JobRecord) -> int:

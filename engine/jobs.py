@@ -229,6 +229,8 @@ class QueueSnapshot:
     counts: dict[State, int]
     totals: dict[State, int]
     """Jobs that ended since the queue began, by final state."""
+    set_aside: int
+    """Of the waiting jobs, those that wait until fewer of their caller's run."""
     oldest_waiting_age: int
     completed_per_minute: float
     failed_per_minute: float

@@ -19,7 +19,12 @@ def read_snapshot(queue: str, answer: Sequence[Any], default_max_active: int) ->
     """A snapshot out of what lua/stats.lua answers."""
     now, counts = int(answer[0]), answer[1:7]
     meta = {answer[7][i].decode(): answer[7][i + 1] for i in range(0, len(answer[7]), 2)}
-    oldest, slots, last = int(answer[8]), [unpack(slot) for slot in answer[9]], answer[10].decode()
+    oldest, slots, last, set_aside = (
+        int(answer[8]),
+        [unpack(slot) for slot in answer[9]],
+        answer[10].decode(),
+        answer[11],
+    )
     recent = [slot for slot in slots if now // _MINUTE - slot[0] < _WINDOW]
     return QueueSnapshot(
         name=queue,
@@ -28,6 +33,7 @@ def read_snapshot(queue: str, answer: Sequence[Any], default_max_active: int) ->
         totals={
             state: int(meta.get(f"total_{state}", 0)) for state in (State.COMPLETED, State.FAILED, State.CANCELLED)
         },
+        set_aside=set_aside,
         oldest_waiting_age=max(now - oldest, 0) if oldest else 0,
         completed_per_minute=_per_minute(slots, 1, now),
         failed_per_minute=_per_minute(slots, 2, now),

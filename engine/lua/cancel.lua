@@ -18,8 +18,11 @@ for i, id in ipairs(cmsgpack.unpack(names)) do
   answer[i] = record and record[STATE] or ''
   local set = sets[answer[i]]
   if set or answer[i] == 'w' then
-    if set then redis.call('ZREM', set, id) else leave_wait(id) end
-    freed = freed or set == active
+    if set then redis.call('ZREM', set, id) else leave_wait(id, record) end
+    if set == active then
+      freed = true
+      make_way(record)
+    end
     finish(id, record, 'x', reason)
     redis.call('HSET', states, id, pack(record))
     tell(id, 'x', record[PROGRESS], reason)

@@ -16,7 +16,7 @@ for i, id in ipairs(cmsgpack.unpack(names)) do
   answer[i] = record and record[STATE] or ''
   if record and answer[i] ~= 'a' then
     if answer[i] == 'w' then
-      leave_wait(id)
+      leave_wait(id, record)
     elseif answer[i] == 'd' then
       redis.call('ZREM', delayed, id)
     else

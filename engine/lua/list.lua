@@ -1,12 +1,12 @@
 -- One step through the jobs of a queue, along one of its sets, keeping those that match. Bounded in jobs and bytes.
--- KEYS: wait delayed active completed failed cancelled all jobs states results failures
+-- KEYS: wait parked delayed active completed failed cancelled all jobs states results failures
 -- ARGV: set backwards after wanted scan filter
 -- FLAGS: allow-oom
--- set: a state's letter, or all; after: the score to go on after, or empty; filter: packed states, type, owner, created_after,
+-- set: a state's letter, p for waiting jobs that are set aside, or all; after: the score to go on after, or empty; filter: packed states, type, owner, created_after,
 -- created_before, text; wanted: rows to answer at most; scan: jobs to look at most
 -- RETURNS: the score that it came to, 1 if the set's end was reached, then for each match id, state, envelope, result, failures
 --- @include record
-local sets = { w = wait, d = delayed, a = active, c = completed, f = failed, x = cancelled, all = all }
+local sets = { w = wait, p = parked, d = delayed, a = active, c = completed, f = failed, x = cancelled, all = all }
 local want = cmsgpack.unpack(filter)
 local MAX_BYTES = 1048576
 

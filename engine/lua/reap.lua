@@ -1,7 +1,7 @@
 -- Housekeeping of a queue: jobs whose lease ran out start again or, after three stalls, fail; due ones become ready; what
 -- retention no longer keeps is forgotten. Bounded: call again while it answers more.
 -- KEYS: meta wait delayed active all jobs states secrets results failures checkpoints logs ids gone requests request_times marker
--- ARGV: keep_completed keep_failed min_age completed_age failed_age
+-- ARGV: keep_completed keep_failed min_age completed_age failed_age per_owner
 -- FLAGS: allow-oom
 -- RETURNS: ids that stalled, jobs forgotten, 1 if there is more to do
 --- @include clock
@@ -12,6 +12,7 @@
 --- @include finish
 --- @include waiting
 --- @include mend
+--- @include readmit
 --- @include promote
 --- @include expiry
 --- @include mend_retention
@@ -41,9 +42,11 @@ for _, id in ipairs(stalled) do
     end
     tell(id, record[STATE], record[PROGRESS], reason)
     redis.call('HSET', states, id, pack(record))
+    make_way(record)
   end
 end
 write_waiting()
+if readmit(tonumber(per_owner)) then more = 1 end
 write_finished()
 
 if end_stays() then more = 1 end

@@ -1,7 +1,8 @@
 -- Settles the attempts that a worker ended, and leases it as many ready jobs as it has room for, in one step.
 -- KEYS: meta wait delayed active jobs states results marker all secrets failures checkpoints logs ids gone
--- ARGV: items n worker lease default_max_active
+-- ARGV: items n worker lease default_max_active per_owner
 -- FLAGS: allow-oom
+-- per_owner: the most active jobs of one owner, 0 for no limit
 -- items: packed arrays of id, fence, outcome, output, delay (see Outcome in engine/jobs.py)
 -- RETURNS: claimed rows (see include/claim), ids that were no longer this worker's, each with why not, ms until something is due
 --- @include clock
@@ -84,6 +85,7 @@ if #input > 0 then
       settle(item[1], record, item[3], item[4], item[5])
       written[#written + 1] = item[1]
       written[#written + 1] = pack(record)
+      make_way(record)
     end
   end
   if #left > 0 then
@@ -100,7 +102,7 @@ end
 local wanted = tonumber(n)
 local rows, due_in = {}, 0
 if wanted > 0 then
-  rows, due_in = claim(wanted, worker, tonumber(lease), default_max_active)
+  rows, due_in = claim(wanted, worker, tonumber(lease), default_max_active, tonumber(per_owner))
 elseif #left > 0 and redis.call('HEXISTS', meta, 'paused') == 0 and redis.call('ZCARD', wait) > 0 then
   -- A slot came free under the queue's limits that this worker does not fill.
   redis.call('ZADD', marker, 0, '0')

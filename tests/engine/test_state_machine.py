@@ -1,7 +1,9 @@
 """Any sequence of what callers, workers and operators may do keeps the engine in step with a plain model of it."""
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from hypothesis.stateful import (
 
 from base.settings import Settings
 from engine.catalog import Catalog
+from engine.claims import Claims
 from engine.errors import JobServiceError
 from engine.jobs import ClaimedJob, JobQuery, Outcome, Settlement, State
 from engine.store import Store
@@ -26,6 +29,7 @@ from engine.store import Store
 from .conftest import QUEUE, Engine, engine_on, job
 
 _runs = iter(range(10**9))
+OWNERS = ("", "a\0b", "a")
 EXPIRING = {
     State.COMPLETED: "expiring_completed",
     State.FAILED: "expiring_failed",
@@ -34,7 +38,7 @@ EXPIRING = {
 
 
 class EngineMachine(RuleBasedStateMachine):
-    """The model: each job's state, failed attempts, and who holds it under which fence."""
+    """The model: each job's state, failed attempts, owner, and who holds it under which fence."""
 
     base: Settings
     catalog: Catalog
@@ -47,6 +51,10 @@ class EngineMachine(RuleBasedStateMachine):
         self.engine: Engine = engine_on(self.store, settings, self.catalog)
         self.states: dict[str, State] = {}
         self.fails: dict[str, int] = {}
+        self.stalls: dict[str, int] = defaultdict(int)
+        self.owners: dict[str, str] = {}
+        self.limit = 1
+        """The most active jobs of one owner."""
         self.order: list[tuple[int, int, str]] = []
         self.places: dict[str, tuple[int, int]] = {}
         self.keeps: dict[str, int] = {}
@@ -68,31 +76,47 @@ class EngineMachine(RuleBasedStateMachine):
         self.states[job_id] = state
         self.ended[state] += 1
 
-    def _waiting(self) -> list[str]:
-        ready = [job_id for job_id, state in self.states.items() if state is State.WAITING]
-        return sorted(ready, key=lambda job_id: self.places[job_id])
+    def _worker(self, name: str) -> Claims:
+        policy = replace(self.catalog.queue(QUEUE), family="export")
+        return self.engine.worker_of(policy, name, export_max_per_user=self.limit)
+
+    def _in(self, state: State) -> list[str]:
+        return [job_id for job_id, now in self.states.items() if now is state]
+
+    def _next(self, n: int) -> set[str]:
+        """The first `n` waiting jobs whose owners have room."""
+        active = Counter(self.owners[job_id] for job_id in self._in(State.ACTIVE))
+        chosen: set[str] = set()
+        for job_id in sorted(self._in(State.WAITING), key=lambda job_id: self.places[job_id]):
+            owner = self.owners[job_id]
+            if len(chosen) < n and (not self.limit or active[owner] < self.limit):
+                active[owner] += 1
+                chosen.add(job_id)
+        return chosen
 
     @rule(
-        priority=st.integers(-3, 3), later=st.booleans(), count=st.integers(1, 4), keep=st.sampled_from([0, 7_200_000])
+        priority=st.integers(-3, 3),
+        later=st.booleans(),
+        count=st.integers(1, 4),
+        keep=st.sampled_from([0, 7_200_000]),
+        owner=st.sampled_from(OWNERS),
     )
-    def enqueue(self, priority: int, later: bool, count: int, keep: int) -> None:
-        jobs = [
-            job(f"m{self.number + n}", priority=priority, delay=600_000 * later, attempts=2, retention=keep)
-            for n in range(count)
-        ]
+    def enqueue(self, priority: int, later: bool, count: int, keep: int, owner: str) -> None:
+        about = {"priority": priority, "delay": 600_000 * later, "owner": owner, "retention": keep}
+        jobs = [job(f"m{self.number + n}", attempts=2, **about) for n in range(count)]
         self.run(self.engine.add(*jobs))
         for one in jobs:
             self.keeps[one.id] = keep
             self.states[one.id] = State.DELAYED if later else State.WAITING
             self.fails[one.id] = 0
+            self.owners[one.id] = owner
             self.places[one.id] = (-priority, self.number)
             self.number += 1
 
     @rule(worker=st.sampled_from(["w1", "w2"]), n=st.integers(1, 3))
     def claim(self, worker: str, n: int) -> None:
-        claimed = self.run(self.engine.worker(worker).claim(n)).jobs
-        expected = [] if self.paused else self._waiting()[:n]
-        assert [one.id for one in claimed] == expected
+        claimed = self.run(self._worker(worker).claim(n)).jobs
+        assert {one.id for one in claimed} == (set() if self.paused else self._next(n))
         for one in claimed:
             self.states[one.id] = State.ACTIVE
             self.held[one.id] = (worker, one)
@@ -105,7 +129,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.stale.append((worker, claimed))
         delay = 600_000 if outcome in {Outcome.SNOOZE, Outcome.UNKNOWN} else -1
         settlement = Settlement(job_id, claimed.fence, outcome, reason="r", delay=delay)
-        assert self.run(self.engine.worker(worker).settle([settlement], 0)).lost == {}
+        assert self.run(self._worker(worker).settle([settlement], 0)).lost == {}
         match outcome:
             case Outcome.COMPLETE:
                 self._end(job_id, State.COMPLETED)
@@ -152,7 +176,7 @@ class EngineMachine(RuleBasedStateMachine):
                 if job_id in self.held:
                     self.stale.append(self.held.pop(job_id))
             case "retry":
-                self.states[job_id], self.fails[job_id] = State.WAITING, 0
+                self.states[job_id], self.fails[job_id], self.stalls[job_id] = State.WAITING, 0, 0
                 self.places[job_id] = (self.places[job_id][0], self.number)
                 self.number += 1
             case "promote":
@@ -172,8 +196,26 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule()
     def reap(self) -> None:
-        reaped = self.run(self.engine.worker("w1").reap())
+        reaped = self.run(self._worker("w1").reap())
         assert (reaped.stalled, reaped.forgotten) == ((), 0)
+
+    @rule(limit=st.integers(0, 2))
+    def restart_with_another_limit(self, limit: int) -> None:
+        self.limit = limit
+        self.reap()
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def stall(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.held)))
+        self.stale.append(self.held.pop(job_id))
+        self.run(self.store.client.zadd(self.store.keys(QUEUE)["active"], {job_id: 1}))
+        assert self.run(self._worker("w1").reap()).stalled == (job_id,)
+        self.stalls[job_id] += 1
+        if self.stalls[job_id] < 3:
+            self.states[job_id] = State.WAITING
+        else:
+            self._end(job_id, State.FAILED)
 
     @invariant()
     def counts_and_jobs_agree_with_the_model(self) -> None:
@@ -188,6 +230,12 @@ class EngineMachine(RuleBasedStateMachine):
         assert found == {job_id: (state, self.fails[job_id]) for job_id, state in self.states.items()}
         ready = {one.id: one.ready for one in page.jobs if one.state is State.WAITING}
         assert self.run(self._scores("ready")) == ready
+        wait, parked, by_owner = (self.run(self._scores(name)) for name in ("wait", "parked", "parked_owners"))
+        assert wait.keys() | parked.keys() == ready.keys()
+        assert len(wait) + len(parked) == len(ready)
+        assert stats.set_aside == len(parked) == len(by_owner)
+        turns = Counter(self.owners[job_id] for job_id in (*wait, *self._in(State.ACTIVE)))
+        assert all(self.limit and turns[self.owners[job_id]] >= self.limit for job_id in parked), "none is stranded"
         ended = [one for one in page.jobs if one.state.finished]
         for state, name in EXPIRING.items():
             leaving = {one.id: one.finished for one in ended if one.state is state and not self.keeps[one.id]}

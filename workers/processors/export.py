@@ -22,18 +22,15 @@ from workers.database import database
 from workers.exports.form_export import FormExports
 from workers.exports.notices import tell
 from workers.exports.query_export import QueryExports
-from workers.exports.turns import ExportTurns, export_turns
 from workers.handlers import handles
 
-Turns = Annotated[ExportTurns, TaskiqDepends(export_turns)]
 Database = Annotated[AsyncEngine, TaskiqDepends(database)]
 Mail = Annotated[Enqueue, TaskiqDepends(enqueue)]
 
 
 @handles(ExportCsv)
-async def csv(payload: ExportCsv, job: JobContext, turns: Turns, data: Database, mail: Mail) -> ExportCsvResult:
+async def csv(payload: ExportCsv, job: JobContext, data: Database, mail: Mail) -> ExportCsvResult:
     began = time.monotonic()
-    await turns.take(job)
     made = await QueryExports(data, job.settings).csv(payload, job)
     if payload.HasField("notify"):
         await tell(job, payload.notify, payload.query.model, made, data, mail)
@@ -41,9 +38,8 @@ async def csv(payload: ExportCsv, job: JobContext, turns: Turns, data: Database,
 
 
 @handles(ExportJson)
-async def json(payload: ExportJson, job: JobContext, turns: Turns, data: Database, mail: Mail) -> ExportJsonResult:
+async def json(payload: ExportJson, job: JobContext, data: Database, mail: Mail) -> ExportJsonResult:
     began = time.monotonic()
-    await turns.take(job)
     made = await QueryExports(data, job.settings).json(payload, job)
     if payload.HasField("notify"):
         await tell(job, payload.notify, payload.query.model, made, data, mail)
@@ -51,9 +47,8 @@ async def json(payload: ExportJson, job: JobContext, turns: Turns, data: Databas
 
 
 @handles(ExportExcel)
-async def excel(payload: ExportExcel, job: JobContext, turns: Turns, data: Database, mail: Mail) -> ExportExcelResult:
+async def excel(payload: ExportExcel, job: JobContext, data: Database, mail: Mail) -> ExportExcelResult:
     began = time.monotonic()
-    await turns.take(job)
     made = await QueryExports(data, job.settings).excel(payload, job)
     if payload.HasField("notify"):
         what = payload.query.model or ", ".join(sheet.name for sheet in payload.worksheets)
@@ -63,10 +58,9 @@ async def excel(payload: ExportExcel, job: JobContext, turns: Turns, data: Datab
 
 @handles(ExportFormSubmissions)
 async def form_submissions(
-    payload: ExportFormSubmissions, job: JobContext, turns: Turns, data: Database, mail: Mail
+    payload: ExportFormSubmissions, job: JobContext, data: Database, mail: Mail
 ) -> ExportFormSubmissionsResult:
     began = time.monotonic()
-    await turns.take(job)
     result = await FormExports(data, job.settings).export(payload, job)
     if payload.options.HasField("notify"):
         await tell(job, payload.options.notify, result.form_title, result.metadata, data, mail)

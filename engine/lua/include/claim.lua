@@ -1,22 +1,27 @@
--- KEYS: meta wait delayed active jobs states secrets checkpoints marker
--- Leases ready jobs to a worker, within the queue's limits. Jobs that expired before their first start fail instead.
+-- KEYS: meta wait ready delayed active jobs states secrets checkpoints marker
+-- Leases ready jobs to a worker, within the queue's limits. Jobs that expired before their first start fail instead, and those
+-- whose owner has as many active as may are set aside.
+--- @include owners
+local CLAIM_LOOK = 500 -- jobs looked at in one call, however few of them may start
+local CLAIM_BYTES = 4000000 -- of envelopes, secrets and checkpoints that one call answers; a single job may be larger
+local EXPIRED = 'expired: it had not started by its expireAt'
 
--- How many of `n` the limits admit, and the moment (ms) at which a refused caller may come again, 0 if unknown.
+-- How many of `n` the limits admit, and the moment (ms) at which a refused caller may come again, 0 if unknown. What was
+-- started is counted by the function that comes third, if any.
 local function admitted(n, default_max_active)
   local limit = redis.call('HMGET', meta, 'paused', 'max_active', 'rate_max', 'rate_period', 'rate_began', 'rate_count')
   if limit[1] then return 0, 0 end
   local max_active = tonumber(limit[2] or default_max_active)
   if max_active > 0 then n = math.min(n, max_active - redis.call('ZCARD', active)) end
   local rate_max = tonumber(limit[3] or 0)
-  if n > 0 and rate_max > 0 then
-    local period = tonumber(limit[4])
-    local began, count = tonumber(limit[5] or 0), tonumber(limit[6] or 0)
-    if now >= began + period then began, count = now, 0 end
-    n = math.min(n, rate_max - count, redis.call('ZCARD', wait))
-    if rate_max - count <= 0 then return 0, began + period end
-    if n > 0 then redis.call('HSET', meta, 'rate_began', began, 'rate_count', count + n) end
+  if n <= 0 or rate_max <= 0 then return math.max(n, 0), 0 end
+  local period = tonumber(limit[4])
+  local began, count = tonumber(limit[5] or 0), tonumber(limit[6] or 0)
+  if now >= began + period then began, count = now, 0 end
+  if count >= rate_max then return 0, began + period end
+  return math.min(n, rate_max - count), 0, function(started)
+    if started > 0 then redis.call('HSET', meta, 'rate_began', began, 'rate_count', count + started) end
   end
-  return math.max(n, 0), 0
 end
 
 -- When the next delayed job is due (ms), 0 if there is none.
@@ -25,57 +30,110 @@ local function first_due()
   return head[2] and math.floor(tonumber(head[2]) / TIE) or 0
 end
 
+-- Whether the limit of its owner lets a job start, which counts it then. If not, it is set aside. A parked job of the owner that
+-- comes first by priority and age, because the limit was lower when it was parked, goes first now.
+local held
+local function has_room(id, record, score, per_owner)
+  held = held or active_by_owner()
+  local key = owner_key(record[OWNER])
+  local count, first, first_score = held[key] or 0, nil, nil
+  if any_parked() then first, first_score = first_parked(key) end
+  if count < per_owner and not (first and first_score < score) then
+    held[key] = count + 1
+    if first and count + 1 < per_owner then unpark(key) end
+    return true
+  end
+  park(id, record)
+  if count < per_owner then unpark(key) end
+  return false
+end
+
+local function bytes_of(id, record)
+  local bytes = record[SIZE] or redis.call('HSTRLEN', jobs, id)
+  if record[SECRET] == SECRET_STORED then bytes = bytes + redis.call('HSTRLEN', secrets, id) end
+  if record[CHECKPOINT] > 0 then bytes = bytes + redis.call('HSTRLEN', checkpoints, id) end
+  return bytes
+end
+
+-- Takes up to `n` jobs that may start out of the waiting ones: ids and records; and whether there may be more.
+local function take(n, per_owner)
+  local ids, records, left, back, written = {}, {}, {}, {}, {}
+  local looked, bytes, full, asked, popped = 0, 0, false, 0, nil
+  repeat
+    asked = math.min(n - #ids, CLAIM_LOOK - looked)
+    popped = redis.call('ZPOPMIN', wait, asked)
+    looked = looked + #popped / 2
+    local names = {}
+    for i = 1, #popped, 2 do names[#names + 1] = popped[i] end
+    local kept = #names > 0 and redis.call('HMGET', states, unpack(names)) or {}
+    for i, id in ipairs(names) do
+      local record = kept[i] and unpack_record(kept[i])
+      local score = tonumber(popped[i * 2])
+      local size = record and not full and bytes_of(id, record) or 0
+      full = full or (#ids > 0 and bytes + size > CLAIM_BYTES)
+      if full then
+        back[#back + 1], back[#back + 2] = score, id
+      elseif not record or record[STATE] ~= 'w' then -- an older release may leave such behind
+        left[#left + 1] = id
+      elseif record[EXPIRE] > 0 and now > record[EXPIRE] and record[STARTS] == 0 then
+        finish(id, record, 'f', EXPIRED)
+        tell(id, 'f', record[PROGRESS], EXPIRED)
+        left[#left + 1] = id
+        written[#written + 1], written[#written + 2] = id, pack(record)
+        make_way(record)
+      elseif per_owner == 0 or has_room(id, record, score, per_owner) then
+        ids[#ids + 1], records[#records + 1], left[#left + 1] = id, record, id
+        bytes = bytes + size
+      end
+    end
+  until full or #names < asked or #ids == n or looked == CLAIM_LOOK
+  if #back > 0 then redis.call('ZADD', wait, unpack(back)) end
+  if #left > 0 then redis.call('ZREM', ready, unpack(left)) end
+  if #written > 0 then redis.call('HSET', states, unpack(written)) end
+  return ids, records, (full or #popped == asked * 2) and redis.call('ZCARD', wait) > 0
+end
+
 -- Answers flat rows: id, fence, fails, max, created, ready, envelope, secret, checkpoint; and ms until something is due.
-local function claim(n, worker, lease, default_max_active)
+local function claim(n, worker, lease, default_max_active, per_owner)
   local due = first_due()
   if due > 0 and due <= now then
     promote()
     due = first_due()
   end
-  local again
-  n, again = admitted(n, default_max_active)
+  local again, count_started
+  n, again, count_started = admitted(n, default_max_active)
   if again > 0 and (due == 0 or again < due) then due = again end
   local due_in = due > 0 and math.max(due - now, 1) or 0
   if n <= 0 then return {}, due_in end
-  local taken = take_waiting(n)
-  if #taken == 0 then return {}, due_in end
-  local envelopes = redis.call('HMGET', jobs, unpack(taken))
-  local kept = redis.call('HMGET', states, unpack(taken))
+  local ids, records, more = take(n, per_owner)
+  if more then redis.call('ZADD', marker, 0, '0') end
+  if count_started then count_started(#ids) end
+  if #ids == 0 then return {}, due_in end
+  local envelopes = redis.call('HMGET', jobs, unpack(ids))
   local rows, written, leases, size = {}, {}, {}, 0
   local expiry = string.format('%.0f', now + lease)
-  for i, id in ipairs(taken) do
-    if kept[i] and envelopes[i] then
-      local record = unpack_record(kept[i])
-      if record[EXPIRE] > 0 and now > record[EXPIRE] and record[STARTS] == 0 then
-        finish(id, record, 'f', 'expired: it had not started by its expireAt')
-        tell(id, 'f', record[PROGRESS], 'expired: it had not started by its expireAt')
-      else
-        record[STATE] = 'a'
-        record[STARTS] = record[STARTS] + 1
-        record[WORKER] = worker
-        record[STARTED] = now
-        leases[#leases + 1] = expiry
-        leases[#leases + 1] = id
-        rows[size + 1] = id
-        rows[size + 2] = record[STARTS]
-        rows[size + 3] = record[FAILS]
-        rows[size + 4] = record[MAX]
-        rows[size + 5] = record[CREATED]
-        rows[size + 6] = record[READY]
-        rows[size + 7] = envelopes[i]
-        rows[size + 8] = record[SECRET] == SECRET_STORED and redis.call('HGET', secrets, id) or ''
-        rows[size + 9] = record[CHECKPOINT] > 0 and redis.call('HGET', checkpoints, id) or ''
-        size = size + 9
-        tally_wait(now - record[READY])
-        tell(id, 'a', record[PROGRESS], '')
-      end
-      written[#written + 1] = id
-      written[#written + 1] = pack(record)
-    end
+  for i, id in ipairs(ids) do
+    local record = records[i]
+    record[STATE] = 'a'
+    record[STARTS] = record[STARTS] + 1
+    record[WORKER] = worker
+    record[STARTED] = now
+    leases[i * 2 - 1], leases[i * 2] = expiry, id
+    written[i * 2 - 1], written[i * 2] = id, pack(record)
+    rows[size + 1] = id
+    rows[size + 2] = record[STARTS]
+    rows[size + 3] = record[FAILS]
+    rows[size + 4] = record[MAX]
+    rows[size + 5] = record[CREATED]
+    rows[size + 6] = record[READY]
+    rows[size + 7] = envelopes[i]
+    rows[size + 8] = record[SECRET] == SECRET_STORED and redis.call('HGET', secrets, id) or ''
+    rows[size + 9] = record[CHECKPOINT] > 0 and redis.call('HGET', checkpoints, id) or ''
+    size = size + 9
+    tally_wait(now - record[READY])
+    tell(id, 'a', record[PROGRESS], '')
   end
-  if #written > 0 then redis.call('HSET', states, unpack(written)) end
-  if #leases > 0 then redis.call('ZADD', active, unpack(leases)) end
-  -- Fewer than were asked for: there are no more.
-  if #taken == n and redis.call('ZCARD', wait) > 0 then redis.call('ZADD', marker, 0, '0') end
+  redis.call('HSET', states, unpack(written))
+  redis.call('ZADD', active, unpack(leases))
   return rows, due_in
 end

@@ -1,16 +1,23 @@
--- KEYS: meta wait ready states
--- Files waiting jobs under `ready` that a release before it moved, and takes out those that no longer wait. A step of it.
+-- KEYS: meta wait ready parked states
+-- Files waiting jobs under `ready` that a release before it moved, and takes out those that no longer wait. A step of it; returns
+-- whether there is more.
 local MENDED = 500
 
+local function records_of(names)
+  local records = {}
+  if #names > 0 then
+    for i, kept in ipairs(redis.call('HMGET', states, unpack(names))) do records[i] = kept and unpack_record(kept) end
+  end
+  return records
+end
+
 local function mend_waiting()
-  local known, waiting = redis.call('ZCARD', ready), redis.call('ZCARD', wait)
+  local known, waiting = redis.call('ZCARD', ready), redis.call('ZCARD', wait) + redis.call('ZCARD', parked)
   if known == waiting then return false end
-  local stale = {}
-  local heads = redis.call('ZRANGE', ready, 0, MENDED - 1)
-  if #heads > 0 then
-    for i, score in ipairs(redis.call('ZMSCORE', wait, unpack(heads))) do
-      if not score then stale[#stale + 1] = heads[i] end
-    end
+  local heads, stale = redis.call('ZRANGE', ready, 0, MENDED - 1), {}
+  local records = records_of(heads)
+  for i, id in ipairs(heads) do
+    if not (records[i] and records[i][STATE] == 'w') then stale[#stale + 1] = id end
   end
   if #stale > 0 then known = known - redis.call('ZREM', ready, unpack(stale)) end
   if known >= waiting then return #stale == MENDED end
@@ -18,13 +25,9 @@ local function mend_waiting()
   redis.call('HSET', meta, 'mended', step[1])
   local names, entries = {}, {}
   for i = 1, #step[2], 2 do names[#names + 1] = step[2][i] end
-  if #names > 0 then
-    for i, kept in ipairs(redis.call('HMGET', states, unpack(names))) do
-      if kept then
-        entries[#entries + 1] = unpack_record(kept)[READY]
-        entries[#entries + 1] = names[i]
-      end
-    end
+  records = records_of(names)
+  for i, id in ipairs(names) do
+    if records[i] then entries[#entries + 1], entries[#entries + 2] = records[i][READY], id end
   end
   if #entries > 0 then redis.call('ZADD', ready, unpack(entries)) end
   return step[1] ~= '0'

@@ -1,6 +1,7 @@
--- KEYS: wait ready
--- Every move into and out of the waiting jobs. `wait` has them in the order in which they start, `ready` by the moment (ms) at
--- which they became ready, so that the one that has waited longest is known.
+-- KEYS: wait ready parked
+-- Every move into and out of the waiting jobs. `wait` has them in the order in which they start, without those that are parked;
+-- `ready` has all by the moment (ms) at which they became ready, so that the one that has waited longest is known.
+--- @include parked
 local new_wait, new_ready = {}, {}
 
 -- Makes a job wait, as of record[READY]. The caller writes the record; `write_waiting` moves all such jobs at once.
@@ -20,16 +21,8 @@ local function write_waiting()
   return true
 end
 
-local function leave_wait(id)
-  redis.call('ZREM', wait, id)
+-- A job that leaves in another way than by its start, when it might have been the next of its owner's.
+local function leave_wait(id, record)
+  if redis.call('ZREM', wait, id) == 1 then make_way(record) else leave_parked(id, record) end
   redis.call('ZREM', ready, id)
-end
-
--- Takes up to `n` jobs, those that start first.
-local function take_waiting(n)
-  local popped = redis.call('ZPOPMIN', wait, n)
-  local taken = {}
-  for i = 1, #popped, 2 do taken[#taken + 1] = popped[i] end
-  if #taken > 0 then redis.call('ZREM', ready, unpack(taken)) end
-  return taken
 end

@@ -1,0 +1,56 @@
+-- KEYS: wait parked parked_owners states
+-- Waiting jobs that are set aside because as many of their owner's jobs run as may. When one of those leaves active, however it
+-- does, the owner's first comes back to `wait` at its old place. So each is looked at once, however many there are.
+-- `parked` is like `wait`. A member of `parked_owners` is owner, 0, place, id: an owner's jobs lie together, in the order in which
+-- they start. No byte of an owner may look like the 0 that ends it; places are positive and of one length.
+local PLACE_DIGITS, PLACE_ZERO = 16, 2251799813685248 -- 2^51, which no score exceeds
+local ESCAPES = { ['\0'] = '\1\1', ['\1'] = '\1\2' }
+local set_aside
+
+local function owner_key(owner) return (string.gsub(owner, '[%z\1]', ESCAPES)) end
+local function parked_member(id, record)
+  return owner_key(record[OWNER]) .. '\0' .. string.format('%016.0f', wait_score(record) + PLACE_ZERO) .. id
+end
+local function any_parked()
+  if set_aside == nil then set_aside = redis.call('EXISTS', parked_owners) == 1 end
+  return set_aside
+end
+
+local function park(id, record)
+  redis.call('ZADD', parked, wait_score(record), id)
+  redis.call('ZADD', parked_owners, 0, parked_member(id, record))
+  set_aside = true
+end
+local function leave_parked(id, record)
+  redis.call('ZREM', parked, id)
+  redis.call('ZREM', parked_owners, parked_member(id, record))
+end
+
+-- The first parked job of the owner of this key: member, score, id.
+local function first_parked(key)
+  local first = redis.call('ZRANGE', parked_owners, '[' .. key .. '\0', '(' .. key .. '\1', 'BYLEX', 'LIMIT', 0, 1)[1]
+  if not first then return nil end
+  local place = #key + 2
+  return first, tonumber(string.sub(first, place, place + PLACE_DIGITS - 1)) - PLACE_ZERO, string.sub(first, place + PLACE_DIGITS)
+end
+
+-- Brings the first back; returns whether there was one. An older release may have ended or deleted a parked job, which left its
+-- entries behind.
+local function unpark(key)
+  while true do
+    local member, score, id = first_parked(key)
+    if not member then return false end
+    redis.call('ZREM', parked, id)
+    redis.call('ZREM', parked_owners, member)
+    local kept = redis.call('HGET', states, id)
+    if kept and unpack_record(kept)[STATE] == 'w' then
+      redis.call('ZADD', wait, score, id)
+      return true
+    end
+  end
+end
+
+-- A job has left active, or will never be: the next of its owner's may run.
+local function make_way(record)
+  if any_parked() then unpark(owner_key(record[OWNER])) end
+end
