@@ -69,12 +69,16 @@ def _object(schema: Schema, known: Schema, depth: int) -> dict[str, Any]:
 
 def _noted(schema: Schema, names: Sequence[str]) -> list[str]:
     """Rules between properties are told in words alone. Of `set template, text or html` the plainest is taken, else all."""
-    note = schema.get("description", "")
-    noted = [word for word in re.findall(r"\w+", note) if word in schema.get("properties", {}) and word not in names]
-    if " or " not in note:
-        return noted
-    plain = [name for name in noted if "pattern" not in schema["properties"][name]]
-    return (plain or noted)[:1]
+    properties: Schema = schema.get("properties", {})
+    chosen: list[str] = []
+    for rule in schema.get("description", "").split("; "):
+        noted = [word for word in re.findall(r"\w+", rule) if word in properties and word not in names]
+        if " or " in rule:
+            plain = [name for name in noted if "pattern" not in properties[name]]
+            noted = (plain or noted)[:1]
+        # What a rule says beyond "set …" is about a property that another one has chosen.
+        chosen += noted if rule.startswith("set ") or not chosen else []
+    return chosen
 
 
 def _number(schema: Schema) -> float:
