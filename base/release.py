@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 @cache
 def release() -> str:
-    """Such as "0.1.0"; "source" where the package is not installed but run from its folder."""
+    """Such as "0.2.0"; "source" where the package is not installed but run from its folder."""
     try:
         return version("qcollector-jobs")
     except PackageNotFoundError:
