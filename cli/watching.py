@@ -14,14 +14,15 @@ from qcollector.jobs.v1.job_service_pb2 import (
     WatchJobResponse,
 )
 
-from cli.bars import Bar, bar
+from cli.bars import bar
 from cli.columns import Column, Columns
-from cli.exits import Exit
+from cli.exits import CommandError, Exit
 from cli.job_details import outcome
 from cli.mapping import as_json, moment
 from cli.moments import shown
 from cli.session import Session
 from cli.words import state_word
+from client.handle import ENDS
 
 LOG_EVERY: Final = 0.3
 """Seconds between two looks at a log that grows."""
@@ -38,7 +39,7 @@ async def watch(session: Session, queue: str, job_id: str) -> Exit:
         with session.screen.stream() as write:
             async for event in session.patient_job(queue, job_id).watch():
                 write(as_json(event))
-                job = _after(job, event)
+                _note(job, event)
         return status_of(job)
     job = await follow(session, job, lines=not session.screen.shows_progress)
     session.screen.print(outcome(job))
@@ -46,13 +47,22 @@ async def watch(session: Session, queue: str, job_id: str) -> Exit:
 
 
 async def follow(session: Session, job: Job, *, lines: bool) -> Job:
-    """The job at its end. Shows on the way how far it is: by a bar, or by lines."""
+    """The job at its end. Shows on the way how far it is: by a bar, or by lines.
+
+    Raises:
+      CommandError: it was deleted before it had ended.
+    """
     with bar(session.screen, f"{job.queue_name}/{job.id}", 100) as shown_bar:
         async for event in session.patient_job(job.queue_name, job.id).watch():
-            _show(shown_bar, event)
+            _note(job, event)
+            text = _text(event)
+            shown_bar.show(job.progress, state_word(job.state))
+            if text:
+                shown_bar.line(text)
             if lines:
-                session.screen.say(_line(event))
-            job = _after(job, event)
+                session.screen.say(_line(job, event, text))
+    if job.state not in ENDS:
+        raise CommandError(f"{job.queue_name}/{job.id} was deleted before it had ended.", Exit.NOT_FOUND)
     return job
 
 
@@ -99,16 +109,28 @@ async def _slowly(events: AsyncIterator[WatchJobResponse]) -> AsyncIterator[None
         yield
 
 
-def _after(job: Job, event: WatchJobResponse) -> Job:
-    return event.job if event.HasField("job") else job
+def _note(job: Job, event: WatchJobResponse) -> None:
+    """Brings the job up to what the event says of it."""
+    match event.WhichOneof("event"):
+        case "snapshot":
+            job.CopyFrom(event.snapshot.job)
+        case "reset":
+            job.CopyFrom(event.reset.job)
+        case "state":
+            job.state = event.state.state
+        case "progress":
+            job.progress = event.progress.percent
+        case "end" if event.end.HasField("job"):
+            job.CopyFrom(event.end.job)
+        case "end":
+            job.state = event.end.state
 
 
-def _show(shown_bar: Bar, event: WatchJobResponse) -> None:
-    shown_bar.show(event.progress, state_word(event.state))
-    if event.message:
-        shown_bar.line(event.message)
+def _text(event: WatchJobResponse) -> str:
+    """What there is to read in it: a reason, a step, or a line of the log."""
+    return event.state.reason or event.progress.step or event.log.message or event.end.reason
 
 
-def _line(event: WatchJobResponse) -> str:
+def _line(job: Job, event: WatchJobResponse, text: str) -> str:
     time_of_day = shown(moment(event.time))[11:]
-    return f"{time_of_day}  {state_word(event.state):<9}  {event.progress:3.0f}%  {event.message}".rstrip()
+    return f"{time_of_day}  {state_word(job.state):<9}  {job.progress:3.0f}%  {text}".rstrip()

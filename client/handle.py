@@ -114,11 +114,11 @@ class JobHandle:
             stream = self._stub.WatchJob(request, metadata=self._connection.metadata)
             try:
                 async for event in stream:
-                    if event.heartbeat:
-                        continue
                     after = event.sequence
+                    if event.HasField("heartbeat"):
+                        continue
                     yield event
-                    if event.state in ENDS:
+                    if event.HasField("end"):
                         return
             except grpc.aio.AioRpcError as error:
                 if error.code() not in AWAY:

@@ -1,15 +1,17 @@
 """Reads jobs and queues: single jobs, pages of them, statistics, logs. Changes nothing."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from typing import Any, Final, cast
+
+from redis import exceptions as redis_errors
 
 from engine.errors import FieldProblem, RequestInvalidError
 from engine.jobs import FINISHED, JobPage, JobQuery, JobRecord, LogLine, Quantiles, QueueSnapshot, State
 from engine.packing import pack, unpack
 from engine.paging import PageToken, query_digest
-from engine.records import read_record
+from engine.records import read_record, read_state
 from engine.statistics import read_run_times, read_snapshot
-from engine.store import Store
+from engine.store import Store, translated
 
 _LOOKED_AT: Final = 1000
 """Jobs that one script call looks at."""
@@ -42,6 +44,15 @@ class Inspection:
         """The job, and the id of the queue's last event at that very instant."""
         (record,), last = await self._get(queue, [job_id])
         return record, last
+
+    async def state(self, queue: str, job_id: str) -> State | None:
+        """Where the job stands, None if there is no such job: of a job it reads the least that there is."""
+        try:
+            async with self._store.turn:
+                kept = await cast("Any", self._store.client).hget(self._store.keys(queue)["states"], job_id)
+        except (redis_errors.RedisError, OSError) as error:
+            raise translated(error) from error
+        return read_state(kept) if kept else None
 
     async def _get(self, queue: str, names: Sequence[str]) -> tuple[list[JobRecord | None], str]:
         answer = await self._store.run("get", queue, pack(list(names)))

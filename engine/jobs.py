@@ -240,6 +240,15 @@ class QueueSnapshot:
     last_event: str = field(default="0-0", compare=False)
 
 
+class EventKind(StrEnum):
+    """What happened to a job, by the letter that the store keeps."""
+
+    STATE = "s"
+    PROGRESS = "p"
+    LOG = "l"
+    REMOVED = "-"
+
+
 @dataclass(frozen=True, slots=True)
 class JobEvent:
     """One change of one job, as watchers get it."""
@@ -249,8 +258,13 @@ class JobEvent:
     sequence: str
     """Place in the queue's event stream: `<ms>-<n>-<index>`."""
     time: int
-    state: State
+    kind: EventKind
+    state: State | None
+    """Where the job then stood; None once it was removed."""
     progress: float
-    message: str
-    removed: bool = False
-    """The job was deleted."""
+    text: str
+    """The reason of a change, the name of a step or a log line: the first 200 characters."""
+
+    @property
+    def ends(self) -> bool:
+        return self.state is None or self.state.finished

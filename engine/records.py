@@ -16,6 +16,10 @@ _KEEP, _PROGRESS, _LOGS, _CUSTOM, _TYPE, _OWNER, _UNKNOWN, _SECRET = range(16, 2
 # fmt: on
 
 
+def read_state(state: bytes) -> State:
+    return State(unpack(state)[_STATE])
+
+
 def read_record(
     job_id: str, state: bytes, envelope: bytes, secret: bytes | None, output: bytes | None, failures: bytes | None
 ) -> JobRecord:

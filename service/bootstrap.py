@@ -38,6 +38,7 @@ from engine.inspection import Inspection
 from engine.intake import Intake
 from engine.links import DownloadLinks
 from engine.presence import Presence
+from engine.queue_feed import QueueFeed
 from engine.schedules import Schedules
 from engine.steering import Steering
 from engine.store import Store
@@ -142,6 +143,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             finally:
                 await service.stop()
                 await cancel(telling)
+                await parts.events.close()
+                await parts.queue_feed.close()
     finally:
         await database.dispose()
         await store.close()
@@ -186,6 +189,7 @@ def _parts(
         inspection=inspection,
         steering=Steering(store, inspection),
         events=EventHub(store, inspection),
+        queue_feed=QueueFeed(inspection, tuple(catalog.queues)),
         presence=Presence(store),
         checks=checks,
         enqueuer=Enqueuer(admission, intake, checks),

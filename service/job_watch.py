@@ -1,6 +1,5 @@
 """JobService: the streams that follow a job, and the queues."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
@@ -12,9 +11,10 @@ from qcollector.jobs.v1.job_service_pb2 import (
     WatchQueuesResponse,
 )
 
+from service.event_views import event_view
 from service.parts import Calls, Context
 from service.times import timestamp
-from service.views import event_view, queue_view
+from service.views import queue_view
 
 HEARTBEAT_SECONDS: Final = 15
 """Below the idle time after which proxies cut a stream."""
@@ -31,10 +31,8 @@ class WatchCalls(Calls):
                 yield event_view(event, self.parts.catalog)
 
     async def WatchQueues(self, _request: WatchQueuesRequest, _context: Context) -> AsyncIterator[WatchQueuesResponse]:
-        told = float("-inf")
-        async for changed in self.parts.events.watch_queues(tuple(self.parts.catalog.queues)):
-            if not changed and time.monotonic() - told < HEARTBEAT_SECONDS:
-                continue
-            told = time.monotonic()
-            now = timestamp(time.time_ns() // 1_000_000)
-            yield WatchQueuesResponse(queues=[queue_view(queue) for queue in changed], time=now)
+        async with self.parts.queue_feed.subscribe() as watcher:
+            while True:
+                changes = await watcher.take(HEARTBEAT_SECONDS)
+                queues = [queue_view(queue) for queue in changes.queues]
+                yield WatchQueuesResponse(queues=queues, time=timestamp(changes.time))

@@ -12,6 +12,7 @@ from engine.firing import Firing
 from engine.inspection import Inspection
 from engine.jobs import JobRecord
 from engine.presence import Presence
+from engine.queue_feed import QueueFeed
 from engine.schedules import Schedules
 from engine.steering import Steering
 from engine.store import Store
@@ -35,6 +36,7 @@ class Parts:
     inspection: Inspection
     steering: Steering
     events: EventHub
+    queue_feed: QueueFeed
     presence: Presence
     checks: PayloadChecks
     enqueuer: Enqueuer

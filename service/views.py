@@ -4,7 +4,6 @@ from functools import cache
 
 from google.protobuf.struct_pb2 import Struct
 from qcollector.jobs.v1.job_pb2 import Job, JobFailure, JobOptions
-from qcollector.jobs.v1.job_service_pb2 import WatchJobResponse
 from qcollector.jobs.v1.options_pb2 import Backoff
 from qcollector.jobs.v1.payload_pb2 import JobPayload, JobResult
 from qcollector.jobs.v1.queue_pb2 import JobType as JobTypeView
@@ -19,7 +18,6 @@ from qcollector.jobs.v1.queue_pb2 import (
 )
 
 from engine.catalog import Catalog, JobType
-from engine.events import Watched
 from engine.jobs import JobRecord, Quantiles, QueueSnapshot, State
 from engine.masking import masked
 from engine.schema import json_schema
@@ -77,21 +75,6 @@ def _options(record: JobRecord) -> JobOptions:
     options.priority = record.priority
     options.attempts = record.max_attempts
     return options
-
-
-def event_view(watched: Watched, catalog: Catalog) -> WatchJobResponse:
-    if watched.event is None:
-        return WatchJobResponse(heartbeat=True)
-    event = watched.event
-    return WatchJobResponse(
-        sequence=event.sequence,
-        time=timestamp(event.time),
-        state=event.state.proto,
-        progress=event.progress,
-        message=event.message,
-        job=job_view(watched.record, catalog) if watched.record is not None else None,
-        reset=watched.reset,
-    )
 
 
 def queue_view(queue: QueueSnapshot) -> QueueStats:

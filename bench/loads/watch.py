@@ -33,9 +33,9 @@ async def watch(stub: "JobServiceAsyncStub", metadata: tuple[tuple[str, str], ..
         if is_first:
             seen.first += 1
             is_first = False
-        elif event.message:
-            seen.ms.append((requests.now_ns() - int(event.message)) / 1e6)
-        elif event.HasField("job"):
+        elif event.progress.step:
+            seen.ms.append((requests.now_ns() - int(event.progress.step)) / 1e6)
+        elif event.HasField("end"):
             seen.ends += 1
 
 

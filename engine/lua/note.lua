@@ -20,16 +20,19 @@ for i, item in ipairs(cmsgpack.unpack(items)) do
       record[PROGRESS] = item[3]
       changed = true
     end
-    local messages = item[4]
+    local messages, step = item[4], false
     for m = 1, #messages, 2 do
       if messages[m] == 'log' then
         redis.call('HSET', logs, id .. ':' .. (record[LOGS] % LOG_LINES), cmsgpack.pack({ now, messages[m + 1] }))
         record[LOGS] = record[LOGS] + 1
         changed = true
+        tell(id, 'a', record[PROGRESS], messages[m + 1], 'l')
+      else
+        step = true
+        tell(id, 'a', record[PROGRESS], messages[m + 1], 'p')
       end
-      tell(id, 'a', record[PROGRESS], messages[m + 1])
     end
-    if #messages == 0 and item[3] >= 0 then tell(id, 'a', record[PROGRESS], '') end
+    if item[3] >= 0 and not step then tell(id, 'a', record[PROGRESS], '', 'p') end
     if item[5] then
       redis.call('HSET', checkpoints, id, item[5])
       record[CHECKPOINT] = 1

@@ -24,7 +24,12 @@ class Bars:
     def show(self, title: str, event: WatchJobResponse) -> None:
         if title not in self._tasks:
             self._tasks[title] = self._progress.add_task(title, total=100, note="")
-        self._progress.update(self._tasks[title], completed=event.progress, note=note(event))
+        if event.HasField("end"):
+            self._progress.update(self._tasks[title], completed=event.end.job.progress)
+        elif event.HasField("progress"):
+            self._progress.update(self._tasks[title], completed=event.progress.percent)
+        if words := note(event):
+            self._progress.update(self._tasks[title], note=words)
 
 
 class Lines:
@@ -34,7 +39,8 @@ class Lines:
         self._console = console
 
     def show(self, title: str, event: WatchJobResponse) -> None:
-        self._console.print(f"{title:<24} {event.progress:3.0f} %  {note(event)}", markup=False, highlight=False)
+        if words := note(event):
+            self._console.print(f"{title:<24} {words}", markup=False, highlight=False)
 
 
 def bars(console: Console) -> Progress:
@@ -48,6 +54,22 @@ def bars(console: Console) -> Progress:
 
 
 def note(event: WatchJobResponse) -> str:
-    """The event in words."""
-    state = JobState.Name(event.state).removeprefix("JOB_STATE_").lower()
-    return f"{state}: {event.message}" if event.message else state
+    """The event in words; none where there is nothing to say."""
+    match event.WhichOneof("event"):
+        case "snapshot":
+            return _state(event.snapshot.job.state)
+        case "state":
+            return _state(event.state.state, event.state.reason)
+        case "progress":
+            return f"{event.progress.percent:.0f} % {event.progress.step}".rstrip()
+        case "log":
+            return event.log.message
+        case "end":
+            return _state(event.end.state, event.end.reason)
+        case _:
+            return ""
+
+
+def _state(state: JobState.ValueType, reason: str = "") -> str:
+    word = JobState.Name(state).removeprefix("JOB_STATE_").lower()
+    return f"{word}: {reason}" if reason else word

@@ -114,8 +114,9 @@ async def _follow(sample: Sample, gateway: Gateway, display: Display) -> Job:
     job = Job()
     enqueued = await sample.enqueue(gateway)
     async for event in sample.follow(gateway, enqueued):
-        if not event.heartbeat:
-            display.show(sample.title, event)
-        if event.HasField("job"):
-            job = event.job
+        if event.HasField("snapshot"):
+            job = event.snapshot.job
+        elif event.HasField("end"):
+            job = event.end.job
+        display.show(sample.title, event)
     return job

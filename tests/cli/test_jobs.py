@@ -4,10 +4,14 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
+from qcollector.jobs.v1.job_service_pb2 import DeleteJobRequest
 from testjobs.v1.testjobs_pb2 import Noop, Script, ScriptResult, Secret, Serial, Step
 
 from cli.exits import Exit
 from cli.screen import Screen
+from engine.inspection import Inspection
+from engine.jobs import JobRecord
 from tests.cli.conftest import Qjobs, Running, Worker, qjobs_at, succeeded
 from tests.conftest import eventually
 
@@ -175,9 +179,28 @@ async def test_watching_prints_each_change_and_ends_with_the_job(
     await worker.end(job, ScriptResult(pad="x"))
     seen, told = await asyncio.wait_for(events, 20), await asyncio.wait_for(lines, 20)
     assert (seen.status, told.status) == (Exit.OK, Exit.OK)
-    assert [one["state"] for one in seen.lines][-1] == "JOB_STATE_COMPLETED"
+    assert seen.lines[-1]["end"]["state"] == "JOB_STATE_COMPLETED"
     assert re.search(r"^test:work/\S+ completed after ", told.out, re.MULTILINE)
     assert (await qjobs("job", "watch", WORK, "nothing")).status == Exit.NOT_FOUND
+
+
+async def test_watching_a_job_that_somebody_deletes_says_so(
+    qjobs: Qjobs, service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, look = asyncio.Event(), Inspection.snapshot
+
+    async def look_and_tell(self: Inspection, queue: str, job_id: str) -> tuple[JobRecord | None, str]:
+        found = await look(self, queue, job_id)
+        begun.set()
+        return found
+
+    monkeypatch.setattr(Inspection, "snapshot", look_and_tell)
+    job_id = await service.admin.enqueue(Noop())
+    watching = asyncio.create_task(qjobs("job", "watch", job_id))
+    await begun.wait()
+    await service.admin.jobs.DeleteJob(DeleteJobRequest(queue_name=WORK, job_id=job_id))
+    said = await asyncio.wait_for(watching, 20)
+    assert (said.status, "was deleted before it had ended" in said.err) == (Exit.NOT_FOUND, True)
 
 
 async def test_logs_are_shown_and_followed_without_a_line_twice(qjobs: Qjobs, worker: Worker, service: Running) -> None:

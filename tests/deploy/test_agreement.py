@@ -214,7 +214,7 @@ def test_what_the_dockerfile_copies_is_there_and_may_be_copied() -> None:
 def test_the_stores_user_may_do_what_the_processes_do_and_nothing_else() -> None:
     scripts = "".join(script.source for script in load_scripts().values())
     used = {word.lower() for word in re.findall(r"redis\.p?call\('([A-Za-z]+)'", scripts)}
-    modules = ("engine/claims.py", "engine/events.py")
+    modules = ("engine/claims.py", "engine/event_stream.py", "engine/inspection.py")
     calls = "".join((PROJECT / module).read_text("utf-8") for module in modules)
     used |= set(re.findall(r"_store\.client\)\.(\w+)\(", calls))
     granted = set(re.findall(r"\+(\S+)", acl_line()))

@@ -54,7 +54,7 @@ async def test_a_jobs_whole_life_passes_on_a_cluster(engine: Engine, queue: str)
     await engine.steering.promote(queue, "later")
     await engine.steering.retry(queue, "j1")
     async with asyncio.timeout(10):
-        states = [change.event.state async for change in watch if change.event]
+        states = [change.state async for change in watch]
     assert states[-1] is State.COMPLETED
     stats = await engine.stats(queue)
     expected = {State.WAITING: 2, State.ACTIVE: 1, State.COMPLETED: 1, State.CANCELLED: 1}

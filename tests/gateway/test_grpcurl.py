@@ -63,6 +63,6 @@ def test_grpcurl_watches_a_job_to_its_end(front: Front) -> None:
         event, at = decoder.raw_decode(told, at)
         events.append(event)
         at += len(told[at:]) - len(told[at:].lstrip())
-    assert events[0]["state"] == "JOB_STATE_DELAYED"
-    assert events[-1]["state"] == "JOB_STATE_CANCELLED"
-    assert events[-1]["job"]["id"] == job_id
+    assert events[0]["snapshot"]["job"]["state"] == "JOB_STATE_DELAYED"
+    assert events[-1]["end"]["state"] == "JOB_STATE_CANCELLED"
+    assert events[-1]["end"]["job"]["id"] == job_id

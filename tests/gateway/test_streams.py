@@ -31,13 +31,13 @@ def test_a_job_is_watched_to_its_end(front: Front) -> None:
     response = connection.getresponse()
     assert response.getheader("content-type") == "text/event-stream"
     first = json.loads(response.readline().decode().removeprefix("data: "))
-    assert first["job"]["id"] == job_id
-    assert first["state"] == "JOB_STATE_DELAYED"
+    assert first["snapshot"]["job"]["id"] == job_id
+    assert first["snapshot"]["job"]["state"] == "JOB_STATE_DELAYED"
     threading.Timer(0.1, front.call, ("POST", f"email:send/jobs/{job_id}/cancel")).start()
-    last = [event for event in events(response) if not event["heartbeat"]][-1]
+    last = events(response)[-1]
     connection.close()
-    assert last["state"] == "JOB_STATE_CANCELLED"
-    assert last["job"]["id"] == job_id
+    assert last["end"]["state"] == "JOB_STATE_CANCELLED"
+    assert last["end"]["job"]["id"] == job_id
     assert last["sequence"] != first["sequence"]
 
 

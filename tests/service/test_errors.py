@@ -145,7 +145,7 @@ class Faulty(JobServicer):
 
     async def WatchJob(self, request: Any, context: Any) -> AsyncIterator[WatchJobResponse]:  # noqa: N802
         if request.after_sequence:
-            yield WatchJobResponse(message="first")
+            yield WatchJobResponse(sequence="first")
         raise KeyError("/srv/secret/path")
 
     async def ListJobTypes(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -186,7 +186,7 @@ async def test_a_fault_of_the_service_tells_its_caller_an_id_and_nothing_else(fa
 
 async def test_a_fault_in_the_middle_of_a_stream_is_a_status_too(faulty: Caller) -> None:
     call = faulty.jobs.WatchJob(WatchJobRequest(queue_name=WORK, job_id="j", after_sequence="1-1-1"))
-    assert (await call.read()).message == "first"
+    assert (await call.read()).sequence == "first"
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call.read()
     assert caught.value.code() is grpc.StatusCode.INTERNAL

@@ -4,14 +4,16 @@ import asyncio
 import time
 
 from base.settings import Settings
+from engine.links import DownloadLinks
+from engine.store import Store
 from service.auth import TokenVerifier
 from service.gate import Gate
 from service.keys import signing_keys
 from service.limits import StreamLimits
 
 
-async def test_a_lasting_call_that_swallows_a_cancel_does_not_hold_up_the_end(settings: Settings) -> None:
-    gate = Gate(TokenVerifier.of(settings, signing_keys(settings)), StreamLimits())
+async def test_a_lasting_call_that_swallows_a_cancel_does_not_hold_up_the_end(settings: Settings, store: Store) -> None:
+    gate = Gate(TokenVerifier.of(settings, signing_keys(settings)), StreamLimits(), DownloadLinks(store))
     swallowed = asyncio.Event()
 
     async def call() -> None:

@@ -223,7 +223,7 @@ async def test_a_watcher_that_a_restart_of_the_store_cuts_off_resumes_and_gets_t
             nonlocal stream, last
             try:
                 while (event := await stream.read()) is not grpc.aio.EOF:
-                    last = event if event.sequence else last
+                    last = event
             except grpc.aio.AioRpcError as error:
                 assert error.code() is grpc.StatusCode.UNAVAILABLE
                 wanted.after_sequence = last.sequence
@@ -232,7 +232,7 @@ async def test_a_watcher_that_a_restart_of_the_store_cuts_off_resumes_and_gets_t
             return True
 
         await eventually(ended)
-        assert (last.job.id, last.job.progress) == (job_id, 100)
+        assert (last.end.job.id, last.end.job.progress) == (job_id, 100)
 
 
 def _secret(url: str) -> Any:

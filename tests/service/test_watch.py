@@ -44,26 +44,21 @@ async def test_a_watcher_gets_a_snapshot_every_change_and_the_end(service: Runni
     job_id = await service.app.enqueue(ONE_STEP)
     stream = watch(service, job_id)
     first = await stream.read()
-    assert (first.state, first.job.id, first.job.state) == (
-        JobState.JOB_STATE_WAITING,
-        job_id,
-        JobState.JOB_STATE_WAITING,
-    )
+    assert (first.snapshot.job.id, first.snapshot.job.state) == (job_id, JobState.JOB_STATE_WAITING)
     claimed = await worker.start()
     await worker.say(claimed, 25.0, ("step", "reading"))
     await worker.say(claimed, -1.0, ("log", "a line"))
     await worker.end(claimed, ScriptResult(starts=1))
     events = await rest_of(stream)
-    assert [(event.state, event.progress, event.message) for event in events] == [
-        (JobState.JOB_STATE_ACTIVE, 0, ""),
-        (JobState.JOB_STATE_ACTIVE, 25, "reading"),
-        (JobState.JOB_STATE_ACTIVE, 25, "a line"),
-        (JobState.JOB_STATE_COMPLETED, 100, ""),
-    ]
+    assert [event.WhichOneof("event") for event in events] == ["state", "progress", "log", "end"]
+    changed, progressed, logged, ended = events
+    assert changed.state.state == JobState.JOB_STATE_ACTIVE
+    assert (progressed.progress.percent, progressed.progress.step) == (25, "reading")
+    assert logged.log.message == "a line"
+    assert (ended.end.state, ended.end.job.progress, ended.end.deleted) == (JobState.JOB_STATE_COMPLETED, 100, False)
     result = ScriptResult()
-    assert events[-1].job.result.custom.Unpack(result)
+    assert ended.end.job.result.custom.Unpack(result)
     assert result.starts == 1
-    assert [event.HasField("job") for event in events] == [False, False, False, True]
     sequences = [place(event.sequence) for event in (first, *events)]
     assert sequences == sorted(set(sequences))
     assert all(event.time.seconds for event in events)
@@ -73,8 +68,8 @@ async def test_a_failed_job_ends_the_stream_with_its_reason(service: Running, wo
     stream = watch(service, await service.app.enqueue(ONE_STEP))
     await stream.read()
     await worker.run(reason="the disk is full")
-    last = (await rest_of(stream))[-1]
-    assert (last.state, last.message, last.job.failed_reason) == (
+    last = (await rest_of(stream))[-1].end
+    assert (last.state, last.reason, last.job.failed_reason) == (
         JobState.JOB_STATE_FAILED,
         "the disk is full",
         "the disk is full",
@@ -86,7 +81,7 @@ async def test_a_cancelled_job_ends_the_stream(service: Running) -> None:
     stream = watch(service, job_id)
     await stream.read()
     await service.app.jobs.CancelJob(CancelJobRequest(queue_name=WORK, job_id=job_id, reason="not needed"))
-    last = (await rest_of(stream))[-1]
+    last = (await rest_of(stream))[-1].end
     assert (last.state, last.job.state) == (JobState.JOB_STATE_CANCELLED, JobState.JOB_STATE_CANCELLED)
 
 
@@ -95,14 +90,17 @@ async def test_a_deleted_job_ends_the_stream(service: Running) -> None:
     stream = watch(service, job_id)
     await stream.read()
     await service.admin.jobs.DeleteJob(DeleteJobRequest(queue_name=WORK, job_id=job_id))
-    assert len(await rest_of(stream)) == 1
+    (only,) = await rest_of(stream)
+    assert (only.end.deleted, only.end.state, only.end.HasField("job")) == (True, JobState.JOB_STATE_UNSPECIFIED, False)
+    assert only.end.reason == "deleted"
 
 
 async def test_a_finished_job_answers_its_end_at_once(service: Running, worker: Worker) -> None:
     job_id = await service.app.enqueue(ONE_STEP)
     await worker.run(ScriptResult(starts=1))
     (only,) = await rest_of(watch(service, job_id))
-    assert (only.state, only.job.id, only.job.HasField("result")) == (JobState.JOB_STATE_COMPLETED, job_id, True)
+    assert (only.end.state, only.end.job.id) == (JobState.JOB_STATE_COMPLETED, job_id)
+    assert only.end.job.HasField("result")
 
 
 async def test_a_stream_resumes_behind_the_event_it_got_last(service: Running, worker: Worker) -> None:
@@ -111,17 +109,17 @@ async def test_a_stream_resumes_behind_the_event_it_got_last(service: Running, w
     await stream.read()
     claimed = await worker.start()
     seen = await stream.read()
-    assert seen.state == JobState.JOB_STATE_ACTIVE
+    assert seen.state.state == JobState.JOB_STATE_ACTIVE
     stream.cancel()
     await worker.say(claimed, 50.0, ("step", "half"))
     resumed = watch(service, job_id, seen.sequence)
     half = await resumed.read()
-    assert (half.message, half.reset, half.HasField("job")) == ("half", False, False)
+    assert half.progress.step == "half"
     await worker.end(claimed, ScriptResult())
     (last,) = await rest_of(resumed)
-    assert (last.state, last.HasField("job")) == (JobState.JOB_STATE_COMPLETED, True)
+    assert (last.end.state, last.end.HasField("job")) == (JobState.JOB_STATE_COMPLETED, True)
     again = await rest_of(watch(service, job_id, seen.sequence))
-    assert [event.message for event in again] == ["half", ""]
+    assert [event.WhichOneof("event") for event in again] == ["progress", "end"]
 
 
 async def test_a_token_that_is_too_old_gets_a_new_snapshot(service: Running, worker: Worker, store: Store) -> None:
@@ -131,8 +129,8 @@ async def test_a_token_that_is_too_old_gets_a_new_snapshot(service: Running, wor
     await worker.say(claimed, 50.0)
     await store.client.xtrim(store.keys(WORK)["events"], maxlen=1, approximate=False)
     resumed = watch(service, job_id, first.sequence)
-    snapshot = await resumed.read()
-    assert (snapshot.reset, snapshot.state, snapshot.job.id) == (True, JobState.JOB_STATE_ACTIVE, job_id)
+    reset = (await resumed.read()).reset
+    assert (reset.job.state, reset.job.id) == (JobState.JOB_STATE_ACTIVE, job_id)
     resumed.cancel()
 
 
@@ -162,9 +160,9 @@ async def test_any_sequence_of_the_right_form_is_answered(service: Running, work
     job_id = await service.app.enqueue(ONE_STEP)
     stream = watch(service, job_id, sequence)
     first = await stream.read()
-    assert first.reset
+    assert first.HasField("reset")
     await worker.run(ScriptResult())
-    assert (await rest_of(stream))[-1].state == JobState.JOB_STATE_COMPLETED
+    assert (await rest_of(stream))[-1].end.state == JobState.JOB_STATE_COMPLETED
 
 
 async def test_heartbeats_keep_a_quiet_stream_open(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +171,7 @@ async def test_heartbeats_keep_a_quiet_stream_open(service: Running, monkeypatch
     await stream.read()
     for _ in range(3):
         beat = await stream.read()
-        assert (beat.heartbeat, beat.sequence, beat.HasField("job")) == (True, "", False)
+        assert (beat.WhichOneof("event"), beat.time.seconds > 0) == ("heartbeat", True)
     stream.cancel()
 
 
@@ -181,14 +179,14 @@ async def test_many_watchers_of_many_jobs_each_get_their_own_events(service: Run
     jobs = [await service.app.enqueue(ONE_STEP) for _ in range(20)]
     streams = [watch(service, job_id) for job_id in jobs for _ in range(3)]
     firsts = await asyncio.gather(*(stream.read() for stream in streams))
-    assert [first.job.id for first in firsts] == [job_id for job_id in jobs for _ in range(3)]
+    assert [first.snapshot.job.id for first in firsts] == [job_id for job_id in jobs for _ in range(3)]
     for _ in jobs:
         await worker.run(ScriptResult())
     for events, job_id in zip(
         await asyncio.gather(*map(rest_of, streams)), [job_id for job_id in jobs for _ in range(3)], strict=True
     ):
-        assert [event.state for event in events] == [JobState.JOB_STATE_ACTIVE, JobState.JOB_STATE_COMPLETED]
-        assert events[-1].job.id == job_id
+        assert [event.WhichOneof("event") for event in events] == ["state", "end"]
+        assert (events[-1].end.state, events[-1].end.job.id) == (JobState.JOB_STATE_COMPLETED, job_id)
 
 
 async def test_a_caller_holds_only_so_many_streams(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ import { refreshSeconds } from "./refresh";
 
 /** The service keeps as many. */
 const LINES_KEPT = 200;
+/** Characters that an event carries of a line. */
+const EVENT_TEXT = 200;
 
 export interface FollowedJob {
   readonly job: JobJson | undefined;
@@ -46,7 +48,7 @@ export function useJob(queue: string, id: string): FollowedJob {
         // The stream tells of a lost connection, and a lost job.
       }
     };
-    // Events tell state and progress alone: what else a new state brings with it is asked for.
+    // A new state brings with it what its event does not tell: that is asked for.
     const loadJob = async (): Promise<void> => {
       try {
         const fresh = await getJob(queue, id);
@@ -56,25 +58,33 @@ export function useJob(queue: string, id: string): FollowedJob {
         if (failure instanceof ApiError && failure.status === 404 && !end.signal.aborted) setError(failure);
       }
     };
+    const whole = (told: JobJson): void => {
+      state = stateWord(told.state);
+      setJob(told);
+      setError(undefined);
+      void loadLines();
+    };
     const take = (event: WatchJobResponseJson): boolean => {
-      if (event.heartbeat === true) return false;
       after = event.sequence ?? after;
-      const word = stateWord(event.state);
-      const changed = word !== state;
-      state = word;
-      if (event.job) {
-        setJob(event.job);
-        setError(undefined);
-        void loadLines();
-        return hasEnded(word);
+      const told = event.snapshot?.job ?? event.reset?.job ?? event.end?.job;
+      if (told) whole(told);
+      else if (event.end) setError(new ApiError(404, "The job was deleted."));
+      if (event.state) {
+        const change = newer({ ...(event.state.state && { state: event.state.state }) });
+        state = stateWord(event.state.state);
+        setJob((last) => ({ ...last, ...change }));
+        void loadJob();
       }
-      setJob((last) => ({ ...last, ...newer(event) }));
-      if (changed) void loadJob();
-      if (event.message && word === "active") {
-        const line = { message: event.message, ...(event.time && { time: event.time }) };
+      if (event.progress) {
+        const progress = event.progress.percent;
+        setJob((last) => ({ ...last, ...(progress !== undefined && { progress }) }));
+      }
+      const message = event.log?.message || event.progress?.step;
+      if (message) {
+        const line = { message, ...(event.time && { time: event.time }) };
         setLines((before) => merged(before, [line]));
       }
-      return hasEnded(word);
+      return event.end !== undefined;
     };
     const options = { name: `job ${id}`, path: () => jobEventsPath(queue, id, after), take, refused: setError };
     void follow<WatchJobResponseJson>(options, end.signal);
@@ -90,8 +100,13 @@ function newer(of: Pick<JobJson, "state" | "progress"> | undefined): Pick<JobJso
 }
 
 function merged(first: readonly JobLogLineJson[], second: readonly JobLogLineJson[]): JobLogLineJson[] {
-  const seen = new Set(first.map((line) => `${line.time} ${line.message}`));
-  return [...first, ...second.filter((line) => !seen.has(`${line.time} ${line.message}`))].slice(-LINES_KEPT);
+  const seen = new Set(first.map(key));
+  return [...first, ...second.filter((line) => !seen.has(key(line)))].slice(-LINES_KEPT);
+}
+
+/** Events carry the beginning of a line, the log all of it. */
+function key(line: JobLogLineJson): string {
+  return `${line.time} ${line.message?.slice(0, EVENT_TEXT - 1)}`;
 }
 
 /** The stream of an ended job is over. Somebody may run it again: that is looked for now and then. */

@@ -1,17 +1,39 @@
 -- KEYS: events
--- One script call writes one packed entry: id, state, progress, message, id, state, ... engine/events.py reads it.
+-- Tells watchers what happened to jobs: in packed entries of id, state, progress, text, id, state, ... (field e) with a letter for
+-- the kind of each event (field k). engine/event_entries.py reads them. Entries are bounded in number, and each in bytes.
 local EVENTS_KEPT = 10000
-local told, told_count = {}, 0
+local ENTRY_BYTES = 16384
+local TEXT_KEPT = 200
+local told, kinds, told_bytes = {}, {}, 0
 
-local function tell(id, state, progress, message)
-  told[told_count + 1] = id
-  told[told_count + 2] = state
-  told[told_count + 3] = progress
-  told[told_count + 4] = message
-  told_count = told_count + 4
-end
 local function publish()
-  if told_count > 0 then
-    redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*', 'e', cmsgpack.pack(told))
+  if #kinds > 0 then
+    redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*', 'e', cmsgpack.pack(told), 'k', table.concat(kinds))
   end
+  told, kinds, told_bytes = {}, {}, 0
+end
+
+-- The first characters of a text, by UTF-8: a byte from 128 to 191 belongs to the one before.
+local function shortened(text)
+  if #text <= TEXT_KEPT then return text end
+  local count, cut = 0, 1
+  for place = 1, math.min(#text, TEXT_KEPT * 4 + 1) do
+    local byte = string.byte(text, place)
+    if byte < 128 or byte > 191 then
+      count = count + 1
+      if count == TEXT_KEPT then cut = place end
+      if count > TEXT_KEPT then return string.sub(text, 1, cut - 1) .. '…' end
+    end
+  end
+  return string.sub(text, 1, TEXT_KEPT * 4)
+end
+
+-- `kind`: s for a change of state, which is the default, p for progress, l for a log line.
+local function tell(id, state, progress, text, kind)
+  text = shortened(text)
+  local place = #kinds * 4
+  told[place + 1], told[place + 2], told[place + 3], told[place + 4] = id, state, progress, text
+  kinds[#kinds + 1] = kind or 's'
+  told_bytes = told_bytes + #id + #text + 16
+  if told_bytes >= ENTRY_BYTES then publish() end
 end

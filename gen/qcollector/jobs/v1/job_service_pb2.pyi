@@ -10,6 +10,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.rpc import status_pb2 as _status_pb2
+from qcollector.jobs.v1 import job_event_pb2 as _job_event_pb2
 from qcollector.jobs.v1 import job_pb2 as _job_pb2
 from qcollector.jobs.v1 import payload_pb2 as _payload_pb2
 from qcollector.jobs.v1 import queue_pb2 as _queue_pb2
@@ -584,8 +585,8 @@ class WatchJobRequest(_message.Message):
     job_id: _builtins.str
     """The job's id."""
     after_sequence: _builtins.str
-    """Goes on after the event of this sequence, without a snapshot. Where that event is no longer kept, a snapshot marked
-    `reset` comes first. Empty starts with a snapshot.
+    """Goes on behind the message of this sequence, without a snapshot. Where what followed is no longer kept, a reset comes first.
+    Empty starts with a snapshot.
     """
     def __init__(
         self,
@@ -604,55 +605,73 @@ Global___WatchJobRequest: _TypeAlias = WatchJobRequest  # noqa: Y015
 
 @_typing.final
 class WatchJobResponse(_message.Message):
-    """One change of a job."""
+    """One thing that happened to a job. The first message is a snapshot, or the end of a job that has ended already; the last is the end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
-    JOB_FIELD_NUMBER: _builtins.int
-    RESET_FIELD_NUMBER: _builtins.int
+    LOG_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
     sequence: _builtins.str
-    """Resume after this one. Grows from event to event of one job."""
-    state: _job_pb2.JobState.ValueType
-    """Where the job then stood."""
-    progress: _builtins.float
-    """How far it then was, 0 to 100."""
-    message: _builtins.str
-    """A log line, the name of a step, or the reason of a failure."""
-    reset: _builtins.bool
-    """Events before this one were missed: the job as it stands is in `job`."""
-    heartbeat: _builtins.bool
-    """Nothing happened; the stream lives."""
+    """Pass it as `after_sequence` to go on behind this message. Grows from message to message of one job."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """When it happened, by the store's clock."""
+        """When it happened, by the store's clock; when it was sent, in a heartbeat."""
 
     @_builtins.property
-    def job(self) -> _job_pb2.Job:
-        """The whole job: in the first and the last event."""
+    def snapshot(self) -> _job_event_pb2.JobSnapshot:
+        """The job as it stood when the stream began."""
+
+    @_builtins.property
+    def state(self) -> _job_event_pb2.JobStateChange:
+        """Another state, which is not its end."""
+
+    @_builtins.property
+    def progress(self) -> _job_event_pb2.JobProgress:
+        """How far it is."""
+
+    @_builtins.property
+    def log(self) -> _job_event_pb2.JobLog:
+        """A line of its log."""
+
+    @_builtins.property
+    def end(self) -> _job_event_pb2.JobEnd:
+        """It ended, or was deleted: nothing follows."""
+
+    @_builtins.property
+    def heartbeat(self) -> _job_event_pb2.JobHeartbeat:
+        """Nothing happened for 15 seconds."""
+
+    @_builtins.property
+    def reset(self) -> _job_event_pb2.JobReset:
+        """Events were missed: the job as it stands now."""
 
     def __init__(
         self,
         *,
         sequence: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
-        state: _job_pb2.JobState.ValueType = ...,
-        progress: _builtins.float = ...,
-        message: _builtins.str = ...,
-        job: _job_pb2.Job | None = ...,
-        reset: _builtins.bool = ...,
-        heartbeat: _builtins.bool = ...,
+        snapshot: _job_event_pb2.JobSnapshot | None = ...,
+        state: _job_event_pb2.JobStateChange | None = ...,
+        progress: _job_event_pb2.JobProgress | None = ...,
+        log: _job_event_pb2.JobLog | None = ...,
+        end: _job_event_pb2.JobEnd | None = ...,
+        heartbeat: _job_event_pb2.JobHeartbeat | None = ...,
+        reset: _job_event_pb2.JobReset | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "event", b"event", "heartbeat", b"heartbeat", "log", b"log", "progress", b"progress", "reset", b"reset", "snapshot", b"snapshot", "state", b"state", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "job", b"job", "message", b"message", "progress", b"progress", "reset", b"reset", "sequence", b"sequence", "state", b"state", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "event", b"event", "heartbeat", b"heartbeat", "log", b"log", "progress", b"progress", "reset", b"reset", "sequence", b"sequence", "snapshot", b"snapshot", "state", b"state", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["snapshot", "state", "progress", "log", "end", "heartbeat", "reset"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___WatchJobResponse: _TypeAlias = WatchJobResponse  # noqa: Y015
 

@@ -9,6 +9,7 @@ import type { JobPayload, JobPayloadJson } from "./payload_pb";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import type { Status, StatusJson } from "../../../google/rpc/status_pb";
 import type { HealthCheck, HealthCheckJson, JobType, JobTypeJson, QueueRateLimit, QueueRateLimitJson, QueueStats, QueueStatsJson, QueueTotals, QueueTotalsJson, Worker, WorkerJson } from "./queue_pb";
+import type { JobEnd, JobEndJson, JobHeartbeat, JobHeartbeatJson, JobLog, JobLogJson, JobProgress, JobProgressJson, JobReset, JobResetJson, JobSnapshot, JobSnapshotJson, JobStateChange, JobStateChangeJson } from "./job_event_pb";
 import type { HttpBodySchema } from "../../../google/api/httpbody_pb";
 
 /**
@@ -1143,8 +1144,8 @@ export declare type WatchJobRequest = Message<"qcollector.jobs.v1.WatchJobReques
   jobId: string;
 
   /**
-   * Goes on after the event of this sequence, without a snapshot. Where that event is no longer kept, a snapshot marked
-   * `reset` comes first. Empty starts with a snapshot.
+   * Goes on behind the message of this sequence, without a snapshot. Where what followed is no longer kept, a reset comes first.
+   * Empty starts with a snapshot.
    *
    * @generated from field: string after_sequence = 3;
    */
@@ -1172,8 +1173,8 @@ export declare type WatchJobRequestJson = {
   jobId?: string;
 
   /**
-   * Goes on after the event of this sequence, without a snapshot. Where that event is no longer kept, a snapshot marked
-   * `reset` comes first. Empty starts with a snapshot.
+   * Goes on behind the message of this sequence, without a snapshot. Where what followed is no longer kept, a reset comes first.
+   * Empty starts with a snapshot.
    *
    * @generated from field: string after_sequence = 3;
    */
@@ -1187,129 +1188,157 @@ export declare type WatchJobRequestJson = {
 export declare const WatchJobRequestSchema: GenMessage<WatchJobRequest, {jsonType: WatchJobRequestJson}>;
 
 /**
- * One change of a job.
+ * One thing that happened to a job. The first message is a snapshot, or the end of a job that has ended already; the last is the end.
  *
  * @generated from message qcollector.jobs.v1.WatchJobResponse
  */
 export declare type WatchJobResponse = Message<"qcollector.jobs.v1.WatchJobResponse"> & {
   /**
-   * Resume after this one. Grows from event to event of one job.
+   * Pass it as `after_sequence` to go on behind this message. Grows from message to message of one job.
    *
    * @generated from field: string sequence = 1;
    */
   sequence: string;
 
   /**
-   * When it happened, by the store's clock.
+   * When it happened, by the store's clock; when it was sent, in a heartbeat.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
   time?: Timestamp | undefined;
 
   /**
-   * Where the job then stood.
+   * What happened.
    *
-   * @generated from field: qcollector.jobs.v1.JobState state = 3;
+   * @generated from oneof qcollector.jobs.v1.WatchJobResponse.event
    */
-  state: JobState;
-
-  /**
-   * How far it then was, 0 to 100.
-   *
-   * @generated from field: double progress = 4;
-   */
-  progress: number;
-
-  /**
-   * A log line, the name of a step, or the reason of a failure.
-   *
-   * @generated from field: string message = 5;
-   */
-  message: string;
-
-  /**
-   * The whole job: in the first and the last event.
-   *
-   * @generated from field: qcollector.jobs.v1.Job job = 6;
-   */
-  job?: Job | undefined;
-
-  /**
-   * Events before this one were missed: the job as it stands is in `job`.
-   *
-   * @generated from field: bool reset = 7;
-   */
-  reset: boolean;
-
-  /**
-   * Nothing happened; the stream lives.
-   *
-   * @generated from field: bool heartbeat = 8;
-   */
-  heartbeat: boolean;
+  event: {
+    /**
+     * The job as it stood when the stream began.
+     *
+     * @generated from field: qcollector.jobs.v1.JobSnapshot snapshot = 3;
+     */
+    value: JobSnapshot;
+    case: "snapshot";
+  } | {
+    /**
+     * Another state, which is not its end.
+     *
+     * @generated from field: qcollector.jobs.v1.JobStateChange state = 4;
+     */
+    value: JobStateChange;
+    case: "state";
+  } | {
+    /**
+     * How far it is.
+     *
+     * @generated from field: qcollector.jobs.v1.JobProgress progress = 5;
+     */
+    value: JobProgress;
+    case: "progress";
+  } | {
+    /**
+     * A line of its log.
+     *
+     * @generated from field: qcollector.jobs.v1.JobLog log = 6;
+     */
+    value: JobLog;
+    case: "log";
+  } | {
+    /**
+     * It ended, or was deleted: nothing follows.
+     *
+     * @generated from field: qcollector.jobs.v1.JobEnd end = 7;
+     */
+    value: JobEnd;
+    case: "end";
+  } | {
+    /**
+     * Nothing happened for 15 seconds.
+     *
+     * @generated from field: qcollector.jobs.v1.JobHeartbeat heartbeat = 8;
+     */
+    value: JobHeartbeat;
+    case: "heartbeat";
+  } | {
+    /**
+     * Events were missed: the job as it stands now.
+     *
+     * @generated from field: qcollector.jobs.v1.JobReset reset = 9;
+     */
+    value: JobReset;
+    case: "reset";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
- * One change of a job.
+ * One thing that happened to a job. The first message is a snapshot, or the end of a job that has ended already; the last is the end.
  *
  * @generated from message qcollector.jobs.v1.WatchJobResponse
  */
 export declare type WatchJobResponseJson = {
   /**
-   * Resume after this one. Grows from event to event of one job.
+   * Pass it as `after_sequence` to go on behind this message. Grows from message to message of one job.
    *
    * @generated from field: string sequence = 1;
    */
   sequence?: string;
 
   /**
-   * When it happened, by the store's clock.
+   * When it happened, by the store's clock; when it was sent, in a heartbeat.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
   time?: TimestampJson;
 
   /**
-   * Where the job then stood.
+   * The job as it stood when the stream began.
    *
-   * @generated from field: qcollector.jobs.v1.JobState state = 3;
+   * @generated from field: qcollector.jobs.v1.JobSnapshot snapshot = 3;
    */
-  state?: JobStateJson;
+  snapshot?: JobSnapshotJson;
 
   /**
-   * How far it then was, 0 to 100.
+   * Another state, which is not its end.
    *
-   * @generated from field: double progress = 4;
+   * @generated from field: qcollector.jobs.v1.JobStateChange state = 4;
    */
-  progress?: number | "NaN" | "Infinity" | "-Infinity";
+  state?: JobStateChangeJson;
 
   /**
-   * A log line, the name of a step, or the reason of a failure.
+   * How far it is.
    *
-   * @generated from field: string message = 5;
+   * @generated from field: qcollector.jobs.v1.JobProgress progress = 5;
    */
-  message?: string;
+  progress?: JobProgressJson;
 
   /**
-   * The whole job: in the first and the last event.
+   * A line of its log.
    *
-   * @generated from field: qcollector.jobs.v1.Job job = 6;
+   * @generated from field: qcollector.jobs.v1.JobLog log = 6;
    */
-  job?: JobJson;
+  log?: JobLogJson;
 
   /**
-   * Events before this one were missed: the job as it stands is in `job`.
+   * It ended, or was deleted: nothing follows.
    *
-   * @generated from field: bool reset = 7;
+   * @generated from field: qcollector.jobs.v1.JobEnd end = 7;
    */
-  reset?: boolean;
+  end?: JobEndJson;
 
   /**
-   * Nothing happened; the stream lives.
+   * Nothing happened for 15 seconds.
    *
-   * @generated from field: bool heartbeat = 8;
+   * @generated from field: qcollector.jobs.v1.JobHeartbeat heartbeat = 8;
    */
-  heartbeat?: boolean;
+  heartbeat?: JobHeartbeatJson;
+
+  /**
+   * Events were missed: the job as it stands now.
+   *
+   * @generated from field: qcollector.jobs.v1.JobReset reset = 9;
+   */
+  reset?: JobResetJson;
 };
 
 /**

@@ -7,6 +7,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
 import type { JobPayload, JobPayloadJson } from "./payload_pb";
 import type { Caller, CallerJson, JobOptions, JobOptionsJson, JobState, JobStateJson } from "./job_pb";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import type { JobReference, JobReferenceJson } from "./job_reference_pb";
 
 /**
  * Describes the file qcollector/jobs/v1/schedule_service.proto.
@@ -1312,11 +1313,11 @@ export declare type ScheduleRun = Message<"qcollector.jobs.v1.ScheduleRun"> & {
   enqueueTime?: Timestamp | undefined;
 
   /**
-   * The job's id.
+   * The job.
    *
-   * @generated from field: string job_id = 3;
+   * @generated from field: qcollector.jobs.v1.JobReference job = 3;
    */
-  jobId: string;
+  job?: JobReference | undefined;
 
   /**
    * Where the job stands. Unset once it is gone.
@@ -1361,11 +1362,11 @@ export declare type ScheduleRunJson = {
   enqueueTime?: TimestampJson;
 
   /**
-   * The job's id.
+   * The job.
    *
-   * @generated from field: string job_id = 3;
+   * @generated from field: qcollector.jobs.v1.JobReference job = 3;
    */
-  jobId?: string;
+  job?: JobReferenceJson;
 
   /**
    * Where the job stands. Unset once it is gone.
