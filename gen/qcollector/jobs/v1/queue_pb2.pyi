@@ -69,7 +69,7 @@ Global___QueueCounts: _TypeAlias = QueueCounts  # noqa: Y015
 
 @_typing.final
 class QueueTotals(_message.Message):
-    """How many jobs ended since the queue began."""
+    """How many jobs ended since the queue began. Doubles, as a count for ever may pass what an int32 holds, and an int64 is a text in JSON."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -99,7 +99,7 @@ Global___QueueTotals: _TypeAlias = QueueTotals  # noqa: Y015
 
 @_typing.final
 class QueueRate(_message.Message):
-    """Jobs that ended in the last minute."""
+    """Jobs that ended in the last minute: all of the minute that runs, and a share of the one before, hence fractions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -209,7 +209,7 @@ Global___QueueRateLimit: _TypeAlias = QueueRateLimit  # noqa: Y015
 
 @_typing.final
 class QueueStats(_message.Message):
-    """A queue at a glance."""
+    """A queue at a glance: its figures, and beside them what is set for it, as whoever looks at one needs the other."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -131,7 +131,7 @@ export declare type QueueCountsJson = {
 export declare const QueueCountsSchema: GenMessage<QueueCounts, {jsonType: QueueCountsJson}>;
 
 /**
- * How many jobs ended since the queue began.
+ * How many jobs ended since the queue began. Doubles, as a count for ever may pass what an int32 holds, and an int64 is a text in JSON.
  *
  * @generated from message qcollector.jobs.v1.QueueTotals
  */
@@ -159,7 +159,7 @@ export declare type QueueTotals = Message<"qcollector.jobs.v1.QueueTotals"> & {
 };
 
 /**
- * How many jobs ended since the queue began.
+ * How many jobs ended since the queue began. Doubles, as a count for ever may pass what an int32 holds, and an int64 is a text in JSON.
  *
  * @generated from message qcollector.jobs.v1.QueueTotals
  */
@@ -193,7 +193,7 @@ export declare type QueueTotalsJson = {
 export declare const QueueTotalsSchema: GenMessage<QueueTotals, {jsonType: QueueTotalsJson}>;
 
 /**
- * Jobs that ended in the last minute.
+ * Jobs that ended in the last minute: all of the minute that runs, and a share of the one before, hence fractions.
  *
  * @generated from message qcollector.jobs.v1.QueueRate
  */
@@ -214,7 +214,7 @@ export declare type QueueRate = Message<"qcollector.jobs.v1.QueueRate"> & {
 };
 
 /**
- * Jobs that ended in the last minute.
+ * Jobs that ended in the last minute: all of the minute that runs, and a share of the one before, hence fractions.
  *
  * @generated from message qcollector.jobs.v1.QueueRate
  */
@@ -399,7 +399,7 @@ export declare type QueueRateLimitJson = {
 export declare const QueueRateLimitSchema: GenMessage<QueueRateLimit, {jsonType: QueueRateLimitJson}>;
 
 /**
- * A queue at a glance.
+ * A queue at a glance: its figures, and beside them what is set for it, as whoever looks at one needs the other.
  *
  * @generated from message qcollector.jobs.v1.QueueStats
  */
@@ -469,7 +469,7 @@ export declare type QueueStats = Message<"qcollector.jobs.v1.QueueStats"> & {
 };
 
 /**
- * A queue at a glance.
+ * A queue at a glance: its figures, and beside them what is set for it, as whoever looks at one needs the other.
  *
  * @generated from message qcollector.jobs.v1.QueueStats
  */
