@@ -1,6 +1,7 @@
 """Puts jobs into the store. Concurrent calls for one queue share a round trip."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,6 +25,9 @@ BATCH_BYTES: Final = 2_000_000
 
 GATHER_SECONDS: Final = 0.01
 """How long a job waits for others, where others are expected."""
+
+PROMPT_SECONDS: Final = 1.0
+"""A store that fails later than this stands still: to ask it again would keep the caller waiting as long once more."""
 
 _STORED, _KNOWN, _TAKEN, _FULL, _REQUEST_TAKEN = 1, 2, 3, 4, 5
 _COLUMNS: Final = 4
@@ -146,9 +150,12 @@ class _QueueIntake:
 
     async def _store_rows(self, jobs: list[NewJob]) -> Sequence[Enqueued | JobServiceError]:
         rows = pack([_row(job) for job in jobs])
+        began = time.monotonic()
         try:
             answer = await self._store.run("enqueue", self._queue, rows, self._max_backlog)
-        except StoreUnavailableError:
+        except StoreUnavailableError as error:
+            if time.monotonic() - began > PROMPT_SECONDS:
+                return [error] * len(jobs)
             # The answer may have been lost on its way, so once more under the same ids: a row that is there is ours.
             try:
                 answer = await self._store.run("enqueue", self._queue, rows, self._max_backlog)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -99,3 +100,27 @@ async def test_a_wait_for_work_that_the_server_breaks_off_counts_as_an_absence(
         await eventually(broken_off, what="somebody waits")
     with pytest.raises(StoreUnavailableError, match="UNBLOCKED"):
         await waiting
+
+
+async def test_a_store_that_stands_still_is_asked_once_and_not_as_long_again(
+    own_engine: Engine, own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await own_engine.add(job("before"))
+    asked = 0
+    run = own_engine.store.run
+
+    async def counted(name: str, *arguments: Any) -> Any:
+        nonlocal asked
+        asked += name == "enqueue"
+        return await run(name, *arguments)
+
+    monkeypatch.setattr(own_engine.store, "run", counted)
+    assert own_valkey.process is not None
+    own_valkey.process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailableError):
+            await own_engine.intake.enqueue(job("frozen"))
+    finally:
+        own_valkey.process.send_signal(signal.SIGCONT)
+    assert asked == 1
+    assert (await own_engine.intake.enqueue(job("after"))).id == "after"
