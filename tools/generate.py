@@ -19,6 +19,7 @@ VALIDATE = Path("gen/qcollector/_proto/validate.binpb")
 def generated() -> dict[Path, bytes]:
     """Runs the generators; every wanted file by its place in the tree."""
     subprocess.run([sys.executable, "tools/proto_deps.py"], check=True)
+    subprocess.run([sys.executable, "tools/field_behavior.py", *sys.argv[1:]], check=True)
     subprocess.run(["buf", "generate"], check=True)
     want = {VALIDATE: ViolationPb.desc().file.proto.to_binary()}
     for path in _generated_in(BUILT):

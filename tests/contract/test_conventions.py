@@ -9,9 +9,11 @@ from typing import Any, Final
 import pytest
 import qcollector
 from google.api.annotations_pb2 import http
+from google.api.field_behavior_pb2 import REQUIRED, field_behavior
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
+from qcollector._proto import validate_pb2
 from qcollector.jobs.v1 import (
     analytics_service_pb2,
     job_service_pb2,
@@ -132,3 +134,27 @@ def test_every_moment_is_called_a_time() -> None:
         if field.message_type is not None and field.message_type.full_name == "google.protobuf.Timestamp"
     }
     assert {name for name in moments if not name.endswith(("time", "times", "_after", "_before"))} == OWN_WORDS
+
+
+def test_required_is_what_the_rules_require() -> None:
+    """`make gen` marks the fields; this holds what it wrote against the rules as the service reads them."""
+    for message in messages():
+        for field in message.fields:
+            marked = REQUIRED in field.GetOptions().Extensions[field_behavior]  # type: ignore[index]
+            rules: Any = field.GetOptions().Extensions[validate_pb2.field]  # type: ignore[attr-defined]
+            if rules.required:
+                assert marked, field.full_name
+            if marked:
+                kind = rules.WhichOneof("type")
+                assert rules.required or kind in {"string", "repeated", "map", "enum", "int32", "double"}, (
+                    field.full_name
+                )
+
+
+def test_every_name_in_a_path_is_required() -> None:
+    for method in METHODS:
+        rule: HttpRule = method.GetOptions().Extensions[http]  # type: ignore[index]
+        path = getattr(rule, rule.WhichOneof("pattern") or "get")
+        for name in re.findall(r"{(\w+)}", path):
+            field = method.input_type.fields_by_name[name]
+            assert REQUIRED in field.GetOptions().Extensions[field_behavior], field.full_name  # type: ignore[index]

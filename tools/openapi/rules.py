@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from google.api.field_behavior_pb2 import REQUIRED, field_behavior
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from qcollector._proto import validate_pb2
 from qcollector.jobs.v1 import options_pb2
@@ -57,6 +58,11 @@ def of_number(rules: Any) -> Schema:
 
 
 def must_be_set(field: FieldDescriptorProto) -> bool:
+    """Whether the contract marks the field as REQUIRED, as tools/field_behavior.py does where the rules say it."""
+    return REQUIRED in field.options.Extensions[field_behavior]
+
+
+def refuses_absence(field: FieldDescriptorProto) -> bool:
     """Whether the rules refuse the field when a caller leaves it out, which is the same as setting it to nothing."""
     rules = rules_of(field)
     if rules.required or field.HasField("oneof_index") or rules.ignore:

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qcollector.jobs.v1 import export_pb2 as qcollector_dot_jobs_dot_v1_dot_export__pb2
 from qcollector.jobs.v1 import options_pb2 as qcollector_dot_jobs_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"qcollector/jobs/v1/analytics.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fqcollector/jobs/v1/export.proto\x1a qcollector/jobs/v1/options.proto\"\x9e\x02\n\x12\x41nalyticsFormStats\x12I\n\x07\x66orm_id\x18\x01 \x01(\tB0\xbaH-r+\x10\x01\x18@\x92\x02$f0000000-0000-4000-8000-000000000001R\x06\x66ormId\x12<\n\ndate_range\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange:\x7f\xd2\xc1\x18{\n\x13\x61nalytics:calculate\x12\nform-stats\x1a\x18\x41nalyticsFormStatsResult \x02*\x10\n\x0b\x65xponential\x10\x90N0\xc0\xcf$8\x01R$Calculates the statistics of a form.\"\x95\x01\n\x18\x41nalyticsFormStatsResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x33\n\x05stats\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.FormStatsR\x05stats\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\xcc\x03\n\tFormStats\x12\x17\n\x07\x66orm_id\x18\x01 \x01(\tR\x06\x66ormId\x12\x1d\n\nform_title\x18\x02 \x01(\tR\tformTitle\x12@\n\x0e\x63\x61lculate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63\x61lculatedAt\x12<\n\ndate_range\x18\x04 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12\x45\n\x0bsubmissions\x18\x05 \x01(\x0b\x32#.qcollector.jobs.v1.SubmissionStatsR\x0bsubmissions\x12\x36\n\x06\x66ields\x18\x06 \x03(\x0b\x32\x1e.qcollector.jobs.v1.FieldStatsR\x06\x66ields\x12H\n\x0eresponse_times\x18\x07 \x01(\x0b\x32!.qcollector.jobs.v1.ResponseTimesR\rresponseTimes\x12>\n\x07summary\x18\x08 \x01(\x0b\x32$.qcollector.jobs.v1.FormStatsSummaryR\x07summary\"\xea\x01\n\x0fSubmissionStats\x12\x14\n\x05total\x18\x01 \x01(\x05R\x05total\x12N\n\tby_status\x18\x02 \x03(\x0b\x32\x31.qcollector.jobs.v1.SubmissionStats.ByStatusEntryR\x08\x62yStatus\x12\x34\n\x05\x64\x61ily\x18\x03 \x03(\x0b\x32\x1e.qcollector.jobs.v1.DailyCountR\x05\x64\x61ily\x1a;\n\rByStatusEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x05R\x05value:\x02\x38\x01\"6\n\nDailyCount\x12\x12\n\x04\x64\x61te\x18\x01 \x01(\tR\x04\x64\x61te\x12\x14\n\x05\x63ount\x18\x02 \x01(\x05R\x05\x63ount\"\xaf\x01\n\nFieldStats\x12\x19\n\x08\x66ield_id\x18\x01 \x01(\tR\x07\x66ieldId\x12\x1b\n\tfield_key\x18\x02 \x01(\tR\x08\x66ieldKey\x12\x1d\n\nfield_type\x18\x03 \x01(\tR\tfieldType\x12%\n\x0eresponse_count\x18\x04 \x01(\x05R\rresponseCount\x12#\n\rresponse_rate\x18\x05 \x01(\x01R\x0cresponseRate\"\xb7\x01\n\rResponseTimes\x12\'\n\x0f\x61verage_minutes\x18\x01 \x01(\x01R\x0e\x61verageMinutes\x12%\n\x0emedian_minutes\x18\x02 \x01(\x01R\rmedianMinutes\x12\x1f\n\x0bmin_minutes\x18\x03 \x01(\x01R\nminMinutes\x12\x1f\n\x0bmax_minutes\x18\x04 \x01(\x01R\nmaxMinutes\x12\x14\n\x05\x63ount\x18\x05 \x01(\x05R\x05\x63ount\"\xb9\x01\n\x10\x46ormStatsSummary\x12+\n\x11total_submissions\x18\x01 \x01(\x05R\x10totalSubmissions\x12\x39\n\x1a\x61verage_completion_minutes\x18\x02 \x01(\x01R\x15\x61verageCompletionTime\x12=\n\ntop_fields\x18\x03 \x03(\x0b\x32\x1e.qcollector.jobs.v1.FieldStatsR\ttopFields\"\xa4\x02\n\x18\x41nalyticsSystemAnalytics\x12\x45\n\x06period\x18\x01 \x01(\x0e\x32#.qcollector.jobs.v1.AnalyticsPeriodB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x06period\x12#\n\x08timezone\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone:\x9b\x01\xd2\xc1\x18\x96\x01\n\x13\x61nalytics:calculate\x12\x10system-analytics\x1a\x1e\x41nalyticsSystemAnalyticsResult \x02*\x10\n\x0b\x65xponential\x10\x90N0\xc0\xcf$8\x02R3Calculates the statistics of the whole application.\"\x8f\x01\n\x1e\x41nalyticsSystemAnalyticsResult\x12\x41\n\tanalytics\x18\x01 \x01(\x0b\x32#.qcollector.jobs.v1.SystemAnalyticsR\tanalytics\x12*\n\x12processing_time_ms\x18\x02 \x01(\x01R\x0eprocessingTime\"\xe2\x03\n\x0fSystemAnalytics\x12\x16\n\x06period\x18\x01 \x01(\tR\x06period\x12<\n\ndate_range\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12@\n\x0e\x63\x61lculate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63\x61lculatedAt\x12\x34\n\x05users\x18\x04 \x01(\x0b\x32\x1e.qcollector.jobs.v1.UserTotalsR\x05users\x12\x34\n\x05\x66orms\x18\x05 \x01(\x0b\x32\x1e.qcollector.jobs.v1.FormTotalsR\x05\x66orms\x12\x45\n\x0bsubmissions\x18\x06 \x01(\x0b\x32#.qcollector.jobs.v1.SubmissionStatsR\x0bsubmissions\x12G\n\x0bperformance\x18\x07 \x01(\x0b\x32%.qcollector.jobs.v1.EnginePerformanceR\x0bperformance\x12;\n\x07summary\x18\x08 \x01(\x0b\x32!.qcollector.jobs.v1.SystemSummaryR\x07summary\"\xba\x01\n\nUserTotals\x12\x14\n\x05total\x18\x01 \x01(\x05R\x05total\x12\x16\n\x06\x61\x63tive\x18\x02 \x01(\x05R\x06\x61\x63tive\x12\x43\n\x07\x62y_role\x18\x03 \x03(\x0b\x32*.qcollector.jobs.v1.UserTotals.ByRoleEntryR\x06\x62yRole\x1a\x39\n\x0b\x42yRoleEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x05R\x05value:\x02\x38\x01\"\xc4\x01\n\nFormTotals\x12\x14\n\x05total\x18\x01 \x01(\x05R\x05total\x12\x18\n\x07\x63reated\x18\x02 \x01(\x05R\x07\x63reated\x12I\n\tby_status\x18\x03 \x03(\x0b\x32,.qcollector.jobs.v1.FormTotals.ByStatusEntryR\x08\x62yStatus\x1a;\n\rByStatusEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x05R\x05value:\x02\x38\x01\"\xce\x01\n\x11\x45nginePerformance\x12\x35\n\x18\x61verage_response_time_ms\x18\x01 \x01(\x01R\x13\x61verageResponseTime\x12!\n\x0csuccess_rate\x18\x02 \x01(\x01R\x0bsuccessRate\x12\x1d\n\nerror_rate\x18\x03 \x01(\x01R\terrorRate\x12&\n\x0fjobs_per_second\x18\x04 \x01(\x01R\rjobsPerSecond\x12\x18\n\x07\x62\x61\x63klog\x18\x05 \x01(\x05R\x07\x62\x61\x63klog\"\xb9\x01\n\rSystemSummary\x12!\n\x0c\x61\x63tive_users\x18\x01 \x01(\x05R\x0b\x61\x63tiveUsers\x12\x1f\n\x0btotal_forms\x18\x02 \x01(\x05R\ntotalForms\x12+\n\x11total_submissions\x18\x03 \x01(\x05R\x10totalSubmissions\x12\x37\n\x18\x61vg_submissions_per_form\x18\x04 \x01(\x01R\x15\x61vgSubmissionsPerForm\"\xa0\x02\n\x15\x41nalyticsUserActivity\x12I\n\x07user_id\x18\x01 \x01(\tB0\xbaH-r+\x10\x01\x18@\x92\x02$a0000000-0000-4000-8000-000000000001R\x06userId\x12<\n\ndate_range\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange:~\xd2\xc1\x18z\n\x13\x61nalytics:calculate\x12\ruser-activity\x1a\x1b\x41nalyticsUserActivityResult \x02*\x10\n\x0b\x65xponential\x10\x90N0\xc0\xcf$8\x02R\x1d\x43\x61lculates what one user did.\"\x87\x01\n\x1b\x41nalyticsUserActivityResult\x12<\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32 .qcollector.jobs.v1.UserActivityR\x08\x61\x63tivity\x12*\n\x12processing_time_ms\x18\x02 \x01(\x01R\x0eprocessingTime\"\xb2\x03\n\x0cUserActivity\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1a\n\x08username\x18\x02 \x01(\tR\x08username\x12@\n\x0e\x63\x61lculate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63\x61lculatedAt\x12<\n\ndate_range\x18\x04 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12\x33\n\x05\x66orms\x18\x05 \x01(\x0b\x32\x1d.qcollector.jobs.v1.UserFormsR\x05\x66orms\x12\x45\n\x0bsubmissions\x18\x06 \x01(\x0b\x32#.qcollector.jobs.v1.UserSubmissionsR\x0bsubmissions\x12\x36\n\x06logins\x18\x07 \x01(\x0b\x32\x1e.qcollector.jobs.v1.UserLoginsR\x06logins\x12\x39\n\x07summary\x18\x08 \x01(\x0b\x32\x1f.qcollector.jobs.v1.UserSummaryR\x07summary\"d\n\tUserForms\x12\x18\n\x07\x63reated\x18\x01 \x01(\x05R\x07\x63reated\x12=\n\x0clast_created\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blastCreated\"^\n\x0fUserSubmissions\x12\x12\n\x04made\x18\x01 \x01(\x05R\x04made\x12\x37\n\tlast_made\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08lastMade\"]\n\nUserLogins\x12\x14\n\x05\x63ount\x18\x01 \x01(\x05R\x05\x63ount\x12\x39\n\nlast_login\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tlastLogin\"\x9e\x01\n\x0bUserSummary\x12#\n\rforms_created\x18\x01 \x01(\x05R\x0c\x66ormsCreated\x12)\n\x10submissions_made\x18\x02 \x01(\x05R\x0fsubmissionsMade\x12?\n\rlast_activity\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0clastActivity*\xbd\x01\n\x0f\x41nalyticsPeriod\x12 \n\x1c\x41NALYTICS_PERIOD_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41NALYTICS_PERIOD_DAY\x10\x01\x12\x19\n\x15\x41NALYTICS_PERIOD_WEEK\x10\x02\x12\x1a\n\x16\x41NALYTICS_PERIOD_MONTH\x10\x03\x12\x1c\n\x18\x41NALYTICS_PERIOD_QUARTER\x10\x04\x12\x19\n\x15\x41NALYTICS_PERIOD_YEAR\x10\x05\x42r\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1\xca\xc1\x18$\n\x13\x61nalytics:calculate\x12\tanalytics(\x14\x30\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"qcollector/jobs/v1/analytics.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fqcollector/jobs/v1/export.proto\x1a qcollector/jobs/v1/options.proto\"\xa2\x02\n\x12\x41nalyticsFormStats\x12M\n\x07\x66orm_id\x18\x01 \x01(\tB4\xe2\x41\x01\x02\xbaH-r+\x10\x01\x18@\x92\x02$f0000000-0000-4000-8000-000000000001R\x06\x66ormId\x12<\n\ndate_range\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange:\x7f\xd2\xc1\x18{\n\x13\x61nalytics:calculate\x12\nform-stats\x1a\x18\x41nalyticsFormStatsResult \x02*\x10\n\x0b\x65xponential\x10\x90N0\xc0\xcf$8\x01R$Calculates the statistics of a form.\"\x95\x01\n\x18\x41nalyticsFormStatsResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x33\n\x05stats\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.FormStatsR\x05stats\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\xcc\x03\n\tFormStats\x12\x17\n\x07\x66orm_id\x18\x01 \x01(\tR\x06\x66ormId\x12\x1d\n\nform_title\x18\x02 \x01(\tR\tformTitle\x12@\n\x0e\x63\x61lculate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63\x61lculatedAt\x12<\n\ndate_range\x18\x04 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12\x45\n\x0bsubmissions\x18\x05 \x01(\x0b\x32#.qcollector.jobs.v1.SubmissionStatsR\x0bsubmissions\x12\x36\n\x06\x66ields\x18\x06 \x03(\x0b\x32\x1e.qcollector.jobs.v1.FieldStatsR\x06\x66ields\x12H\n\x0eresponse_times\x18\x07 \x01(\x0b\x32!.qcollector.jobs.v1.ResponseTimesR\rresponseTimes\x12>\n\x07summary\x18\x08 \x01(\x0b\x32$.qcollector.jobs.v1.FormStatsSummaryR\x07summary\"\xea\x01\n\x0fSubmissionStats\x12\x14\n\x05total\x18\x01 \x01(\x05R\x05total\x12N\n\tby_status\x18\x02 \x03(\x0b\x32\x31.qcollector.jobs.v1.SubmissionStats.ByStatusEntryR\x08\x62yStatus\x12\x34\n\x05\x64\x61ily\x18\x03 \x03(\x0b\x32\x1e.qcollector.jobs.v1.DailyCountR\x05\x64\x61ily\x1a;\n\rByStatusEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x05R\x05value:\x02\x38\x01\"6\n\nDailyCount\x12\x12\n\x04\x64\x61te\x18\x01 \x01(\tR\x04\x64\x61te\x12\x14\n\x05\x63ount\x18\x02 \x01(\x05R\x05\x63ount\"\xaf\x01\n\nFieldStats\x12\x19\n\x08\x66ield_id\x18\x01 \x01(\tR\x07\x66ieldId\x12\x1b\n\tfield_key\x18\x02 \x01(\tR\x08\x66ieldKey\x12\x1d\n\nfield_type\x18\x03 \x01(\tR\tfieldType\x12%\n\x0eresponse_count\x18\x04 \x01(\x05R\rresponseCount\x12#\n\rresponse_rate\x18\x05 \x01(\x01R\x0cresponseRate\"\xb7\x01\n\rResponseTimes\x12\'\n\x0f\x61verage_minutes\x18\x01 \x01(\x01R\x0e\x61verageMinutes\x12%\n\x0emedian_minutes\x18\x02 \x01(\x01R\rmedianMinutes\x12\x1f\n\x0bmin_minutes\x18\x03 \x01(\x01R\nminMinutes\x12\x1f\n\x0bmax_minutes\x18\x04 \x01(\x01R\nmaxMinutes\x12\x14\n\x05\x63ount\x18\x05 \x01(\x05R\x05\x63ount\"\xb9\x01\n\x10\x46ormStatsSummary\x12+\n\x11total_submissions\x18\x01 \x01(\x05R\x10totalSubmissions\x12\x39\n\x1a\x61verage_completion_minutes\x18\x02 \x01(\x01R\x15\x61verageCompletionTime\x12=\n\ntop_fields\x18\x03 \x03(\x0b\x32\x1e.qcollector.jobs.v1.FieldStatsR\ttopFields\"\xa4\x02\n\x18\x41nalyticsSystemAnalytics\x12\x45\n\x06period\x18\x01 \x01(\x0e\x32#.qcollector.jobs.v1.AnalyticsPeriodB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x06period\x12#\n\x08timezone\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone:\x9b\x01\xd2\xc1\x18\x96\x01\n\x13\x61nalytics:calculate\x12\x10system-analytics\x1a\x1e\x41nalyticsSystemAnalyticsResult \x02*\x10\n\x0b\x65xponential\x10\x90N0\xc0\xcf$8\x02R3Calculates the statistics of the whole application.\"\x8f\x01\n\x1e\x41nalyticsSystemAnalyticsResult\x12\x41\n\tanalytics\x18\x01 \x01(\x0b\x32#.qcollector.jobs.v1.SystemAnalyticsR\tanalytics\x12*\n\x12processing_time_ms\x18\x02 \x01(\x01R\x0eprocessingTime\"\xe2\x03\n\x0fSystemAnalytics\x12\x16\n\x06period\x18\x01 \x01(\tR\x06period\x12<\n\ndate_range\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12@\n\x0e\x63\x61lculate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63\x61lculatedAt\x12\x34\n\x05users\x18\x04 \x01(\x0b\x32\x1e.qcollector.jobs.v1.UserTotalsR\x05users\x12\x34\n\x05\x66orms\x18\x05 \x01(\x0b\x32\x1e.qcollector.jobs.v1.FormTotalsR\x05\x66orms\x12\x45\n\x0bsubmissions\x18\x06 \x01(\x0b\x32#.qcollector.jobs.v1.SubmissionStatsR\x0bsubmissions\x12G\n\x0bperformance\x18\x07 \x01(\x0b\x32%.qcollector.jobs.v1.EnginePerformanceR\x0bperformance\x12;\n\x07summary\x18\x08 \x01(\x0b\x32!.qcollector.jobs.v1.SystemSummaryR\x07summary\"\xba\x01\n\nUserTotals\x12\x14\n\x05total\x18\x01 \x01(\x05R\x05total\x12\x16\n\x06\x61\x63tive\x18\x02 \x01(\x05R\x06\x61\x63tive\x12\x43\n\x07\x62y_role\x18\x03 \x03(\x0b\x32*.qcollector.jobs.v1.UserTotals.ByRoleEntryR\x06\x62yRole\x1a\x39\n\x0b\x42yRoleEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x05R\x05value:\x02\x38\x01\"\xc4\x01\n\nFormTotals\x12\x14\n\x05total\x18\x01 \x01(\x05R\x05total\x12\x18\n\x07\x63reated\x18\x02 \x01(\x05R\x07\x63reated\x12I\n\tby_status\x18\x03 \x03(\x0b\x32,.qcollector.jobs.v1.FormTotals.ByStatusEntryR\x08\x62yStatus\x1a;\n\rByStatusEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x05R\x05value:\x02\x38\x01\"\xce\x01\n\x11\x45nginePerformance\x12\x35\n\x18\x61verage_response_time_ms\x18\x01 \x01(\x01R\x13\x61verageResponseTime\x12!\n\x0csuccess_rate\x18\x02 \x01(\x01R\x0bsuccessRate\x12\x1d\n\nerror_rate\x18\x03 \x01(\x01R\terrorRate\x12&\n\x0fjobs_per_second\x18\x04 \x01(\x01R\rjobsPerSecond\x12\x18\n\x07\x62\x61\x63klog\x18\x05 \x01(\x05R\x07\x62\x61\x63klog\"\xb9\x01\n\rSystemSummary\x12!\n\x0c\x61\x63tive_users\x18\x01 \x01(\x05R\x0b\x61\x63tiveUsers\x12\x1f\n\x0btotal_forms\x18\x02 \x01(\x05R\ntotalForms\x12+\n\x11total_submissions\x18\x03 \x01(\x05R\x10totalSubmissions\x12\x37\n\x18\x61vg_submissions_per_form\x18\x04 \x01(\x01R\x15\x61vgSubmissionsPerForm\"\xa4\x02\n\x15\x41nalyticsUserActivity\x12M\n\x07user_id\x18\x01 \x01(\tB4\xe2\x41\x01\x02\xbaH-r+\x10\x01\x18@\x92\x02$a0000000-0000-4000-8000-000000000001R\x06userId\x12<\n\ndate_range\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange:~\xd2\xc1\x18z\n\x13\x61nalytics:calculate\x12\ruser-activity\x1a\x1b\x41nalyticsUserActivityResult \x02*\x10\n\x0b\x65xponential\x10\x90N0\xc0\xcf$8\x02R\x1d\x43\x61lculates what one user did.\"\x87\x01\n\x1b\x41nalyticsUserActivityResult\x12<\n\x08\x61\x63tivity\x18\x01 \x01(\x0b\x32 .qcollector.jobs.v1.UserActivityR\x08\x61\x63tivity\x12*\n\x12processing_time_ms\x18\x02 \x01(\x01R\x0eprocessingTime\"\xb2\x03\n\x0cUserActivity\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x1a\n\x08username\x18\x02 \x01(\tR\x08username\x12@\n\x0e\x63\x61lculate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63\x61lculatedAt\x12<\n\ndate_range\x18\x04 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12\x33\n\x05\x66orms\x18\x05 \x01(\x0b\x32\x1d.qcollector.jobs.v1.UserFormsR\x05\x66orms\x12\x45\n\x0bsubmissions\x18\x06 \x01(\x0b\x32#.qcollector.jobs.v1.UserSubmissionsR\x0bsubmissions\x12\x36\n\x06logins\x18\x07 \x01(\x0b\x32\x1e.qcollector.jobs.v1.UserLoginsR\x06logins\x12\x39\n\x07summary\x18\x08 \x01(\x0b\x32\x1f.qcollector.jobs.v1.UserSummaryR\x07summary\"d\n\tUserForms\x12\x18\n\x07\x63reated\x18\x01 \x01(\x05R\x07\x63reated\x12=\n\x0clast_created\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blastCreated\"^\n\x0fUserSubmissions\x12\x12\n\x04made\x18\x01 \x01(\x05R\x04made\x12\x37\n\tlast_made\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08lastMade\"]\n\nUserLogins\x12\x14\n\x05\x63ount\x18\x01 \x01(\x05R\x05\x63ount\x12\x39\n\nlast_login\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tlastLogin\"\x9e\x01\n\x0bUserSummary\x12#\n\rforms_created\x18\x01 \x01(\x05R\x0c\x66ormsCreated\x12)\n\x10submissions_made\x18\x02 \x01(\x05R\x0fsubmissionsMade\x12?\n\rlast_activity\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0clastActivity*\xbd\x01\n\x0f\x41nalyticsPeriod\x12 \n\x1c\x41NALYTICS_PERIOD_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41NALYTICS_PERIOD_DAY\x10\x01\x12\x19\n\x15\x41NALYTICS_PERIOD_WEEK\x10\x02\x12\x1a\n\x16\x41NALYTICS_PERIOD_MONTH\x10\x03\x12\x1c\n\x18\x41NALYTICS_PERIOD_QUARTER\x10\x04\x12\x19\n\x15\x41NALYTICS_PERIOD_YEAR\x10\x05\x42r\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1\xca\xc1\x18$\n\x13\x61nalytics:calculate\x12\tanalytics(\x14\x30\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +38,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\026com.qcollector.jobs.v1P\001Z\031qcollector/jobs/v1;jobsv1\252\002\022Qcollector.Jobs.V1\312\301\030$\n\023analytics:calculate\022\tanalytics(\0240\n'
   _globals['_ANALYTICSFORMSTATS'].fields_by_name['form_id']._loaded_options = None
-  _globals['_ANALYTICSFORMSTATS'].fields_by_name['form_id']._serialized_options = b'\272H-r+\020\001\030@\222\002$f0000000-0000-4000-8000-000000000001'
+  _globals['_ANALYTICSFORMSTATS'].fields_by_name['form_id']._serialized_options = b'\342A\001\002\272H-r+\020\001\030@\222\002$f0000000-0000-4000-8000-000000000001'
   _globals['_ANALYTICSFORMSTATS']._loaded_options = None
   _globals['_ANALYTICSFORMSTATS']._serialized_options = b'\322\301\030{\n\023analytics:calculate\022\nform-stats\032\030AnalyticsFormStatsResult \002*\020\n\013exponential\020\220N0\300\317$8\001R$Calculates the statistics of a form.'
   _globals['_SUBMISSIONSTATS_BYSTATUSENTRY']._loaded_options = None
@@ -53,59 +54,59 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORMTOTALS_BYSTATUSENTRY']._loaded_options = None
   _globals['_FORMTOTALS_BYSTATUSENTRY']._serialized_options = b'8\001'
   _globals['_ANALYTICSUSERACTIVITY'].fields_by_name['user_id']._loaded_options = None
-  _globals['_ANALYTICSUSERACTIVITY'].fields_by_name['user_id']._serialized_options = b'\272H-r+\020\001\030@\222\002$a0000000-0000-4000-8000-000000000001'
+  _globals['_ANALYTICSUSERACTIVITY'].fields_by_name['user_id']._serialized_options = b'\342A\001\002\272H-r+\020\001\030@\222\002$a0000000-0000-4000-8000-000000000001'
   _globals['_ANALYTICSUSERACTIVITY']._loaded_options = None
   _globals['_ANALYTICSUSERACTIVITY']._serialized_options = b'\322\301\030z\n\023analytics:calculate\022\ruser-activity\032\033AnalyticsUserActivityResult \002*\020\n\013exponential\020\220N0\300\317$8\002R\035Calculates what one user did.'
-  _globals['_ANALYTICSPERIOD']._serialized_start=4968
-  _globals['_ANALYTICSPERIOD']._serialized_end=5157
-  _globals['_ANALYTICSFORMSTATS']._serialized_start=188
-  _globals['_ANALYTICSFORMSTATS']._serialized_end=474
-  _globals['_ANALYTICSFORMSTATSRESULT']._serialized_start=477
-  _globals['_ANALYTICSFORMSTATSRESULT']._serialized_end=626
-  _globals['_FORMSTATS']._serialized_start=629
-  _globals['_FORMSTATS']._serialized_end=1089
-  _globals['_SUBMISSIONSTATS']._serialized_start=1092
-  _globals['_SUBMISSIONSTATS']._serialized_end=1326
-  _globals['_SUBMISSIONSTATS_BYSTATUSENTRY']._serialized_start=1267
-  _globals['_SUBMISSIONSTATS_BYSTATUSENTRY']._serialized_end=1326
-  _globals['_DAILYCOUNT']._serialized_start=1328
-  _globals['_DAILYCOUNT']._serialized_end=1382
-  _globals['_FIELDSTATS']._serialized_start=1385
-  _globals['_FIELDSTATS']._serialized_end=1560
-  _globals['_RESPONSETIMES']._serialized_start=1563
-  _globals['_RESPONSETIMES']._serialized_end=1746
-  _globals['_FORMSTATSSUMMARY']._serialized_start=1749
-  _globals['_FORMSTATSSUMMARY']._serialized_end=1934
-  _globals['_ANALYTICSSYSTEMANALYTICS']._serialized_start=1937
-  _globals['_ANALYTICSSYSTEMANALYTICS']._serialized_end=2229
-  _globals['_ANALYTICSSYSTEMANALYTICSRESULT']._serialized_start=2232
-  _globals['_ANALYTICSSYSTEMANALYTICSRESULT']._serialized_end=2375
-  _globals['_SYSTEMANALYTICS']._serialized_start=2378
-  _globals['_SYSTEMANALYTICS']._serialized_end=2860
-  _globals['_USERTOTALS']._serialized_start=2863
-  _globals['_USERTOTALS']._serialized_end=3049
-  _globals['_USERTOTALS_BYROLEENTRY']._serialized_start=2992
-  _globals['_USERTOTALS_BYROLEENTRY']._serialized_end=3049
-  _globals['_FORMTOTALS']._serialized_start=3052
-  _globals['_FORMTOTALS']._serialized_end=3248
-  _globals['_FORMTOTALS_BYSTATUSENTRY']._serialized_start=1267
-  _globals['_FORMTOTALS_BYSTATUSENTRY']._serialized_end=1326
-  _globals['_ENGINEPERFORMANCE']._serialized_start=3251
-  _globals['_ENGINEPERFORMANCE']._serialized_end=3457
-  _globals['_SYSTEMSUMMARY']._serialized_start=3460
-  _globals['_SYSTEMSUMMARY']._serialized_end=3645
-  _globals['_ANALYTICSUSERACTIVITY']._serialized_start=3648
-  _globals['_ANALYTICSUSERACTIVITY']._serialized_end=3936
-  _globals['_ANALYTICSUSERACTIVITYRESULT']._serialized_start=3939
-  _globals['_ANALYTICSUSERACTIVITYRESULT']._serialized_end=4074
-  _globals['_USERACTIVITY']._serialized_start=4077
-  _globals['_USERACTIVITY']._serialized_end=4511
-  _globals['_USERFORMS']._serialized_start=4513
-  _globals['_USERFORMS']._serialized_end=4613
-  _globals['_USERSUBMISSIONS']._serialized_start=4615
-  _globals['_USERSUBMISSIONS']._serialized_end=4709
-  _globals['_USERLOGINS']._serialized_start=4711
-  _globals['_USERLOGINS']._serialized_end=4804
-  _globals['_USERSUMMARY']._serialized_start=4807
-  _globals['_USERSUMMARY']._serialized_end=4965
+  _globals['_ANALYTICSPERIOD']._serialized_start=5009
+  _globals['_ANALYTICSPERIOD']._serialized_end=5198
+  _globals['_ANALYTICSFORMSTATS']._serialized_start=221
+  _globals['_ANALYTICSFORMSTATS']._serialized_end=511
+  _globals['_ANALYTICSFORMSTATSRESULT']._serialized_start=514
+  _globals['_ANALYTICSFORMSTATSRESULT']._serialized_end=663
+  _globals['_FORMSTATS']._serialized_start=666
+  _globals['_FORMSTATS']._serialized_end=1126
+  _globals['_SUBMISSIONSTATS']._serialized_start=1129
+  _globals['_SUBMISSIONSTATS']._serialized_end=1363
+  _globals['_SUBMISSIONSTATS_BYSTATUSENTRY']._serialized_start=1304
+  _globals['_SUBMISSIONSTATS_BYSTATUSENTRY']._serialized_end=1363
+  _globals['_DAILYCOUNT']._serialized_start=1365
+  _globals['_DAILYCOUNT']._serialized_end=1419
+  _globals['_FIELDSTATS']._serialized_start=1422
+  _globals['_FIELDSTATS']._serialized_end=1597
+  _globals['_RESPONSETIMES']._serialized_start=1600
+  _globals['_RESPONSETIMES']._serialized_end=1783
+  _globals['_FORMSTATSSUMMARY']._serialized_start=1786
+  _globals['_FORMSTATSSUMMARY']._serialized_end=1971
+  _globals['_ANALYTICSSYSTEMANALYTICS']._serialized_start=1974
+  _globals['_ANALYTICSSYSTEMANALYTICS']._serialized_end=2266
+  _globals['_ANALYTICSSYSTEMANALYTICSRESULT']._serialized_start=2269
+  _globals['_ANALYTICSSYSTEMANALYTICSRESULT']._serialized_end=2412
+  _globals['_SYSTEMANALYTICS']._serialized_start=2415
+  _globals['_SYSTEMANALYTICS']._serialized_end=2897
+  _globals['_USERTOTALS']._serialized_start=2900
+  _globals['_USERTOTALS']._serialized_end=3086
+  _globals['_USERTOTALS_BYROLEENTRY']._serialized_start=3029
+  _globals['_USERTOTALS_BYROLEENTRY']._serialized_end=3086
+  _globals['_FORMTOTALS']._serialized_start=3089
+  _globals['_FORMTOTALS']._serialized_end=3285
+  _globals['_FORMTOTALS_BYSTATUSENTRY']._serialized_start=1304
+  _globals['_FORMTOTALS_BYSTATUSENTRY']._serialized_end=1363
+  _globals['_ENGINEPERFORMANCE']._serialized_start=3288
+  _globals['_ENGINEPERFORMANCE']._serialized_end=3494
+  _globals['_SYSTEMSUMMARY']._serialized_start=3497
+  _globals['_SYSTEMSUMMARY']._serialized_end=3682
+  _globals['_ANALYTICSUSERACTIVITY']._serialized_start=3685
+  _globals['_ANALYTICSUSERACTIVITY']._serialized_end=3977
+  _globals['_ANALYTICSUSERACTIVITYRESULT']._serialized_start=3980
+  _globals['_ANALYTICSUSERACTIVITYRESULT']._serialized_end=4115
+  _globals['_USERACTIVITY']._serialized_start=4118
+  _globals['_USERACTIVITY']._serialized_end=4552
+  _globals['_USERFORMS']._serialized_start=4554
+  _globals['_USERFORMS']._serialized_end=4654
+  _globals['_USERSUBMISSIONS']._serialized_start=4656
+  _globals['_USERSUBMISSIONS']._serialized_end=4750
+  _globals['_USERLOGINS']._serialized_start=4752
+  _globals['_USERLOGINS']._serialized_end=4845
+  _globals['_USERSUMMARY']._serialized_start=4848
+  _globals['_USERSUMMARY']._serialized_end=5006
 # @@protoc_insertion_point(module_scope)

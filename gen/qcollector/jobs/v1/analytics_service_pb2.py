@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qcollector.jobs.v1 import analytics_pb2 as qcollector_dot_jobs_dot_v1_dot_analytics__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*qcollector/jobs/v1/analytics_service.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"qcollector/jobs/v1/analytics.proto\"\x88\x01\n\x19GetLatestAnalyticsRequest\x12\x46\n\x04kind\x18\x01 \x01(\tB2\xbaH/r-R\nform-statsR\x10system-analyticsR\ruser-activityR\x04kind\x12#\n\x07subject\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x07subject\"\xc3\x02\n\x1aGetLatestAnalyticsResponse\x12@\n\x0e\x63\x61lculate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63\x61lculatedAt\x12>\n\nform_stats\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.FormStatsH\x00R\tformStats\x12P\n\x10system_analytics\x18\x03 \x01(\x0b\x32#.qcollector.jobs.v1.SystemAnalyticsH\x00R\x0fsystemAnalytics\x12G\n\ruser_activity\x18\x04 \x01(\x0b\x32 .qcollector.jobs.v1.UserActivityH\x00R\x0cuserActivityB\x08\n\x06result2\xb7\x01\n\x10\x41nalyticsService\x12\xa2\x01\n\x12GetLatestAnalytics\x12-.qcollector.jobs.v1.GetLatestAnalyticsRequest\x1a..qcollector.jobs.v1.GetLatestAnalyticsResponse\"-\x90\x02\x01\x82\xd3\xe4\x93\x02$\x12\"/api/v1/analytics/{kind}/{subject}BJ\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*qcollector/jobs/v1/analytics_service.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"qcollector/jobs/v1/analytics.proto\"\x90\x01\n\x19GetLatestAnalyticsRequest\x12J\n\x04kind\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-R\nform-statsR\x10system-analyticsR\ruser-activityR\x04kind\x12\'\n\x07subject\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@R\x07subject\"\xc3\x02\n\x1aGetLatestAnalyticsResponse\x12@\n\x0e\x63\x61lculate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63\x61lculatedAt\x12>\n\nform_stats\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.FormStatsH\x00R\tformStats\x12P\n\x10system_analytics\x18\x03 \x01(\x0b\x32#.qcollector.jobs.v1.SystemAnalyticsH\x00R\x0fsystemAnalytics\x12G\n\ruser_activity\x18\x04 \x01(\x0b\x32 .qcollector.jobs.v1.UserActivityH\x00R\x0cuserActivityB\x08\n\x06result2\xb7\x01\n\x10\x41nalyticsService\x12\xa2\x01\n\x12GetLatestAnalytics\x12-.qcollector.jobs.v1.GetLatestAnalyticsRequest\x1a..qcollector.jobs.v1.GetLatestAnalyticsResponse\"-\x90\x02\x01\x82\xd3\xe4\x93\x02$\x12\"/api/v1/analytics/{kind}/{subject}BJ\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,15 +38,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\026com.qcollector.jobs.v1P\001Z\031qcollector/jobs/v1;jobsv1\252\002\022Qcollector.Jobs.V1'
   _globals['_GETLATESTANALYTICSREQUEST'].fields_by_name['kind']._loaded_options = None
-  _globals['_GETLATESTANALYTICSREQUEST'].fields_by_name['kind']._serialized_options = b'\272H/r-R\nform-statsR\020system-analyticsR\ruser-activity'
+  _globals['_GETLATESTANALYTICSREQUEST'].fields_by_name['kind']._serialized_options = b'\342A\001\002\272H/r-R\nform-statsR\020system-analyticsR\ruser-activity'
   _globals['_GETLATESTANALYTICSREQUEST'].fields_by_name['subject']._loaded_options = None
-  _globals['_GETLATESTANALYTICSREQUEST'].fields_by_name['subject']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_GETLATESTANALYTICSREQUEST'].fields_by_name['subject']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030@'
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetLatestAnalytics']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetLatestAnalytics']._serialized_options = b'\220\002\001\202\323\344\223\002$\022\"/api/v1/analytics/{kind}/{subject}'
-  _globals['_GETLATESTANALYTICSREQUEST']._serialized_start=195
-  _globals['_GETLATESTANALYTICSREQUEST']._serialized_end=331
-  _globals['_GETLATESTANALYTICSRESPONSE']._serialized_start=334
-  _globals['_GETLATESTANALYTICSRESPONSE']._serialized_end=657
-  _globals['_ANALYTICSSERVICE']._serialized_start=660
-  _globals['_ANALYTICSSERVICE']._serialized_end=843
+  _globals['_GETLATESTANALYTICSREQUEST']._serialized_start=228
+  _globals['_GETLATESTANALYTICSREQUEST']._serialized_end=372
+  _globals['_GETLATESTANALYTICSRESPONSE']._serialized_start=375
+  _globals['_GETLATESTANALYTICSRESPONSE']._serialized_end=698
+  _globals['_ANALYTICSSERVICE']._serialized_start=701
+  _globals['_ANALYTICSSERVICE']._serialized_end=884
 # @@protoc_insertion_point(module_scope)

@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qcollector.jobs.v1 import job_reference_pb2 as qcollector_dot_jobs_dot_v1_dot_job__reference__pb2
 from qcollector.jobs.v1 import options_pb2 as qcollector_dot_jobs_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eqcollector/jobs/v1/email.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&qcollector/jobs/v1/job_reference.proto\x1a qcollector/jobs/v1/options.proto\"\xd8\r\n\tEmailSend\x12`\n\x02to\x18\x01 \x03(\tBP\xbaHM\x92\x01J\x08\x01\x10\x64\"DrB\x18\xc0\x02\x32=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$R\x02to\x12\x32\n\x07subject\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18\xe6\x07\x32\x0e^[^\\r\\n\\x00]*$R\x07subject\x12^\n\x04\x66rom\x18\x03 \x01(\tBJ\xbaHGrE\x18\xc0\x02\x32@^(([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?)?$R\x04\x66rom\x12^\n\x02\x63\x63\x18\x04 \x03(\tBN\xbaHK\x92\x01H\x10\x64\"DrB\x18\xc0\x02\x32=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$R\x02\x63\x63\x12`\n\x03\x62\x63\x63\x18\x05 \x03(\tBN\xbaHK\x92\x01H\x10\x64\"DrB\x18\xc0\x02\x32=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$R\x03\x62\x63\x63\x12\x65\n\x08reply_to\x18\x06 \x01(\tBJ\xbaHGrE\x18\xc0\x02\x32@^(([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?)?$R\x07replyTo\x12\x1d\n\x04text\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\xc2\x1eR\x04text\x12\x1d\n\x04html\x18\x08 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\xc2\x1eR\x04html\x12O\n\x0b\x61ttachments\x18\t \x03(\x0b\x32#.qcollector.jobs.v1.EmailAttachmentB\x08\xbaH\x05\x92\x01\x02\x10\x14R\x0b\x61ttachments\x12\xca\x03\n\x07headers\x18\n \x03(\x0b\x32*.qcollector.jobs.v1.EmailSend.HeadersEntryB\x83\x03\xbaH;\x9a\x01\x38\x10\x1e\"\x1dr\x1b\x18L2\x17^[A-Za-z][A-Za-z0-9-]*$*\x15r\x13\x18\x84\x07\x32\x0e^[^\\r\\n\\x00]*$\xf2\xc1\x18\x04\x66rom\xf2\xc1\x18\x06sender\xf2\xc1\x18\x02to\xf2\xc1\x18\x02\x63\x63\xf2\xc1\x18\x03\x62\x63\x63\xf2\xc1\x18\x08reply-to\xf2\xc1\x18\x07subject\xf2\xc1\x18\x04\x64\x61te\xf2\xc1\x18\nmessage-id\xf2\xc1\x18\x0cmime-version\xf2\xc1\x18\x10list-unsubscribe\xf2\xc1\x18\x15list-unsubscribe-post\xf2\xc1\x18\x0breturn-path\xf2\xc1\x18\x08received\xf2\xc1\x18\nreceived-*\xf2\xc1\x18\x0e\x64kim-signature\xf2\xc1\x18\x16\x61uthentication-results\xf2\xc1\x18\rapparently-to\xf2\xc1\x18\terrors-to\xf2\xc1\x18\x0c\x64\x65livered-to\xf2\xc1\x18\rx-original-to\xf2\xc1\x18\tcontent-*\xf2\xc1\x18\x08resent-*\xf2\xc1\x18\x05\x61rc-*R\x07headers\x12\x41\n\x08template\x18\x0b \x01(\tB%\xbaH\x1er\x1c\x18@2\x18^([a-z0-9][a-z0-9_-]*)?$\xe8\xc1\x18\x01R\x08template\x12+\n\x04\x64\x61ta\x18\x0c \x01(\x0b\x32\x17.google.protobuf.StructR\x04\x64\x61ta\x12\\\n\x10list_unsubscribe\x18\r \x03(\tB1\xbaH.\x92\x01+\x10\x05\"\'r%\x18\x90\x03\x32 ^(https://|mailto:)[^\\s<>\\x00]+$R\x0flistUnsubscribe\x1a:\n\x0cHeadersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01:\xc5\x02\xbaH\xef\x01\x1a\x63\n\nemail.body\x12\x1aset template, text or html\x1a\x39this.template != \'\' || this.text != \'\' || this.html != \'\'\x1a\x87\x01\n\remail.subject\x12\x39set subject; only a template\'s <title> can take its place\x1a;this.template != \'\' || this.subject.matches(\'[^[:space:]]\')\xd2\xc1\x18N\n\nemail:send\x12\x04send\x1a\x0f\x45mailSendResult \x03*\x10\n\x0b\x65xponential\x10\xd0\x0f\x30\xc0\xa9\x07\x38\x02R\x0fSends one mail.\"\xfd\x02\n\x0f\x45mailAttachment\x12\x37\n\x08\x66ilename\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x18\xff\x01\x32\x11^[^\\r\\n\\x00/\\\\]*$R\x08\x66ilename\x12 \n\x04path\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\x04path\x12\x18\n\x07\x63ontent\x18\x03 \x01(\x0cR\x07\x63ontent\x12\\\n\x0c\x63ontent_type\x18\x04 \x01(\tB9\xbaH6r4\x18\x7f\x32\x30^([A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)?$R\x0b\x63ontentType\x12.\n\x03\x63id\x18\x05 \x01(\tB\x1c\xbaH\x19r\x17\x18\x80\x01\x32\x12^[A-Za-z0-9._@-]*$R\x03\x63id:g\xbaHd\x1a\x62\n\x11\x61ttachment.source\x12\x1dset path or content, not both\x1a.(this.path == \'\') != (size(this.content) == 0)\"\xcc\x01\n\x0f\x45mailSendResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\x12\x1c\n\trecipient\x18\x04 \x01(\tR\trecipient\x12\x1a\n\x08response\x18\x05 \x01(\tR\x08response\x12\x1a\n\x08rejected\x18\x06 \x03(\tR\x08rejected\"\x99\x02\n\nEmailBatch\x12G\n\x06\x65mails\x18\x01 \x03(\x0b\x32\x1d.qcollector.jobs.v1.EmailSendB\x10\xbaH\r\x92\x01\n\x08\x01\x10\x90N\"\x03\xd8\x01\x03R\x06\x65mails\x12?\n\x07options\x18\x02 \x01(\x0b\x32%.qcollector.jobs.v1.EmailBatchOptionsR\x07options:\x80\x01\xd2\xc1\x18|\n\x0b\x65mail:batch\x12\x05\x62\x61tch\x1a\x10\x45mailBatchResult \x02*\x10\n\x0b\x65xponential\x10\x88\'0\x80\xae\xa6\n8\x02R9Sends many mails; a bad address fails its own mail alone.\"o\n\x11\x45mailBatchOptions\x12(\n\nbatch_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\tbatchSize\x12&\n\x05\x64\x65lay\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\xcf$(\x00H\x00R\x05\x64\x65lay\x88\x01\x01\x42\x08\n\x06_delay\"\xd0\x01\n\x10\x45mailBatchResult\x12\x14\n\x05total\x18\x01 \x01(\x05R\x05total\x12\x1e\n\nsuccessful\x18\x02 \x01(\x05R\nsuccessful\x12\x16\n\x06\x66\x61iled\x18\x03 \x01(\x05R\x06\x66\x61iled\x12\x42\n\x07results\x18\x04 \x03(\x0b\x32(.qcollector.jobs.v1.EmailBatchItemResultR\x07results\x12*\n\x12processing_time_ms\x18\x05 \x01(\x01R\x0eprocessingTime\"\x9f\x01\n\x14\x45mailBatchItemResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x39\n\x06result\x18\x02 \x01(\x0b\x32!.qcollector.jobs.v1.EmailDeliveryR\x06result\x12\x14\n\x05\x65rror\x18\x03 \x01(\tR\x05\x65rror\x12\x1c\n\trecipient\x18\x04 \x01(\tR\trecipient\"d\n\rEmailDelivery\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12\x1a\n\x08response\x18\x03 \x01(\tR\x08response\"\xc4\x02\n\tEmailUser\x12\x18\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x02id\x12`\n\x05\x65mail\x18\x02 \x01(\tBJ\xbaHGrB\x18\xc0\x02\x32=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$\xc8\x01\x01R\x05\x65mail\x12$\n\x08username\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x08username\x12\'\n\nfirst_name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\tfirstName\x12%\n\tlast_name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x08lastName\x12(\n\ndepartment\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\ndepartment\x12\x1b\n\x04role\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04role\"\xa6\x01\n\x0c\x45mailWelcome\x12\x39\n\x04user\x18\x01 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailUserB\x06\xbaH\x03\xc8\x01\x01R\x04user:[\xd2\xc1\x18W\n\nemail:send\x12\x07welcome\x1a\x12\x45mailWelcomeResult \x03*\x10\n\x0b\x65xponential\x10\xd0\x0f\x30\xc0\xa9\x07\x38\x02R\x12Greets a new user.\"i\n\x12\x45mailWelcomeResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12\x1a\n\x08response\x18\x03 \x01(\tR\x08response\"\x8a\x03\n\x1b\x45mailSubmissionNotification\x12K\n\nsubmission\x18\x01 \x01(\x0b\x32#.qcollector.jobs.v1.EmailSubmissionB\x06\xbaH\x03\xc8\x01\x01R\nsubmission\x12\x39\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailFormB\x06\xbaH\x03\xc8\x01\x01R\x04\x66orm\x12M\n\nrecipients\x18\x03 \x03(\x0b\x32\".qcollector.jobs.v1.EmailRecipientB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\nrecipients:\x93\x01\xd2\xc1\x18\x8e\x01\n\nemail:send\x12\x17submission-notification\x1a!EmailSubmissionNotificationResult \x03*\x10\n\x0b\x65xponential\x10\xd0\x0f\x30\xc0\xa9\x07\x38\x02R*Tells recipients of a new form submission.\"\xc7\x01\n\x0f\x45mailSubmission\x12\x1a\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\x02id\x12\x34\n\x11submitted_by_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x0fsubmittedByName\x12\x39\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\'\n\x0fhas_attachments\x18\x04 \x01(\x08R\x0ehasAttachments\"j\n\tEmailForm\x12\x18\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x02id\x12 \n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01R\x05title\x12!\n\x07version\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x07version\"2\n\x0e\x45mailRecipient\x12 \n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc0\x02R\x05\x65mail\"\x93\x02\n!EmailSubmissionNotificationResult\x12\x18\n\x07skipped\x18\x01 \x01(\x08R\x07skipped\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n\x05total\x18\x03 \x01(\x05R\x05total\x12\x1e\n\nsuccessful\x18\x04 \x01(\x05R\nsuccessful\x12\x16\n\x06\x66\x61iled\x18\x05 \x01(\x05R\x06\x66\x61iled\x12\x42\n\x07results\x18\x06 \x03(\x0b\x32(.qcollector.jobs.v1.EmailBatchItemResultR\x07results\x12*\n\x12processing_time_ms\x18\x07 \x01(\x01R\x0eprocessingTime\"\xbf\x02\n\x12\x45mailPasswordReset\x12\x39\n\x04user\x18\x01 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailUserB\x06\xbaH\x03\xc8\x01\x01R\x04user\x12/\n\x0breset_token\x18\x02 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x10\xd8\xc1\x18\x01R\nresetToken\x12\x42\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\texpiresAt:y\xd2\xc1\x18u\n\nemail:send\x12\x0epassword-reset\x1a\x18\x45mailPasswordResetResult \x03*\x10\n\x0b\x65xponential\x10\xd0\x0f\x30\xc0\xa9\x07\x38\x02R#Sends a link to set a new password.\"o\n\x18\x45mailPasswordResetResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12\x1a\n\x08response\x18\x03 \x01(\tR\x08response\"\xab\x02\n\x17\x45mailExportNotification\x12\x39\n\x04user\x18\x01 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailUserB\x06\xbaH\x03\xc8\x01\x01R\x04user\x12L\n\x0b\x65xport_info\x18\x02 \x01(\x0b\x32#.qcollector.jobs.v1.EmailExportInfoB\x06\xbaH\x03\xc8\x01\x01R\nexportInfo:\x86\x01\xd2\xc1\x18\x81\x01\n\nemail:send\x12\x13\x65xport-notification\x1a\x1d\x45mailExportNotificationResult \x03*\x10\n\x0b\x65xponential\x10\xd0\x0f\x30\xc0\xa9\x07\x38\x02R%Tells a user that an export is ready.\"\xf0\x02\n\x0f\x45mailExportInfo\x12\x1c\n\x04type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x04type\x12\x1f\n\x06\x66ormat\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x06\x66ormat\x12\x35\n\rrecords_count\x18\x03 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\x0crecordsCount\x12$\n\tfile_size\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x08\x66ileSize\x12>\n\rgenerate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bgeneratedAt\x12H\n\x0c\x64ownload_url\x18\x06 \x01(\tB%\xbaH\"r \x18\x80\x10\x32\x1b^(https?://[^\\s<>\"\\x00]+)?$R\x0b\x64ownloadUrl\x12\x37\n\x04\x66ile\x18\x07 \x01(\x0b\x32#.qcollector.jobs.v1.EmailExportFileR\x04\x66ile\"\x9a\x01\n\x0f\x45mailExportFile\x12\x32\n\x03job\x18\x01 \x01(\x0b\x32 .qcollector.jobs.v1.JobReferenceR\x03job\x12\x16\n\x06sha256\x18\x02 \x01(\tR\x06sha256\x12;\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"t\n\x1d\x45mailExportNotificationResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12\x1a\n\x08response\x18\x03 \x01(\tR\x08responseB\x83\x01\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1\xca\xc1\x18\x17\n\nemail:send\x12\x05\x65mail(d02\xca\xc1\x18\x1a\n\x0b\x65mail:batch\x12\x05\x65mail\x18\x02(20\x19\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eqcollector/jobs/v1/email.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&qcollector/jobs/v1/job_reference.proto\x1a qcollector/jobs/v1/options.proto\"\xdc\r\n\tEmailSend\x12\x64\n\x02to\x18\x01 \x03(\tBT\xe2\x41\x01\x02\xbaHM\x92\x01J\x08\x01\x10\x64\"DrB\x18\xc0\x02\x32=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$R\x02to\x12\x32\n\x07subject\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18\xe6\x07\x32\x0e^[^\\r\\n\\x00]*$R\x07subject\x12^\n\x04\x66rom\x18\x03 \x01(\tBJ\xbaHGrE\x18\xc0\x02\x32@^(([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?)?$R\x04\x66rom\x12^\n\x02\x63\x63\x18\x04 \x03(\tBN\xbaHK\x92\x01H\x10\x64\"DrB\x18\xc0\x02\x32=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$R\x02\x63\x63\x12`\n\x03\x62\x63\x63\x18\x05 \x03(\tBN\xbaHK\x92\x01H\x10\x64\"DrB\x18\xc0\x02\x32=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$R\x03\x62\x63\x63\x12\x65\n\x08reply_to\x18\x06 \x01(\tBJ\xbaHGrE\x18\xc0\x02\x32@^(([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?)?$R\x07replyTo\x12\x1d\n\x04text\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\xc2\x1eR\x04text\x12\x1d\n\x04html\x18\x08 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\xc2\x1eR\x04html\x12O\n\x0b\x61ttachments\x18\t \x03(\x0b\x32#.qcollector.jobs.v1.EmailAttachmentB\x08\xbaH\x05\x92\x01\x02\x10\x14R\x0b\x61ttachments\x12\xca\x03\n\x07headers\x18\n \x03(\x0b\x32*.qcollector.jobs.v1.EmailSend.HeadersEntryB\x83\x03\xbaH;\x9a\x01\x38\x10\x1e\"\x1dr\x1b\x18L2\x17^[A-Za-z][A-Za-z0-9-]*$*\x15r\x13\x18\x84\x07\x32\x0e^[^\\r\\n\\x00]*$\xf2\xc1\x18\x04\x66rom\xf2\xc1\x18\x06sender\xf2\xc1\x18\x02to\xf2\xc1\x18\x02\x63\x63\xf2\xc1\x18\x03\x62\x63\x63\xf2\xc1\x18\x08reply-to\xf2\xc1\x18\x07subject\xf2\xc1\x18\x04\x64\x61te\xf2\xc1\x18\nmessage-id\xf2\xc1\x18\x0cmime-version\xf2\xc1\x18\x10list-unsubscribe\xf2\xc1\x18\x15list-unsubscribe-post\xf2\xc1\x18\x0breturn-path\xf2\xc1\x18\x08received\xf2\xc1\x18\nreceived-*\xf2\xc1\x18\x0e\x64kim-signature\xf2\xc1\x18\x16\x61uthentication-results\xf2\xc1\x18\rapparently-to\xf2\xc1\x18\terrors-to\xf2\xc1\x18\x0c\x64\x65livered-to\xf2\xc1\x18\rx-original-to\xf2\xc1\x18\tcontent-*\xf2\xc1\x18\x08resent-*\xf2\xc1\x18\x05\x61rc-*R\x07headers\x12\x41\n\x08template\x18\x0b \x01(\tB%\xbaH\x1er\x1c\x18@2\x18^([a-z0-9][a-z0-9_-]*)?$\xe8\xc1\x18\x01R\x08template\x12+\n\x04\x64\x61ta\x18\x0c \x01(\x0b\x32\x17.google.protobuf.StructR\x04\x64\x61ta\x12\\\n\x10list_unsubscribe\x18\r \x03(\tB1\xbaH.\x92\x01+\x10\x05\"\'r%\x18\x90\x03\x32 ^(https://|mailto:)[^\\s<>\\x00]+$R\x0flistUnsubscribe\x1a:\n\x0cHeadersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01:\xc5\x02\xbaH\xef\x01\x1a\x63\n\nemail.body\x12\x1aset template, text or html\x1a\x39this.template != \'\' || this.text != \'\' || this.html != \'\'\x1a\x87\x01\n\remail.subject\x12\x39set subject; only a template\'s <title> can take its place\x1a;this.template != \'\' || this.subject.matches(\'[^[:space:]]\')\xd2\xc1\x18N\n\nemail:send\x12\x04send\x1a\x0f\x45mailSendResult \x03*\x10\n\x0b\x65xponential\x10\xd0\x0f\x30\xc0\xa9\x07\x38\x02R\x0fSends one mail.\"\xfd\x02\n\x0f\x45mailAttachment\x12\x37\n\x08\x66ilename\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x18\xff\x01\x32\x11^[^\\r\\n\\x00/\\\\]*$R\x08\x66ilename\x12 \n\x04path\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\x04path\x12\x18\n\x07\x63ontent\x18\x03 \x01(\x0cR\x07\x63ontent\x12\\\n\x0c\x63ontent_type\x18\x04 \x01(\tB9\xbaH6r4\x18\x7f\x32\x30^([A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)?$R\x0b\x63ontentType\x12.\n\x03\x63id\x18\x05 \x01(\tB\x1c\xbaH\x19r\x17\x18\x80\x01\x32\x12^[A-Za-z0-9._@-]*$R\x03\x63id:g\xbaHd\x1a\x62\n\x11\x61ttachment.source\x12\x1dset path or content, not both\x1a.(this.path == \'\') != (size(this.content) == 0)\"\xcc\x01\n\x0f\x45mailSendResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\x12\x1c\n\trecipient\x18\x04 \x01(\tR\trecipient\x12\x1a\n\x08response\x18\x05 \x01(\tR\x08response\x12\x1a\n\x08rejected\x18\x06 \x03(\tR\x08rejected\"\x9d\x02\n\nEmailBatch\x12K\n\x06\x65mails\x18\x01 \x03(\x0b\x32\x1d.qcollector.jobs.v1.EmailSendB\x14\xe2\x41\x01\x02\xbaH\r\x92\x01\n\x08\x01\x10\x90N\"\x03\xd8\x01\x03R\x06\x65mails\x12?\n\x07options\x18\x02 \x01(\x0b\x32%.qcollector.jobs.v1.EmailBatchOptionsR\x07options:\x80\x01\xd2\xc1\x18|\n\x0b\x65mail:batch\x12\x05\x62\x61tch\x1a\x10\x45mailBatchResult \x02*\x10\n\x0b\x65xponential\x10\x88\'0\x80\xae\xa6\n8\x02R9Sends many mails; a bad address fails its own mail alone.\"o\n\x11\x45mailBatchOptions\x12(\n\nbatch_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\tbatchSize\x12&\n\x05\x64\x65lay\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\xcf$(\x00H\x00R\x05\x64\x65lay\x88\x01\x01\x42\x08\n\x06_delay\"\xd0\x01\n\x10\x45mailBatchResult\x12\x14\n\x05total\x18\x01 \x01(\x05R\x05total\x12\x1e\n\nsuccessful\x18\x02 \x01(\x05R\nsuccessful\x12\x16\n\x06\x66\x61iled\x18\x03 \x01(\x05R\x06\x66\x61iled\x12\x42\n\x07results\x18\x04 \x03(\x0b\x32(.qcollector.jobs.v1.EmailBatchItemResultR\x07results\x12*\n\x12processing_time_ms\x18\x05 \x01(\x01R\x0eprocessingTime\"\x9f\x01\n\x14\x45mailBatchItemResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x39\n\x06result\x18\x02 \x01(\x0b\x32!.qcollector.jobs.v1.EmailDeliveryR\x06result\x12\x14\n\x05\x65rror\x18\x03 \x01(\tR\x05\x65rror\x12\x1c\n\trecipient\x18\x04 \x01(\tR\trecipient\"d\n\rEmailDelivery\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12\x1a\n\x08response\x18\x03 \x01(\tR\x08response\"\xc8\x02\n\tEmailUser\x12\x18\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x02id\x12\x64\n\x05\x65mail\x18\x02 \x01(\tBN\xe2\x41\x01\x02\xbaHGrB\x18\xc0\x02\x32=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$\xc8\x01\x01R\x05\x65mail\x12$\n\x08username\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x08username\x12\'\n\nfirst_name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\tfirstName\x12%\n\tlast_name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x08lastName\x12(\n\ndepartment\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\ndepartment\x12\x1b\n\x04role\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04role\"\xaa\x01\n\x0c\x45mailWelcome\x12=\n\x04user\x18\x01 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailUserB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x04user:[\xd2\xc1\x18W\n\nemail:send\x12\x07welcome\x1a\x12\x45mailWelcomeResult \x03*\x10\n\x0b\x65xponential\x10\xd0\x0f\x30\xc0\xa9\x07\x38\x02R\x12Greets a new user.\"i\n\x12\x45mailWelcomeResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12\x1a\n\x08response\x18\x03 \x01(\tR\x08response\"\x92\x03\n\x1b\x45mailSubmissionNotification\x12O\n\nsubmission\x18\x01 \x01(\x0b\x32#.qcollector.jobs.v1.EmailSubmissionB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\nsubmission\x12=\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailFormB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x04\x66orm\x12M\n\nrecipients\x18\x03 \x03(\x0b\x32\".qcollector.jobs.v1.EmailRecipientB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\nrecipients:\x93\x01\xd2\xc1\x18\x8e\x01\n\nemail:send\x12\x17submission-notification\x1a!EmailSubmissionNotificationResult \x03*\x10\n\x0b\x65xponential\x10\xd0\x0f\x30\xc0\xa9\x07\x38\x02R*Tells recipients of a new form submission.\"\xcb\x01\n\x0f\x45mailSubmission\x12\x1e\n\x02id\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01R\x02id\x12\x34\n\x11submitted_by_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x0fsubmittedByName\x12\x39\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\'\n\x0fhas_attachments\x18\x04 \x01(\x08R\x0ehasAttachments\"n\n\tEmailForm\x12\x18\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x02id\x12$\n\x05title\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xff\x01R\x05title\x12!\n\x07version\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x07version\"6\n\x0e\x45mailRecipient\x12$\n\x05\x65mail\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xc0\x02R\x05\x65mail\"\x93\x02\n!EmailSubmissionNotificationResult\x12\x18\n\x07skipped\x18\x01 \x01(\x08R\x07skipped\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n\x05total\x18\x03 \x01(\x05R\x05total\x12\x1e\n\nsuccessful\x18\x04 \x01(\x05R\nsuccessful\x12\x16\n\x06\x66\x61iled\x18\x05 \x01(\x05R\x06\x66\x61iled\x12\x42\n\x07results\x18\x06 \x03(\x0b\x32(.qcollector.jobs.v1.EmailBatchItemResultR\x07results\x12*\n\x12processing_time_ms\x18\x07 \x01(\x01R\x0eprocessingTime\"\xcb\x02\n\x12\x45mailPasswordReset\x12=\n\x04user\x18\x01 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailUserB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x04user\x12\x33\n\x0breset_token\x18\x02 \x01(\tB\x12\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x10\xd8\xc1\x18\x01R\nresetToken\x12\x46\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\texpiresAt:y\xd2\xc1\x18u\n\nemail:send\x12\x0epassword-reset\x1a\x18\x45mailPasswordResetResult \x03*\x10\n\x0b\x65xponential\x10\xd0\x0f\x30\xc0\xa9\x07\x38\x02R#Sends a link to set a new password.\"o\n\x18\x45mailPasswordResetResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12\x1a\n\x08response\x18\x03 \x01(\tR\x08response\"\xb3\x02\n\x17\x45mailExportNotification\x12=\n\x04user\x18\x01 \x01(\x0b\x32\x1d.qcollector.jobs.v1.EmailUserB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x04user\x12P\n\x0b\x65xport_info\x18\x02 \x01(\x0b\x32#.qcollector.jobs.v1.EmailExportInfoB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\nexportInfo:\x86\x01\xd2\xc1\x18\x81\x01\n\nemail:send\x12\x13\x65xport-notification\x1a\x1d\x45mailExportNotificationResult \x03*\x10\n\x0b\x65xponential\x10\xd0\x0f\x30\xc0\xa9\x07\x38\x02R%Tells a user that an export is ready.\"\xf0\x02\n\x0f\x45mailExportInfo\x12\x1c\n\x04type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x04type\x12\x1f\n\x06\x66ormat\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x06\x66ormat\x12\x35\n\rrecords_count\x18\x03 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\x0crecordsCount\x12$\n\tfile_size\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x08\x66ileSize\x12>\n\rgenerate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bgeneratedAt\x12H\n\x0c\x64ownload_url\x18\x06 \x01(\tB%\xbaH\"r \x18\x80\x10\x32\x1b^(https?://[^\\s<>\"\\x00]+)?$R\x0b\x64ownloadUrl\x12\x37\n\x04\x66ile\x18\x07 \x01(\x0b\x32#.qcollector.jobs.v1.EmailExportFileR\x04\x66ile\"\x9a\x01\n\x0f\x45mailExportFile\x12\x32\n\x03job\x18\x01 \x01(\x0b\x32 .qcollector.jobs.v1.JobReferenceR\x03job\x12\x16\n\x06sha256\x18\x02 \x01(\tR\x06sha256\x12;\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"t\n\x1d\x45mailExportNotificationResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1d\n\nmessage_id\x18\x02 \x01(\tR\tmessageId\x12\x1a\n\x08response\x18\x03 \x01(\tR\x08responseB\x83\x01\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1\xca\xc1\x18\x17\n\nemail:send\x12\x05\x65mail(d02\xca\xc1\x18\x1a\n\x0b\x65mail:batch\x12\x05\x65mail\x18\x02(20\x19\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMAILSEND_HEADERSENTRY']._loaded_options = None
   _globals['_EMAILSEND_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_EMAILSEND'].fields_by_name['to']._loaded_options = None
-  _globals['_EMAILSEND'].fields_by_name['to']._serialized_options = b'\272HM\222\001J\010\001\020d\"DrB\030\300\0022=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$'
+  _globals['_EMAILSEND'].fields_by_name['to']._serialized_options = b'\342A\001\002\272HM\222\001J\010\001\020d\"DrB\030\300\0022=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$'
   _globals['_EMAILSEND'].fields_by_name['subject']._loaded_options = None
   _globals['_EMAILSEND'].fields_by_name['subject']._serialized_options = b'\272H\025r\023\030\346\0072\016^[^\\r\\n\\x00]*$'
   _globals['_EMAILSEND'].fields_by_name['from']._loaded_options = None
@@ -76,7 +77,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMAILATTACHMENT']._loaded_options = None
   _globals['_EMAILATTACHMENT']._serialized_options = b'\272Hd\032b\n\021attachment.source\022\035set path or content, not both\032.(this.path == \'\') != (size(this.content) == 0)'
   _globals['_EMAILBATCH'].fields_by_name['emails']._loaded_options = None
-  _globals['_EMAILBATCH'].fields_by_name['emails']._serialized_options = b'\272H\r\222\001\n\010\001\020\220N\"\003\330\001\003'
+  _globals['_EMAILBATCH'].fields_by_name['emails']._serialized_options = b'\342A\001\002\272H\r\222\001\n\010\001\020\220N\"\003\330\001\003'
   _globals['_EMAILBATCH']._loaded_options = None
   _globals['_EMAILBATCH']._serialized_options = b'\322\301\030|\n\013email:batch\022\005batch\032\020EmailBatchResult \002*\020\n\013exponential\020\210\'0\200\256\246\n8\002R9Sends many mails; a bad address fails its own mail alone.'
   _globals['_EMAILBATCHOPTIONS'].fields_by_name['batch_size']._loaded_options = None
@@ -86,7 +87,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMAILUSER'].fields_by_name['id']._loaded_options = None
   _globals['_EMAILUSER'].fields_by_name['id']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_EMAILUSER'].fields_by_name['email']._loaded_options = None
-  _globals['_EMAILUSER'].fields_by_name['email']._serialized_options = b'\272HGrB\030\300\0022=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$\310\001\001'
+  _globals['_EMAILUSER'].fields_by_name['email']._serialized_options = b'\342A\001\002\272HGrB\030\300\0022=^([^<>\\r\\n\\x00]{0,128}<)?[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+>?$\310\001\001'
   _globals['_EMAILUSER'].fields_by_name['username']._loaded_options = None
   _globals['_EMAILUSER'].fields_by_name['username']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_EMAILUSER'].fields_by_name['first_name']._loaded_options = None
@@ -98,41 +99,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMAILUSER'].fields_by_name['role']._loaded_options = None
   _globals['_EMAILUSER'].fields_by_name['role']._serialized_options = b'\272H\004r\002\030@'
   _globals['_EMAILWELCOME'].fields_by_name['user']._loaded_options = None
-  _globals['_EMAILWELCOME'].fields_by_name['user']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EMAILWELCOME'].fields_by_name['user']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_EMAILWELCOME']._loaded_options = None
   _globals['_EMAILWELCOME']._serialized_options = b'\322\301\030W\n\nemail:send\022\007welcome\032\022EmailWelcomeResult \003*\020\n\013exponential\020\320\0170\300\251\0078\002R\022Greets a new user.'
   _globals['_EMAILSUBMISSIONNOTIFICATION'].fields_by_name['submission']._loaded_options = None
-  _globals['_EMAILSUBMISSIONNOTIFICATION'].fields_by_name['submission']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EMAILSUBMISSIONNOTIFICATION'].fields_by_name['submission']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_EMAILSUBMISSIONNOTIFICATION'].fields_by_name['form']._loaded_options = None
-  _globals['_EMAILSUBMISSIONNOTIFICATION'].fields_by_name['form']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EMAILSUBMISSIONNOTIFICATION'].fields_by_name['form']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_EMAILSUBMISSIONNOTIFICATION'].fields_by_name['recipients']._loaded_options = None
   _globals['_EMAILSUBMISSIONNOTIFICATION'].fields_by_name['recipients']._serialized_options = b'\272H\006\222\001\003\020\364\003'
   _globals['_EMAILSUBMISSIONNOTIFICATION']._loaded_options = None
   _globals['_EMAILSUBMISSIONNOTIFICATION']._serialized_options = b'\322\301\030\216\001\n\nemail:send\022\027submission-notification\032!EmailSubmissionNotificationResult \003*\020\n\013exponential\020\320\0170\300\251\0078\002R*Tells recipients of a new form submission.'
   _globals['_EMAILSUBMISSION'].fields_by_name['id']._loaded_options = None
-  _globals['_EMAILSUBMISSION'].fields_by_name['id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_EMAILSUBMISSION'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\200\001'
   _globals['_EMAILSUBMISSION'].fields_by_name['submitted_by_name']._loaded_options = None
   _globals['_EMAILSUBMISSION'].fields_by_name['submitted_by_name']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_EMAILFORM'].fields_by_name['id']._loaded_options = None
   _globals['_EMAILFORM'].fields_by_name['id']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_EMAILFORM'].fields_by_name['title']._loaded_options = None
-  _globals['_EMAILFORM'].fields_by_name['title']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_EMAILFORM'].fields_by_name['title']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\377\001'
   _globals['_EMAILFORM'].fields_by_name['version']._loaded_options = None
   _globals['_EMAILFORM'].fields_by_name['version']._serialized_options = b'\272H\004r\002\030 '
   _globals['_EMAILRECIPIENT'].fields_by_name['email']._loaded_options = None
-  _globals['_EMAILRECIPIENT'].fields_by_name['email']._serialized_options = b'\272H\007r\005\020\001\030\300\002'
+  _globals['_EMAILRECIPIENT'].fields_by_name['email']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\300\002'
   _globals['_EMAILPASSWORDRESET'].fields_by_name['user']._loaded_options = None
-  _globals['_EMAILPASSWORDRESET'].fields_by_name['user']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EMAILPASSWORDRESET'].fields_by_name['user']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_EMAILPASSWORDRESET'].fields_by_name['reset_token']._loaded_options = None
-  _globals['_EMAILPASSWORDRESET'].fields_by_name['reset_token']._serialized_options = b'\272H\007r\005\020\001\030\200\020\330\301\030\001'
+  _globals['_EMAILPASSWORDRESET'].fields_by_name['reset_token']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\200\020\330\301\030\001'
   _globals['_EMAILPASSWORDRESET'].fields_by_name['expire_time']._loaded_options = None
-  _globals['_EMAILPASSWORDRESET'].fields_by_name['expire_time']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EMAILPASSWORDRESET'].fields_by_name['expire_time']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_EMAILPASSWORDRESET']._loaded_options = None
   _globals['_EMAILPASSWORDRESET']._serialized_options = b'\322\301\030u\n\nemail:send\022\016password-reset\032\030EmailPasswordResetResult \003*\020\n\013exponential\020\320\0170\300\251\0078\002R#Sends a link to set a new password.'
   _globals['_EMAILEXPORTNOTIFICATION'].fields_by_name['user']._loaded_options = None
-  _globals['_EMAILEXPORTNOTIFICATION'].fields_by_name['user']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EMAILEXPORTNOTIFICATION'].fields_by_name['user']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_EMAILEXPORTNOTIFICATION'].fields_by_name['export_info']._loaded_options = None
-  _globals['_EMAILEXPORTNOTIFICATION'].fields_by_name['export_info']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EMAILEXPORTNOTIFICATION'].fields_by_name['export_info']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_EMAILEXPORTNOTIFICATION']._loaded_options = None
   _globals['_EMAILEXPORTNOTIFICATION']._serialized_options = b'\322\301\030\201\001\n\nemail:send\022\023export-notification\032\035EmailExportNotificationResult \003*\020\n\013exponential\020\320\0170\300\251\0078\002R%Tells a user that an export is ready.'
   _globals['_EMAILEXPORTINFO'].fields_by_name['type']._loaded_options = None
@@ -145,50 +146,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMAILEXPORTINFO'].fields_by_name['file_size']._serialized_options = b'\272H\004r\002\030 '
   _globals['_EMAILEXPORTINFO'].fields_by_name['download_url']._loaded_options = None
   _globals['_EMAILEXPORTINFO'].fields_by_name['download_url']._serialized_options = b'\272H\"r \030\200\0202\033^(https?://[^\\s<>\"\\x00]+)?$'
-  _globals['_EMAILSEND']._serialized_start=221
-  _globals['_EMAILSEND']._serialized_end=1973
-  _globals['_EMAILSEND_HEADERSENTRY']._serialized_start=1587
-  _globals['_EMAILSEND_HEADERSENTRY']._serialized_end=1645
-  _globals['_EMAILATTACHMENT']._serialized_start=1976
-  _globals['_EMAILATTACHMENT']._serialized_end=2357
-  _globals['_EMAILSENDRESULT']._serialized_start=2360
-  _globals['_EMAILSENDRESULT']._serialized_end=2564
-  _globals['_EMAILBATCH']._serialized_start=2567
-  _globals['_EMAILBATCH']._serialized_end=2848
-  _globals['_EMAILBATCHOPTIONS']._serialized_start=2850
-  _globals['_EMAILBATCHOPTIONS']._serialized_end=2961
-  _globals['_EMAILBATCHRESULT']._serialized_start=2964
-  _globals['_EMAILBATCHRESULT']._serialized_end=3172
-  _globals['_EMAILBATCHITEMRESULT']._serialized_start=3175
-  _globals['_EMAILBATCHITEMRESULT']._serialized_end=3334
-  _globals['_EMAILDELIVERY']._serialized_start=3336
-  _globals['_EMAILDELIVERY']._serialized_end=3436
-  _globals['_EMAILUSER']._serialized_start=3439
-  _globals['_EMAILUSER']._serialized_end=3763
-  _globals['_EMAILWELCOME']._serialized_start=3766
-  _globals['_EMAILWELCOME']._serialized_end=3932
-  _globals['_EMAILWELCOMERESULT']._serialized_start=3934
-  _globals['_EMAILWELCOMERESULT']._serialized_end=4039
-  _globals['_EMAILSUBMISSIONNOTIFICATION']._serialized_start=4042
-  _globals['_EMAILSUBMISSIONNOTIFICATION']._serialized_end=4436
-  _globals['_EMAILSUBMISSION']._serialized_start=4439
-  _globals['_EMAILSUBMISSION']._serialized_end=4638
-  _globals['_EMAILFORM']._serialized_start=4640
-  _globals['_EMAILFORM']._serialized_end=4746
-  _globals['_EMAILRECIPIENT']._serialized_start=4748
-  _globals['_EMAILRECIPIENT']._serialized_end=4798
-  _globals['_EMAILSUBMISSIONNOTIFICATIONRESULT']._serialized_start=4801
-  _globals['_EMAILSUBMISSIONNOTIFICATIONRESULT']._serialized_end=5076
-  _globals['_EMAILPASSWORDRESET']._serialized_start=5079
-  _globals['_EMAILPASSWORDRESET']._serialized_end=5398
-  _globals['_EMAILPASSWORDRESETRESULT']._serialized_start=5400
-  _globals['_EMAILPASSWORDRESETRESULT']._serialized_end=5511
-  _globals['_EMAILEXPORTNOTIFICATION']._serialized_start=5514
-  _globals['_EMAILEXPORTNOTIFICATION']._serialized_end=5813
-  _globals['_EMAILEXPORTINFO']._serialized_start=5816
-  _globals['_EMAILEXPORTINFO']._serialized_end=6184
-  _globals['_EMAILEXPORTFILE']._serialized_start=6187
-  _globals['_EMAILEXPORTFILE']._serialized_end=6341
-  _globals['_EMAILEXPORTNOTIFICATIONRESULT']._serialized_start=6343
-  _globals['_EMAILEXPORTNOTIFICATIONRESULT']._serialized_end=6459
+  _globals['_EMAILSEND']._serialized_start=254
+  _globals['_EMAILSEND']._serialized_end=2010
+  _globals['_EMAILSEND_HEADERSENTRY']._serialized_start=1624
+  _globals['_EMAILSEND_HEADERSENTRY']._serialized_end=1682
+  _globals['_EMAILATTACHMENT']._serialized_start=2013
+  _globals['_EMAILATTACHMENT']._serialized_end=2394
+  _globals['_EMAILSENDRESULT']._serialized_start=2397
+  _globals['_EMAILSENDRESULT']._serialized_end=2601
+  _globals['_EMAILBATCH']._serialized_start=2604
+  _globals['_EMAILBATCH']._serialized_end=2889
+  _globals['_EMAILBATCHOPTIONS']._serialized_start=2891
+  _globals['_EMAILBATCHOPTIONS']._serialized_end=3002
+  _globals['_EMAILBATCHRESULT']._serialized_start=3005
+  _globals['_EMAILBATCHRESULT']._serialized_end=3213
+  _globals['_EMAILBATCHITEMRESULT']._serialized_start=3216
+  _globals['_EMAILBATCHITEMRESULT']._serialized_end=3375
+  _globals['_EMAILDELIVERY']._serialized_start=3377
+  _globals['_EMAILDELIVERY']._serialized_end=3477
+  _globals['_EMAILUSER']._serialized_start=3480
+  _globals['_EMAILUSER']._serialized_end=3808
+  _globals['_EMAILWELCOME']._serialized_start=3811
+  _globals['_EMAILWELCOME']._serialized_end=3981
+  _globals['_EMAILWELCOMERESULT']._serialized_start=3983
+  _globals['_EMAILWELCOMERESULT']._serialized_end=4088
+  _globals['_EMAILSUBMISSIONNOTIFICATION']._serialized_start=4091
+  _globals['_EMAILSUBMISSIONNOTIFICATION']._serialized_end=4493
+  _globals['_EMAILSUBMISSION']._serialized_start=4496
+  _globals['_EMAILSUBMISSION']._serialized_end=4699
+  _globals['_EMAILFORM']._serialized_start=4701
+  _globals['_EMAILFORM']._serialized_end=4811
+  _globals['_EMAILRECIPIENT']._serialized_start=4813
+  _globals['_EMAILRECIPIENT']._serialized_end=4867
+  _globals['_EMAILSUBMISSIONNOTIFICATIONRESULT']._serialized_start=4870
+  _globals['_EMAILSUBMISSIONNOTIFICATIONRESULT']._serialized_end=5145
+  _globals['_EMAILPASSWORDRESET']._serialized_start=5148
+  _globals['_EMAILPASSWORDRESET']._serialized_end=5479
+  _globals['_EMAILPASSWORDRESETRESULT']._serialized_start=5481
+  _globals['_EMAILPASSWORDRESETRESULT']._serialized_end=5592
+  _globals['_EMAILEXPORTNOTIFICATION']._serialized_start=5595
+  _globals['_EMAILEXPORTNOTIFICATION']._serialized_end=5902
+  _globals['_EMAILEXPORTINFO']._serialized_start=5905
+  _globals['_EMAILEXPORTINFO']._serialized_end=6273
+  _globals['_EMAILEXPORTFILE']._serialized_start=6276
+  _globals['_EMAILEXPORTFILE']._serialized_end=6430
+  _globals['_EMAILEXPORTNOTIFICATIONRESULT']._serialized_start=6432
+  _globals['_EMAILEXPORTNOTIFICATIONRESULT']._serialized_end=6548
 # @@protoc_insertion_point(module_scope)

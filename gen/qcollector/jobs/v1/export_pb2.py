@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qcollector.jobs.v1 import options_pb2 as qcollector_dot_jobs_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fqcollector/jobs/v1/export.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a qcollector/jobs/v1/options.proto\"w\n\x0b\x45xportQuery\x12&\n\x05model\x18\x01 \x01(\tB\x10\xbaH\rr\x0b\x10\x01\x18@\x92\x02\x04\x46ormR\x05model\x12@\n\x07options\x18\x02 \x01(\x0b\x32&.qcollector.jobs.v1.ExportQueryOptionsR\x07options\"\xdb\x01\n\x12\x45xportQueryOptions\x12-\n\x05where\x18\x01 \x01(\x0b\x32\x17.google.protobuf.StructR\x05where\x12\x45\n\x07include\x18\x02 \x03(\x0b\x32!.qcollector.jobs.v1.ExportIncludeB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x07include\x12\x30\n\x05order\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.ListValueR\x05order\x12\x1d\n\x05limit\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x05limit\"7\n\rExportInclude\x12&\n\x05model\x18\x01 \x01(\tB\x10\xbaH\rr\x0b\x10\x01\x18@\x92\x02\x04\x46ormR\x05model\"j\n\tDateRange\x12\x1d\n\x05start\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x05start\x12\x19\n\x03\x65nd\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x03\x65nd\x12#\n\x08timezone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\"q\n\x0c\x45xportNotify\x12\x43\n\x05\x65mail\x18\x01 \x01(\tB-\xbaH*r(\x18\xc0\x02\x32#^[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+$R\x05\x65mail\x12\x1c\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x04name\"\x9b\x03\n\x0e\x45xportMetadata\x12!\n\x0crecord_count\x18\x01 \x01(\x01R\x0brecordCount\x12\x1b\n\tfile_size\x18\x02 \x01(\x01R\x08\x66ileSize\x12\x1b\n\tfile_path\x18\x03 \x01(\tR\x08\x66ilePath\x12\x16\n\x06\x66ields\x18\x04 \x03(\tR\x06\x66ields\x12>\n\rgenerate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bgeneratedAt\x12\x16\n\x06\x66ormat\x18\x06 \x01(\tR\x06\x66ormat\x12\x1b\n\tfile_name\x18\x07 \x01(\tR\x08\x66ileName\x12!\n\x0c\x63ontent_type\x18\x08 \x01(\tR\x0b\x63ontentType\x12\x16\n\x06sha256\x18\t \x01(\tR\x06sha256\x12\'\n\x0fworksheet_count\x18\n \x01(\x05R\x0eworksheetCount\x12;\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\x8b\x03\n\tExportCsv\x12=\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12>\n\x07options\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.ExportCsvOptionsR\x07options\x12\x43\n\x0boutput_path\x18\x04 \x01(\tB\"\xbaH\x1br\x19\x18\x80 \x92\x02\x13\x65xports/example.csv\xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:T\xd2\xc1\x18P\n\x0b\x65xport:data\x12\x03\x63sv\x1a\x0f\x45xportCsvResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\x14\x45xports rows as CSV.\"\xf5\x02\n\x10\x45xportCsvOptions\x12*\n\x0einclude_header\x18\x01 \x01(\x08H\x00R\rincludeHeader\x88\x01\x01\x12\x32\n\tdelimiter\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18\x01\x32\x0b^[^\\r\\n\"]?$R\tdelimiter\x12-\n\x05quote\x18\x03 \x01(\tB\x17\xbaH\x14r\x12\x18\x01\x32\x0e^[^\\r\\n,;\\t]?$R\x05quote\x12:\n\x08\x65ncoding\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19R\x00R\x04utf8R\x05utf-8R\x08utf8-bomR\x08\x65ncoding\x12\x1b\n\tquote_all\x18\x05 \x01(\x08R\x08quoteAll:f\xbaHc\x1a\x61\n\x0c\x63sv.distinct\x12\x1f\x64\x65limiter and quote must differ\x1a\x30this.quote == \'\' || this.quote != this.delimiterB\x11\n\x0f_include_header\"\x97\x01\n\x0f\x45xportCsvResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\x91\x03\n\nExportJson\x12=\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12?\n\x07options\x18\x03 \x01(\x0b\x32%.qcollector.jobs.v1.ExportJsonOptionsR\x07options\x12\x44\n\x0boutput_path\x18\x04 \x01(\tB#\xbaH\x1cr\x1a\x18\x80 \x92\x02\x14\x65xports/example.json\xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:W\xd2\xc1\x18S\n\x0b\x65xport:data\x12\x04json\x1a\x10\x45xportJsonResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\x15\x45xports rows as JSON.\"\\\n\x11\x45xportJsonOptions\x12&\n\x06indent\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x08(\x00H\x00R\x06indent\x88\x01\x01\x12\x14\n\x05lines\x18\x02 \x01(\x08R\x05linesB\t\n\x07_indent\"\x98\x01\n\x10\x45xportJsonResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\x8e\x04\n\x0b\x45xportExcel\x12\x35\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryR\x05query\x12M\n\nworksheets\x18\x02 \x03(\x0b\x32#.qcollector.jobs.v1.ExportWorksheetB\x08\xbaH\x05\x92\x01\x02\x10\x14R\nworksheets\x12*\n\x06\x66ields\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12\x44\n\x0boutput_path\x18\x04 \x01(\tB#\xbaH\x1cr\x1a\x18\x80 \x92\x02\x14\x65xports/example.xlsx\xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:\xcc\x01\xbaHc\x1a\x61\n\x0c\x65xcel.source\x12!set query or worksheets, not both\x1a.has(this.query) != (size(this.worksheets) > 0)\xd2\xc1\x18\x62\n\x0b\x65xport:data\x12\x05\x65xcel\x1a\x11\x45xportExcelResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\"Exports rows as an Excel workbook.\"\xad\x01\n\x0f\x45xportWorksheet\x12/\n\x04name\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x10\x01\x18\x1f\x32\x10^[^\\[\\]:*?/\\\\]+$R\x04name\x12=\n\x05query\x18\x02 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\"\x99\x01\n\x11\x45xportExcelResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\x9f\x03\n\x15\x45xportFormSubmissions\x12I\n\x07\x66orm_id\x18\x01 \x01(\tB0\xbaH-r+\x10\x01\x18@\x92\x02$f0000000-0000-4000-8000-000000000001R\x06\x66ormId\x12\x44\n\x06\x66ormat\x18\x02 \x01(\x0e\x32 .qcollector.jobs.v1.ExportFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06\x66ormat\x12<\n\ndate_range\x18\x03 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12?\n\x07options\x18\x04 \x01(\x0b\x32%.qcollector.jobs.v1.ExportFormOptionsR\x07options:v\xd2\xc1\x18r\n\x0b\x65xport:data\x12\x10\x66orm-submissions\x1a\x1b\x45xportFormSubmissionsResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x01H\x01R\x1d\x45xports a form\'s submissions.\"\xdf\x01\n\x11\x45xportFormOptions\x12\x38\n\x06notify\x18\x01 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify\x12X\n\x08statuses\x18\x02 \x03(\tB<\xbaH9\x92\x01\x36\x10\x05\"2r0R\x05\x64raftR\tsubmittedR\x08\x61pprovedR\x08rejectedR\x08\x61rchivedR\x08statuses\x12\x36\n\x03\x63sv\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.ExportCsvOptionsR\x03\x63sv\"\xbc\x02\n\x1b\x45xportFormSubmissionsResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12\x17\n\x07\x66orm_id\x18\x03 \x01(\tR\x06\x66ormId\x12\x1d\n\nform_title\x18\x04 \x01(\tR\tformTitle\x12!\n\x0c\x66orm_version\x18\x05 \x01(\x05R\x0b\x66ormVersion\x12<\n\ndate_range\x18\x06 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12*\n\x12processing_time_ms\x18\x07 \x01(\x01R\x0eprocessingTime*t\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x01\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x02\x12\x16\n\x12\x45XPORT_FORMAT_XLSX\x10\x03\x42g\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1\xca\xc1\x18\x19\n\x0b\x65xport:data\x12\x06\x65xport(\x1e\x30\x0f\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fqcollector/jobs/v1/export.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a qcollector/jobs/v1/options.proto\"{\n\x0b\x45xportQuery\x12*\n\x05model\x18\x01 \x01(\tB\x14\xe2\x41\x01\x02\xbaH\rr\x0b\x10\x01\x18@\x92\x02\x04\x46ormR\x05model\x12@\n\x07options\x18\x02 \x01(\x0b\x32&.qcollector.jobs.v1.ExportQueryOptionsR\x07options\"\xdb\x01\n\x12\x45xportQueryOptions\x12-\n\x05where\x18\x01 \x01(\x0b\x32\x17.google.protobuf.StructR\x05where\x12\x45\n\x07include\x18\x02 \x03(\x0b\x32!.qcollector.jobs.v1.ExportIncludeB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x07include\x12\x30\n\x05order\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.ListValueR\x05order\x12\x1d\n\x05limit\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x05limit\";\n\rExportInclude\x12*\n\x05model\x18\x01 \x01(\tB\x14\xe2\x41\x01\x02\xbaH\rr\x0b\x10\x01\x18@\x92\x02\x04\x46ormR\x05model\"j\n\tDateRange\x12\x1d\n\x05start\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x05start\x12\x19\n\x03\x65nd\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x03\x65nd\x12#\n\x08timezone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\"u\n\x0c\x45xportNotify\x12G\n\x05\x65mail\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(\x18\xc0\x02\x32#^[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+$R\x05\x65mail\x12\x1c\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x04name\"\x9b\x03\n\x0e\x45xportMetadata\x12!\n\x0crecord_count\x18\x01 \x01(\x01R\x0brecordCount\x12\x1b\n\tfile_size\x18\x02 \x01(\x01R\x08\x66ileSize\x12\x1b\n\tfile_path\x18\x03 \x01(\tR\x08\x66ilePath\x12\x16\n\x06\x66ields\x18\x04 \x03(\tR\x06\x66ields\x12>\n\rgenerate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bgeneratedAt\x12\x16\n\x06\x66ormat\x18\x06 \x01(\tR\x06\x66ormat\x12\x1b\n\tfile_name\x18\x07 \x01(\tR\x08\x66ileName\x12!\n\x0c\x63ontent_type\x18\x08 \x01(\tR\x0b\x63ontentType\x12\x16\n\x06sha256\x18\t \x01(\tR\x06sha256\x12\'\n\x0fworksheet_count\x18\n \x01(\x05R\x0eworksheetCount\x12;\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\x8f\x03\n\tExportCsv\x12\x41\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12>\n\x07options\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.ExportCsvOptionsR\x07options\x12\x43\n\x0boutput_path\x18\x04 \x01(\tB\"\xbaH\x1br\x19\x18\x80 \x92\x02\x13\x65xports/example.csv\xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:T\xd2\xc1\x18P\n\x0b\x65xport:data\x12\x03\x63sv\x1a\x0f\x45xportCsvResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\x14\x45xports rows as CSV.\"\xf5\x02\n\x10\x45xportCsvOptions\x12*\n\x0einclude_header\x18\x01 \x01(\x08H\x00R\rincludeHeader\x88\x01\x01\x12\x32\n\tdelimiter\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18\x01\x32\x0b^[^\\r\\n\"]?$R\tdelimiter\x12-\n\x05quote\x18\x03 \x01(\tB\x17\xbaH\x14r\x12\x18\x01\x32\x0e^[^\\r\\n,;\\t]?$R\x05quote\x12:\n\x08\x65ncoding\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19R\x00R\x04utf8R\x05utf-8R\x08utf8-bomR\x08\x65ncoding\x12\x1b\n\tquote_all\x18\x05 \x01(\x08R\x08quoteAll:f\xbaHc\x1a\x61\n\x0c\x63sv.distinct\x12\x1f\x64\x65limiter and quote must differ\x1a\x30this.quote == \'\' || this.quote != this.delimiterB\x11\n\x0f_include_header\"\x97\x01\n\x0f\x45xportCsvResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\x95\x03\n\nExportJson\x12\x41\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12?\n\x07options\x18\x03 \x01(\x0b\x32%.qcollector.jobs.v1.ExportJsonOptionsR\x07options\x12\x44\n\x0boutput_path\x18\x04 \x01(\tB#\xbaH\x1cr\x1a\x18\x80 \x92\x02\x14\x65xports/example.json\xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:W\xd2\xc1\x18S\n\x0b\x65xport:data\x12\x04json\x1a\x10\x45xportJsonResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\x15\x45xports rows as JSON.\"\\\n\x11\x45xportJsonOptions\x12&\n\x06indent\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x08(\x00H\x00R\x06indent\x88\x01\x01\x12\x14\n\x05lines\x18\x02 \x01(\x08R\x05linesB\t\n\x07_indent\"\x98\x01\n\x10\x45xportJsonResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\x8e\x04\n\x0b\x45xportExcel\x12\x35\n\x05query\x18\x01 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryR\x05query\x12M\n\nworksheets\x18\x02 \x03(\x0b\x32#.qcollector.jobs.v1.ExportWorksheetB\x08\xbaH\x05\x92\x01\x02\x10\x14R\nworksheets\x12*\n\x06\x66ields\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\x12\x44\n\x0boutput_path\x18\x04 \x01(\tB#\xbaH\x1cr\x1a\x18\x80 \x92\x02\x14\x65xports/example.xlsx\xe0\xc1\x18\x01R\noutputPath\x12\x38\n\x06notify\x18\x05 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify:\xcc\x01\xbaHc\x1a\x61\n\x0c\x65xcel.source\x12!set query or worksheets, not both\x1a.has(this.query) != (size(this.worksheets) > 0)\xd2\xc1\x18\x62\n\x0b\x65xport:data\x12\x05\x65xcel\x1a\x11\x45xportExcelResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x02H\x01R\"Exports rows as an Excel workbook.\"\xb5\x01\n\x0f\x45xportWorksheet\x12\x33\n\x04name\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x02\xbaH\x18r\x16\x10\x01\x18\x1f\x32\x10^[^\\[\\]:*?/\\\\]+$R\x04name\x12\x41\n\x05query\x18\x02 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ExportQueryB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x05query\x12*\n\x06\x66ields\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\"\x07r\x05\x10\x01\x18\x80\x01R\x06\x66ields\"\x99\x01\n\x11\x45xportExcelResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\xa7\x03\n\x15\x45xportFormSubmissions\x12M\n\x07\x66orm_id\x18\x01 \x01(\tB4\xe2\x41\x01\x02\xbaH-r+\x10\x01\x18@\x92\x02$f0000000-0000-4000-8000-000000000001R\x06\x66ormId\x12H\n\x06\x66ormat\x18\x02 \x01(\x0e\x32 .qcollector.jobs.v1.ExportFormatB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06\x66ormat\x12<\n\ndate_range\x18\x03 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12?\n\x07options\x18\x04 \x01(\x0b\x32%.qcollector.jobs.v1.ExportFormOptionsR\x07options:v\xd2\xc1\x18r\n\x0b\x65xport:data\x12\x10\x66orm-submissions\x1a\x1b\x45xportFormSubmissionsResult \x02*\n\n\x05\x66ixed\x10\x98u0\x80\xdd\xdb\x01\x38\x01H\x01R\x1d\x45xports a form\'s submissions.\"\xdf\x01\n\x11\x45xportFormOptions\x12\x38\n\x06notify\x18\x01 \x01(\x0b\x32 .qcollector.jobs.v1.ExportNotifyR\x06notify\x12X\n\x08statuses\x18\x02 \x03(\tB<\xbaH9\x92\x01\x36\x10\x05\"2r0R\x05\x64raftR\tsubmittedR\x08\x61pprovedR\x08rejectedR\x08\x61rchivedR\x08statuses\x12\x36\n\x03\x63sv\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.ExportCsvOptionsR\x03\x63sv\"\xbc\x02\n\x1b\x45xportFormSubmissionsResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12>\n\x08metadata\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.ExportMetadataR\x08metadata\x12\x17\n\x07\x66orm_id\x18\x03 \x01(\tR\x06\x66ormId\x12\x1d\n\nform_title\x18\x04 \x01(\tR\tformTitle\x12!\n\x0c\x66orm_version\x18\x05 \x01(\x05R\x0b\x66ormVersion\x12<\n\ndate_range\x18\x06 \x01(\x0b\x32\x1d.qcollector.jobs.v1.DateRangeR\tdateRange\x12*\n\x12processing_time_ms\x18\x07 \x01(\x01R\x0eprocessingTime*t\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x01\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x02\x12\x16\n\x12\x45XPORT_FORMAT_XLSX\x10\x03\x42g\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1\xca\xc1\x18\x19\n\x0b\x65xport:data\x12\x06\x65xport(\x1e\x30\x0f\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,13 +38,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\026com.qcollector.jobs.v1P\001Z\031qcollector/jobs/v1;jobsv1\252\002\022Qcollector.Jobs.V1\312\301\030\031\n\013export:data\022\006export(\0360\017'
   _globals['_EXPORTQUERY'].fields_by_name['model']._loaded_options = None
-  _globals['_EXPORTQUERY'].fields_by_name['model']._serialized_options = b'\272H\rr\013\020\001\030@\222\002\004Form'
+  _globals['_EXPORTQUERY'].fields_by_name['model']._serialized_options = b'\342A\001\002\272H\rr\013\020\001\030@\222\002\004Form'
   _globals['_EXPORTQUERYOPTIONS'].fields_by_name['include']._loaded_options = None
   _globals['_EXPORTQUERYOPTIONS'].fields_by_name['include']._serialized_options = b'\272H\005\222\001\002\020\010'
   _globals['_EXPORTQUERYOPTIONS'].fields_by_name['limit']._loaded_options = None
   _globals['_EXPORTQUERYOPTIONS'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_EXPORTINCLUDE'].fields_by_name['model']._loaded_options = None
-  _globals['_EXPORTINCLUDE'].fields_by_name['model']._serialized_options = b'\272H\rr\013\020\001\030@\222\002\004Form'
+  _globals['_EXPORTINCLUDE'].fields_by_name['model']._serialized_options = b'\342A\001\002\272H\rr\013\020\001\030@\222\002\004Form'
   _globals['_DATERANGE'].fields_by_name['start']._loaded_options = None
   _globals['_DATERANGE'].fields_by_name['start']._serialized_options = b'\272H\004r\002\030('
   _globals['_DATERANGE'].fields_by_name['end']._loaded_options = None
@@ -51,11 +52,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATERANGE'].fields_by_name['timezone']._loaded_options = None
   _globals['_DATERANGE'].fields_by_name['timezone']._serialized_options = b'\272H\004r\002\030@'
   _globals['_EXPORTNOTIFY'].fields_by_name['email']._loaded_options = None
-  _globals['_EXPORTNOTIFY'].fields_by_name['email']._serialized_options = b'\272H*r(\030\300\0022#^[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+$'
+  _globals['_EXPORTNOTIFY'].fields_by_name['email']._serialized_options = b'\342A\001\002\272H*r(\030\300\0022#^[^<>@\\s,;:\\x00]+@[^<>@\\s,;:\\x00]+$'
   _globals['_EXPORTNOTIFY'].fields_by_name['name']._loaded_options = None
   _globals['_EXPORTNOTIFY'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_EXPORTCSV'].fields_by_name['query']._loaded_options = None
-  _globals['_EXPORTCSV'].fields_by_name['query']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EXPORTCSV'].fields_by_name['query']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_EXPORTCSV'].fields_by_name['fields']._loaded_options = None
   _globals['_EXPORTCSV'].fields_by_name['fields']._serialized_options = b'\272H\017\222\001\014\020\310\001\"\007r\005\020\001\030\200\001'
   _globals['_EXPORTCSV'].fields_by_name['output_path']._loaded_options = None
@@ -71,7 +72,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTCSVOPTIONS']._loaded_options = None
   _globals['_EXPORTCSVOPTIONS']._serialized_options = b'\272Hc\032a\n\014csv.distinct\022\037delimiter and quote must differ\0320this.quote == \'\' || this.quote != this.delimiter'
   _globals['_EXPORTJSON'].fields_by_name['query']._loaded_options = None
-  _globals['_EXPORTJSON'].fields_by_name['query']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EXPORTJSON'].fields_by_name['query']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_EXPORTJSON'].fields_by_name['fields']._loaded_options = None
   _globals['_EXPORTJSON'].fields_by_name['fields']._serialized_options = b'\272H\017\222\001\014\020\310\001\"\007r\005\020\001\030\200\001'
   _globals['_EXPORTJSON'].fields_by_name['output_path']._loaded_options = None
@@ -89,55 +90,55 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTEXCEL']._loaded_options = None
   _globals['_EXPORTEXCEL']._serialized_options = b'\272Hc\032a\n\014excel.source\022!set query or worksheets, not both\032.has(this.query) != (size(this.worksheets) > 0)\322\301\030b\n\013export:data\022\005excel\032\021ExportExcelResult \002*\n\n\005fixed\020\230u0\200\335\333\0018\002H\001R\"Exports rows as an Excel workbook.'
   _globals['_EXPORTWORKSHEET'].fields_by_name['name']._loaded_options = None
-  _globals['_EXPORTWORKSHEET'].fields_by_name['name']._serialized_options = b'\272H\030r\026\020\001\030\0372\020^[^\\[\\]:*?/\\\\]+$'
+  _globals['_EXPORTWORKSHEET'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\030r\026\020\001\030\0372\020^[^\\[\\]:*?/\\\\]+$'
   _globals['_EXPORTWORKSHEET'].fields_by_name['query']._loaded_options = None
-  _globals['_EXPORTWORKSHEET'].fields_by_name['query']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EXPORTWORKSHEET'].fields_by_name['query']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_EXPORTWORKSHEET'].fields_by_name['fields']._loaded_options = None
   _globals['_EXPORTWORKSHEET'].fields_by_name['fields']._serialized_options = b'\272H\017\222\001\014\020\310\001\"\007r\005\020\001\030\200\001'
   _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['form_id']._loaded_options = None
-  _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['form_id']._serialized_options = b'\272H-r+\020\001\030@\222\002$f0000000-0000-4000-8000-000000000001'
+  _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['form_id']._serialized_options = b'\342A\001\002\272H-r+\020\001\030@\222\002$f0000000-0000-4000-8000-000000000001'
   _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['format']._loaded_options = None
-  _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['format']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_EXPORTFORMSUBMISSIONS'].fields_by_name['format']._serialized_options = b'\342A\001\002\272H\007\202\001\004\020\001 \000'
   _globals['_EXPORTFORMSUBMISSIONS']._loaded_options = None
   _globals['_EXPORTFORMSUBMISSIONS']._serialized_options = b'\322\301\030r\n\013export:data\022\020form-submissions\032\033ExportFormSubmissionsResult \002*\n\n\005fixed\020\230u0\200\335\333\0018\001H\001R\035Exports a form\'s submissions.'
   _globals['_EXPORTFORMOPTIONS'].fields_by_name['statuses']._loaded_options = None
   _globals['_EXPORTFORMOPTIONS'].fields_by_name['statuses']._serialized_options = b'\272H9\222\0016\020\005\"2r0R\005draftR\tsubmittedR\010approvedR\010rejectedR\010archived'
-  _globals['_EXPORTFORMAT']._serialized_start=4623
-  _globals['_EXPORTFORMAT']._serialized_end=4739
-  _globals['_EXPORTQUERY']._serialized_start=181
-  _globals['_EXPORTQUERY']._serialized_end=300
-  _globals['_EXPORTQUERYOPTIONS']._serialized_start=303
-  _globals['_EXPORTQUERYOPTIONS']._serialized_end=522
-  _globals['_EXPORTINCLUDE']._serialized_start=524
-  _globals['_EXPORTINCLUDE']._serialized_end=579
-  _globals['_DATERANGE']._serialized_start=581
-  _globals['_DATERANGE']._serialized_end=687
-  _globals['_EXPORTNOTIFY']._serialized_start=689
-  _globals['_EXPORTNOTIFY']._serialized_end=802
-  _globals['_EXPORTMETADATA']._serialized_start=805
-  _globals['_EXPORTMETADATA']._serialized_end=1216
-  _globals['_EXPORTCSV']._serialized_start=1219
-  _globals['_EXPORTCSV']._serialized_end=1614
-  _globals['_EXPORTCSVOPTIONS']._serialized_start=1617
-  _globals['_EXPORTCSVOPTIONS']._serialized_end=1990
-  _globals['_EXPORTCSVRESULT']._serialized_start=1993
-  _globals['_EXPORTCSVRESULT']._serialized_end=2144
-  _globals['_EXPORTJSON']._serialized_start=2147
-  _globals['_EXPORTJSON']._serialized_end=2548
-  _globals['_EXPORTJSONOPTIONS']._serialized_start=2550
-  _globals['_EXPORTJSONOPTIONS']._serialized_end=2642
-  _globals['_EXPORTJSONRESULT']._serialized_start=2645
-  _globals['_EXPORTJSONRESULT']._serialized_end=2797
-  _globals['_EXPORTEXCEL']._serialized_start=2800
-  _globals['_EXPORTEXCEL']._serialized_end=3326
-  _globals['_EXPORTWORKSHEET']._serialized_start=3329
-  _globals['_EXPORTWORKSHEET']._serialized_end=3502
-  _globals['_EXPORTEXCELRESULT']._serialized_start=3505
-  _globals['_EXPORTEXCELRESULT']._serialized_end=3658
-  _globals['_EXPORTFORMSUBMISSIONS']._serialized_start=3661
-  _globals['_EXPORTFORMSUBMISSIONS']._serialized_end=4076
-  _globals['_EXPORTFORMOPTIONS']._serialized_start=4079
-  _globals['_EXPORTFORMOPTIONS']._serialized_end=4302
-  _globals['_EXPORTFORMSUBMISSIONSRESULT']._serialized_start=4305
-  _globals['_EXPORTFORMSUBMISSIONSRESULT']._serialized_end=4621
+  _globals['_EXPORTFORMAT']._serialized_start=4692
+  _globals['_EXPORTFORMAT']._serialized_end=4808
+  _globals['_EXPORTQUERY']._serialized_start=214
+  _globals['_EXPORTQUERY']._serialized_end=337
+  _globals['_EXPORTQUERYOPTIONS']._serialized_start=340
+  _globals['_EXPORTQUERYOPTIONS']._serialized_end=559
+  _globals['_EXPORTINCLUDE']._serialized_start=561
+  _globals['_EXPORTINCLUDE']._serialized_end=620
+  _globals['_DATERANGE']._serialized_start=622
+  _globals['_DATERANGE']._serialized_end=728
+  _globals['_EXPORTNOTIFY']._serialized_start=730
+  _globals['_EXPORTNOTIFY']._serialized_end=847
+  _globals['_EXPORTMETADATA']._serialized_start=850
+  _globals['_EXPORTMETADATA']._serialized_end=1261
+  _globals['_EXPORTCSV']._serialized_start=1264
+  _globals['_EXPORTCSV']._serialized_end=1663
+  _globals['_EXPORTCSVOPTIONS']._serialized_start=1666
+  _globals['_EXPORTCSVOPTIONS']._serialized_end=2039
+  _globals['_EXPORTCSVRESULT']._serialized_start=2042
+  _globals['_EXPORTCSVRESULT']._serialized_end=2193
+  _globals['_EXPORTJSON']._serialized_start=2196
+  _globals['_EXPORTJSON']._serialized_end=2601
+  _globals['_EXPORTJSONOPTIONS']._serialized_start=2603
+  _globals['_EXPORTJSONOPTIONS']._serialized_end=2695
+  _globals['_EXPORTJSONRESULT']._serialized_start=2698
+  _globals['_EXPORTJSONRESULT']._serialized_end=2850
+  _globals['_EXPORTEXCEL']._serialized_start=2853
+  _globals['_EXPORTEXCEL']._serialized_end=3379
+  _globals['_EXPORTWORKSHEET']._serialized_start=3382
+  _globals['_EXPORTWORKSHEET']._serialized_end=3563
+  _globals['_EXPORTEXCELRESULT']._serialized_start=3566
+  _globals['_EXPORTEXCELRESULT']._serialized_end=3719
+  _globals['_EXPORTFORMSUBMISSIONS']._serialized_start=3722
+  _globals['_EXPORTFORMSUBMISSIONS']._serialized_end=4145
+  _globals['_EXPORTFORMOPTIONS']._serialized_start=4148
+  _globals['_EXPORTFORMOPTIONS']._serialized_end=4371
+  _globals['_EXPORTFORMSUBMISSIONSRESULT']._serialized_start=4374
+  _globals['_EXPORTFORMSUBMISSIONSRESULT']._serialized_end=4690
 # @@protoc_insertion_point(module_scope)

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qcollector.jobs.v1 import options_pb2 as qcollector_dot_jobs_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dqcollector/jobs/v1/file.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a qcollector/jobs/v1/options.proto\"\xba\x02\n\x10\x46ileImageProcess\x12+\n\tfile_path\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80 \xe0\xc1\x18\x01R\x08\x66ilePath\x12+\n\noutput_dir\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\toutputDir\x12>\n\x07options\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.FileImageOptionsR\x07options:\x8b\x01\xd2\xc1\x18\x86\x01\n\x0c\x66ile:process\x12\rimage-process\x1a\x16\x46ileImageProcessResult \x03*\n\n\x05\x66ixed\x10\x90N0\xc0\xcf$8\x02R;Makes thumbnails, an optimised copy and a WebP of an image.\"\x8f\x04\n\x10\x46ileImageOptions\x12\x34\n\x13generate_thumbnails\x18\x01 \x01(\x08H\x00R\x12generateThumbnails\x88\x01\x01\x12\xd5\x01\n\x0fthumbnail_sizes\x18\x02 \x03(\x0b\x32%.qcollector.jobs.v1.FileThumbnailSizeB\x84\x01\xbaH\x80\x01\x92\x01\x02\x10\x14\xba\x01x\n\x14\x66ile.thumbnail_names\x12<must have different names, as they become the names of files\x1a\"this.map(size, size.name).unique()R\x0ethumbnailSizes\x12\x30\n\x11optimize_original\x18\x03 \x01(\x08H\x01R\x10optimizeOriginal\x88\x01\x01\x12(\n\rgenerate_webp\x18\x04 \x01(\x08H\x02R\x0cgenerateWebP\x88\x01\x01\x12#\n\x07quality\x18\x05 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x07quality\x12,\n\x0cwebp_quality\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x0bwebpQualityB\x16\n\x14_generate_thumbnailsB\x14\n\x12_optimize_originalB\x10\n\x0e_generate_webp\"\x95\x01\n\x11\x46ileThumbnailSize\x12:\n\x04name\x18\x01 \x01(\tB&\xbaH#r!\x10\x01\x18(2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\x04name\x12 \n\x05width\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x01R\x05width\x12\"\n\x06height\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x01R\x06height\"\xa2\x01\n\x11\x46ileImageMetadata\x12\x16\n\x06\x66ormat\x18\x01 \x01(\tR\x06\x66ormat\x12\x14\n\x05width\x18\x02 \x01(\x05R\x05width\x12\x16\n\x06height\x18\x03 \x01(\x05R\x06height\x12\x16\n\x06\x66rames\x18\x04 \x01(\x05R\x06\x66rames\x12\x1b\n\thas_alpha\x18\x05 \x01(\x08R\x08hasAlpha\x12\x12\n\x04size\x18\x06 \x01(\x01R\x04size\"z\n\nFileOutput\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n\x04size\x18\x02 \x01(\x01R\x04size\x12\x14\n\x05width\x18\x03 \x01(\x05R\x05width\x12\x16\n\x06height\x18\x04 \x01(\x05R\x06height\x12\x16\n\x06sha256\x18\x05 \x01(\tR\x06sha256\"\xbd\x05\n\x16\x46ileImageProcessResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12#\n\roriginal_file\x18\x02 \x01(\tR\x0coriginalFile\x12\x41\n\x08metadata\x18\x03 \x01(\x0b\x32%.qcollector.jobs.v1.FileImageMetadataR\x08metadata\x12Q\n\x07results\x18\x04 \x03(\x0b\x32\x37.qcollector.jobs.v1.FileImageProcessResult.ResultsEntryR\x07results\x12K\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x35.qcollector.jobs.v1.FileImageProcessResult.FilesEntryR\x05\x66iles\x12Q\n\x07skipped\x18\x06 \x03(\x0b\x32\x37.qcollector.jobs.v1.FileImageProcessResult.SkippedEntryR\x07skipped\x12\x30\n\x04scan\x18\x07 \x01(\x0b\x32\x1c.qcollector.jobs.v1.FileScanR\x04scan\x12*\n\x12processing_time_ms\x18\x08 \x01(\x01R\x0eprocessingTime\x1a:\n\x0cResultsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1aX\n\nFilesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32\x1e.qcollector.jobs.v1.FileOutputR\x05value:\x02\x38\x01\x1a:\n\x0cSkippedEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb3\x02\n\x0c\x46ileCompress\x12\x39\n\x0binput_files\x18\x01 \x03(\tB\x18\xbaH\x11\x92\x01\x0e\x08\x01\x10\x90N\"\x07r\x05\x10\x01\x18\x80 \xe0\xc1\x18\x01R\ninputFiles\x12+\n\noutput_dir\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\toutputDir\x12;\n\x11\x63ompression_level\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\t(\x00H\x00R\x10\x63ompressionLevel\x88\x01\x01:h\xd2\xc1\x18\x64\n\x0c\x66ile:process\x12\x08\x63ompress\x1a\x12\x46ileCompressResult \x03*\n\n\x05\x66ixed\x10\x90N0\x80\xdd\xdb\x01\x38\x02H\x01R\x1fPacks files into a ZIP archive.B\x14\n\x12_compression_level\"\xc1\x02\n\x12\x46ileCompressResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12!\n\x0c\x61rchive_path\x18\x02 \x01(\tR\x0b\x61rchivePath\x12!\n\x0c\x61rchive_size\x18\x03 \x01(\x01R\x0b\x61rchiveSize\x12)\n\x10\x66iles_compressed\x18\x04 \x01(\x05R\x0f\x66ilesCompressed\x12\x1f\n\x0btotal_files\x18\x05 \x01(\x05R\ntotalFiles\x12\x16\n\x06sha256\x18\x06 \x01(\tR\x06sha256\x12*\n\x12processing_time_ms\x18\x07 \x01(\x01R\x0eprocessingTime\x12;\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\xeb\x01\n\rFileVirusScan\x12+\n\tfile_path\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80 \xe0\xc1\x18\x01R\x08\x66ilePath\x12\x46\n\x0cscan_options\x18\x02 \x01(\x0b\x32#.qcollector.jobs.v1.FileScanOptionsR\x0bscanOptions:e\xd2\xc1\x18\x61\n\x0c\x66ile:process\x12\nvirus-scan\x1a\x13\x46ileVirusScanResult \x03*\n\n\x05\x66ixed\x10\x90N0\xc0\xcf$8\x02R\x1cLooks for malware in a file.\"1\n\x0f\x46ileScanOptions\x12\x1e\n\nquarantine\x18\x01 \x01(\x08R\nquarantine\"\xe9\x01\n\x08\x46ileScan\x12\x1a\n\x08infected\x18\x01 \x01(\x08R\x08infected\x12\x18\n\x07threats\x18\x02 \x03(\tR\x07threats\x12\x1e\n\x0cscan_time_ms\x18\x03 \x01(\x01R\x08scanTime\x12\x1b\n\tfile_size\x18\x04 \x01(\x01R\x08\x66ileSize\x12\x1e\n\nsuspicious\x18\x05 \x01(\x08R\nsuspicious\x12\x16\n\x06\x65ngine\x18\x06 \x01(\tR\x06\x65ngine\x12\x18\n\x07version\x18\x07 \x01(\tR\x07version\x12\x18\n\x07scanned\x18\x08 \x01(\x08R\x07scanned\"\xe0\x01\n\x13\x46ileVirusScanResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1b\n\tfile_path\x18\x02 \x01(\tR\x08\x66ilePath\x12=\n\x0bscan_result\x18\x03 \x01(\x0b\x32\x1c.qcollector.jobs.v1.FileScanR\nscanResult\x12\'\n\x0fquarantine_path\x18\x04 \x01(\tR\x0equarantinePath\x12*\n\x12processing_time_ms\x18\x05 \x01(\x01R\x0eprocessingTime\"\xeb\x01\n\x0b\x46ileCleanup\x12,\n\x05\x66iles\x18\x01 \x03(\tB\x16\xbaH\x0f\x92\x01\x0c\x10\x90N\"\x07r\x05\x10\x01\x18\x80 \xe0\xc1\x18\x01R\x05\x66iles\x12/\n\nolder_than\x18\x02 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\tolderThan:}\xd2\xc1\x18y\n\x0c\x66ile:cleanup\x12\x07\x63leanup\x1a\x11\x46ileCleanupResult \x02*\x0b\n\x05\x66ixed\x10\xb0\xea\x01\x30\x80\xdd\xdb\x01\x38\x03R7Deletes old files, temporary ones and orphaned uploads.\"\xd4\x02\n\x11\x46ileCleanupResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x14\n\x05total\x18\x02 \x01(\x05R\x05total\x12\x18\n\x07\x64\x65leted\x18\x03 \x01(\x05R\x07\x64\x65leted\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x05R\x06\x66\x61iled\x12<\n\x06\x65rrors\x18\x05 \x03(\x0b\x32$.qcollector.jobs.v1.FileCleanupErrorR\x06\x65rrors\x12\x18\n\x07skipped\x18\x06 \x01(\x05R\x07skipped\x12\x14\n\x05\x66reed\x18\x07 \x01(\x01R\x05\x66reed\x12\x1a\n\x08reported\x18\t \x03(\tR\x08reported\x12\'\n\x0forphans_skipped\x18\n \x01(\tR\x0eorphansSkipped\x12*\n\x12processing_time_ms\x18\x08 \x01(\x01R\x0eprocessingTime\"<\n\x10\x46ileCleanupError\x12\x12\n\x04\x66ile\x18\x01 \x01(\tR\x04\x66ile\x12\x14\n\x05\x65rror\x18\x02 \x01(\tR\x05\x65rrorB\x86\x01\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1\xca\xc1\x18\x18\n\x0c\x66ile:process\x12\x04\x66ile(20\x19\xca\xc1\x18\x1c\n\x0c\x66ile:cleanup\x12\x04\x66ile\x18\x01 \x01(\x14\x30\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dqcollector/jobs/v1/file.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a qcollector/jobs/v1/options.proto\"\xbe\x02\n\x10\x46ileImageProcess\x12/\n\tfile_path\x18\x01 \x01(\tB\x12\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80 \xe0\xc1\x18\x01R\x08\x66ilePath\x12+\n\noutput_dir\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\toutputDir\x12>\n\x07options\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.FileImageOptionsR\x07options:\x8b\x01\xd2\xc1\x18\x86\x01\n\x0c\x66ile:process\x12\rimage-process\x1a\x16\x46ileImageProcessResult \x03*\n\n\x05\x66ixed\x10\x90N0\xc0\xcf$8\x02R;Makes thumbnails, an optimised copy and a WebP of an image.\"\x8f\x04\n\x10\x46ileImageOptions\x12\x34\n\x13generate_thumbnails\x18\x01 \x01(\x08H\x00R\x12generateThumbnails\x88\x01\x01\x12\xd5\x01\n\x0fthumbnail_sizes\x18\x02 \x03(\x0b\x32%.qcollector.jobs.v1.FileThumbnailSizeB\x84\x01\xbaH\x80\x01\x92\x01\x02\x10\x14\xba\x01x\n\x14\x66ile.thumbnail_names\x12<must have different names, as they become the names of files\x1a\"this.map(size, size.name).unique()R\x0ethumbnailSizes\x12\x30\n\x11optimize_original\x18\x03 \x01(\x08H\x01R\x10optimizeOriginal\x88\x01\x01\x12(\n\rgenerate_webp\x18\x04 \x01(\x08H\x02R\x0cgenerateWebP\x88\x01\x01\x12#\n\x07quality\x18\x05 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x07quality\x12,\n\x0cwebp_quality\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x0bwebpQualityB\x16\n\x14_generate_thumbnailsB\x14\n\x12_optimize_originalB\x10\n\x0e_generate_webp\"\xa1\x01\n\x11\x46ileThumbnailSize\x12>\n\x04name\x18\x01 \x01(\tB*\xe2\x41\x01\x02\xbaH#r!\x10\x01\x18(2\x1b^[A-Za-z0-9][A-Za-z0-9_-]*$R\x04name\x12$\n\x05width\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x02\xbaH\x07\x1a\x05\x18\x90N(\x01R\x05width\x12&\n\x06height\x18\x03 \x01(\x05\x42\x0e\xe2\x41\x01\x02\xbaH\x07\x1a\x05\x18\x90N(\x01R\x06height\"\xa2\x01\n\x11\x46ileImageMetadata\x12\x16\n\x06\x66ormat\x18\x01 \x01(\tR\x06\x66ormat\x12\x14\n\x05width\x18\x02 \x01(\x05R\x05width\x12\x16\n\x06height\x18\x03 \x01(\x05R\x06height\x12\x16\n\x06\x66rames\x18\x04 \x01(\x05R\x06\x66rames\x12\x1b\n\thas_alpha\x18\x05 \x01(\x08R\x08hasAlpha\x12\x12\n\x04size\x18\x06 \x01(\x01R\x04size\"z\n\nFileOutput\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n\x04size\x18\x02 \x01(\x01R\x04size\x12\x14\n\x05width\x18\x03 \x01(\x05R\x05width\x12\x16\n\x06height\x18\x04 \x01(\x05R\x06height\x12\x16\n\x06sha256\x18\x05 \x01(\tR\x06sha256\"\xbd\x05\n\x16\x46ileImageProcessResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12#\n\roriginal_file\x18\x02 \x01(\tR\x0coriginalFile\x12\x41\n\x08metadata\x18\x03 \x01(\x0b\x32%.qcollector.jobs.v1.FileImageMetadataR\x08metadata\x12Q\n\x07results\x18\x04 \x03(\x0b\x32\x37.qcollector.jobs.v1.FileImageProcessResult.ResultsEntryR\x07results\x12K\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x35.qcollector.jobs.v1.FileImageProcessResult.FilesEntryR\x05\x66iles\x12Q\n\x07skipped\x18\x06 \x03(\x0b\x32\x37.qcollector.jobs.v1.FileImageProcessResult.SkippedEntryR\x07skipped\x12\x30\n\x04scan\x18\x07 \x01(\x0b\x32\x1c.qcollector.jobs.v1.FileScanR\x04scan\x12*\n\x12processing_time_ms\x18\x08 \x01(\x01R\x0eprocessingTime\x1a:\n\x0cResultsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1aX\n\nFilesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32\x1e.qcollector.jobs.v1.FileOutputR\x05value:\x02\x38\x01\x1a:\n\x0cSkippedEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb7\x02\n\x0c\x46ileCompress\x12=\n\x0binput_files\x18\x01 \x03(\tB\x1c\xe2\x41\x01\x02\xbaH\x11\x92\x01\x0e\x08\x01\x10\x90N\"\x07r\x05\x10\x01\x18\x80 \xe0\xc1\x18\x01R\ninputFiles\x12+\n\noutput_dir\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\toutputDir\x12;\n\x11\x63ompression_level\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\t(\x00H\x00R\x10\x63ompressionLevel\x88\x01\x01:h\xd2\xc1\x18\x64\n\x0c\x66ile:process\x12\x08\x63ompress\x1a\x12\x46ileCompressResult \x03*\n\n\x05\x66ixed\x10\x90N0\x80\xdd\xdb\x01\x38\x02H\x01R\x1fPacks files into a ZIP archive.B\x14\n\x12_compression_level\"\xc1\x02\n\x12\x46ileCompressResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12!\n\x0c\x61rchive_path\x18\x02 \x01(\tR\x0b\x61rchivePath\x12!\n\x0c\x61rchive_size\x18\x03 \x01(\x01R\x0b\x61rchiveSize\x12)\n\x10\x66iles_compressed\x18\x04 \x01(\x05R\x0f\x66ilesCompressed\x12\x1f\n\x0btotal_files\x18\x05 \x01(\x05R\ntotalFiles\x12\x16\n\x06sha256\x18\x06 \x01(\tR\x06sha256\x12*\n\x12processing_time_ms\x18\x07 \x01(\x01R\x0eprocessingTime\x12;\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\xef\x01\n\rFileVirusScan\x12/\n\tfile_path\x18\x01 \x01(\tB\x12\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80 \xe0\xc1\x18\x01R\x08\x66ilePath\x12\x46\n\x0cscan_options\x18\x02 \x01(\x0b\x32#.qcollector.jobs.v1.FileScanOptionsR\x0bscanOptions:e\xd2\xc1\x18\x61\n\x0c\x66ile:process\x12\nvirus-scan\x1a\x13\x46ileVirusScanResult \x03*\n\n\x05\x66ixed\x10\x90N0\xc0\xcf$8\x02R\x1cLooks for malware in a file.\"1\n\x0f\x46ileScanOptions\x12\x1e\n\nquarantine\x18\x01 \x01(\x08R\nquarantine\"\xe9\x01\n\x08\x46ileScan\x12\x1a\n\x08infected\x18\x01 \x01(\x08R\x08infected\x12\x18\n\x07threats\x18\x02 \x03(\tR\x07threats\x12\x1e\n\x0cscan_time_ms\x18\x03 \x01(\x01R\x08scanTime\x12\x1b\n\tfile_size\x18\x04 \x01(\x01R\x08\x66ileSize\x12\x1e\n\nsuspicious\x18\x05 \x01(\x08R\nsuspicious\x12\x16\n\x06\x65ngine\x18\x06 \x01(\tR\x06\x65ngine\x12\x18\n\x07version\x18\x07 \x01(\tR\x07version\x12\x18\n\x07scanned\x18\x08 \x01(\x08R\x07scanned\"\xe0\x01\n\x13\x46ileVirusScanResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x1b\n\tfile_path\x18\x02 \x01(\tR\x08\x66ilePath\x12=\n\x0bscan_result\x18\x03 \x01(\x0b\x32\x1c.qcollector.jobs.v1.FileScanR\nscanResult\x12\'\n\x0fquarantine_path\x18\x04 \x01(\tR\x0equarantinePath\x12*\n\x12processing_time_ms\x18\x05 \x01(\x01R\x0eprocessingTime\"\xeb\x01\n\x0b\x46ileCleanup\x12,\n\x05\x66iles\x18\x01 \x03(\tB\x16\xbaH\x0f\x92\x01\x0c\x10\x90N\"\x07r\x05\x10\x01\x18\x80 \xe0\xc1\x18\x01R\x05\x66iles\x12/\n\nolder_than\x18\x02 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\tolderThan:}\xd2\xc1\x18y\n\x0c\x66ile:cleanup\x12\x07\x63leanup\x1a\x11\x46ileCleanupResult \x02*\x0b\n\x05\x66ixed\x10\xb0\xea\x01\x30\x80\xdd\xdb\x01\x38\x03R7Deletes old files, temporary ones and orphaned uploads.\"\xd4\x02\n\x11\x46ileCleanupResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x14\n\x05total\x18\x02 \x01(\x05R\x05total\x12\x18\n\x07\x64\x65leted\x18\x03 \x01(\x05R\x07\x64\x65leted\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x05R\x06\x66\x61iled\x12<\n\x06\x65rrors\x18\x05 \x03(\x0b\x32$.qcollector.jobs.v1.FileCleanupErrorR\x06\x65rrors\x12\x18\n\x07skipped\x18\x06 \x01(\x05R\x07skipped\x12\x14\n\x05\x66reed\x18\x07 \x01(\x01R\x05\x66reed\x12\x1a\n\x08reported\x18\t \x03(\tR\x08reported\x12\'\n\x0forphans_skipped\x18\n \x01(\tR\x0eorphansSkipped\x12*\n\x12processing_time_ms\x18\x08 \x01(\x01R\x0eprocessingTime\"<\n\x10\x46ileCleanupError\x12\x12\n\x04\x66ile\x18\x01 \x01(\tR\x04\x66ile\x12\x14\n\x05\x65rror\x18\x02 \x01(\tR\x05\x65rrorB\x86\x01\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1\xca\xc1\x18\x18\n\x0c\x66ile:process\x12\x04\x66ile(20\x19\xca\xc1\x18\x1c\n\x0c\x66ile:cleanup\x12\x04\x66ile\x18\x01 \x01(\x14\x30\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +37,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\026com.qcollector.jobs.v1P\001Z\031qcollector/jobs/v1;jobsv1\252\002\022Qcollector.Jobs.V1\312\301\030\030\n\014file:process\022\004file(20\031\312\301\030\034\n\014file:cleanup\022\004file\030\001 \001(\0240\n'
   _globals['_FILEIMAGEPROCESS'].fields_by_name['file_path']._loaded_options = None
-  _globals['_FILEIMAGEPROCESS'].fields_by_name['file_path']._serialized_options = b'\272H\007r\005\020\001\030\200 \340\301\030\001'
+  _globals['_FILEIMAGEPROCESS'].fields_by_name['file_path']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\200 \340\301\030\001'
   _globals['_FILEIMAGEPROCESS'].fields_by_name['output_dir']._loaded_options = None
   _globals['_FILEIMAGEPROCESS'].fields_by_name['output_dir']._serialized_options = b'\272H\005r\003\030\200 \340\301\030\001'
   _globals['_FILEIMAGEPROCESS']._loaded_options = None
@@ -48,11 +49,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILEIMAGEOPTIONS'].fields_by_name['webp_quality']._loaded_options = None
   _globals['_FILEIMAGEOPTIONS'].fields_by_name['webp_quality']._serialized_options = b'\272H\006\032\004\030d(\000'
   _globals['_FILETHUMBNAILSIZE'].fields_by_name['name']._loaded_options = None
-  _globals['_FILETHUMBNAILSIZE'].fields_by_name['name']._serialized_options = b'\272H#r!\020\001\030(2\033^[A-Za-z0-9][A-Za-z0-9_-]*$'
+  _globals['_FILETHUMBNAILSIZE'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H#r!\020\001\030(2\033^[A-Za-z0-9][A-Za-z0-9_-]*$'
   _globals['_FILETHUMBNAILSIZE'].fields_by_name['width']._loaded_options = None
-  _globals['_FILETHUMBNAILSIZE'].fields_by_name['width']._serialized_options = b'\272H\007\032\005\030\220N(\001'
+  _globals['_FILETHUMBNAILSIZE'].fields_by_name['width']._serialized_options = b'\342A\001\002\272H\007\032\005\030\220N(\001'
   _globals['_FILETHUMBNAILSIZE'].fields_by_name['height']._loaded_options = None
-  _globals['_FILETHUMBNAILSIZE'].fields_by_name['height']._serialized_options = b'\272H\007\032\005\030\220N(\001'
+  _globals['_FILETHUMBNAILSIZE'].fields_by_name['height']._serialized_options = b'\342A\001\002\272H\007\032\005\030\220N(\001'
   _globals['_FILEIMAGEPROCESSRESULT_RESULTSENTRY']._loaded_options = None
   _globals['_FILEIMAGEPROCESSRESULT_RESULTSENTRY']._serialized_options = b'8\001'
   _globals['_FILEIMAGEPROCESSRESULT_FILESENTRY']._loaded_options = None
@@ -60,7 +61,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILEIMAGEPROCESSRESULT_SKIPPEDENTRY']._loaded_options = None
   _globals['_FILEIMAGEPROCESSRESULT_SKIPPEDENTRY']._serialized_options = b'8\001'
   _globals['_FILECOMPRESS'].fields_by_name['input_files']._loaded_options = None
-  _globals['_FILECOMPRESS'].fields_by_name['input_files']._serialized_options = b'\272H\021\222\001\016\010\001\020\220N\"\007r\005\020\001\030\200 \340\301\030\001'
+  _globals['_FILECOMPRESS'].fields_by_name['input_files']._serialized_options = b'\342A\001\002\272H\021\222\001\016\010\001\020\220N\"\007r\005\020\001\030\200 \340\301\030\001'
   _globals['_FILECOMPRESS'].fields_by_name['output_dir']._loaded_options = None
   _globals['_FILECOMPRESS'].fields_by_name['output_dir']._serialized_options = b'\272H\005r\003\030\200 \340\301\030\001'
   _globals['_FILECOMPRESS'].fields_by_name['compression_level']._loaded_options = None
@@ -68,7 +69,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILECOMPRESS']._loaded_options = None
   _globals['_FILECOMPRESS']._serialized_options = b'\322\301\030d\n\014file:process\022\010compress\032\022FileCompressResult \003*\n\n\005fixed\020\220N0\200\335\333\0018\002H\001R\037Packs files into a ZIP archive.'
   _globals['_FILEVIRUSSCAN'].fields_by_name['file_path']._loaded_options = None
-  _globals['_FILEVIRUSSCAN'].fields_by_name['file_path']._serialized_options = b'\272H\007r\005\020\001\030\200 \340\301\030\001'
+  _globals['_FILEVIRUSSCAN'].fields_by_name['file_path']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\200 \340\301\030\001'
   _globals['_FILEVIRUSSCAN']._loaded_options = None
   _globals['_FILEVIRUSSCAN']._serialized_options = b'\322\301\030a\n\014file:process\022\nvirus-scan\032\023FileVirusScanResult \003*\n\n\005fixed\020\220N0\300\317$8\002R\034Looks for malware in a file.'
   _globals['_FILECLEANUP'].fields_by_name['files']._loaded_options = None
@@ -77,40 +78,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILECLEANUP'].fields_by_name['older_than']._serialized_options = b'\272H\r\022\013)\000\000\000\000\000\000\000\000@\001'
   _globals['_FILECLEANUP']._loaded_options = None
   _globals['_FILECLEANUP']._serialized_options = b'\322\301\030y\n\014file:cleanup\022\007cleanup\032\021FileCleanupResult \002*\013\n\005fixed\020\260\352\0010\200\335\333\0018\003R7Deletes old files, temporary ones and orphaned uploads.'
-  _globals['_FILEIMAGEPROCESS']._serialized_start=150
-  _globals['_FILEIMAGEPROCESS']._serialized_end=464
-  _globals['_FILEIMAGEOPTIONS']._serialized_start=467
-  _globals['_FILEIMAGEOPTIONS']._serialized_end=994
-  _globals['_FILETHUMBNAILSIZE']._serialized_start=997
-  _globals['_FILETHUMBNAILSIZE']._serialized_end=1146
-  _globals['_FILEIMAGEMETADATA']._serialized_start=1149
-  _globals['_FILEIMAGEMETADATA']._serialized_end=1311
-  _globals['_FILEOUTPUT']._serialized_start=1313
-  _globals['_FILEOUTPUT']._serialized_end=1435
-  _globals['_FILEIMAGEPROCESSRESULT']._serialized_start=1438
-  _globals['_FILEIMAGEPROCESSRESULT']._serialized_end=2139
-  _globals['_FILEIMAGEPROCESSRESULT_RESULTSENTRY']._serialized_start=1931
-  _globals['_FILEIMAGEPROCESSRESULT_RESULTSENTRY']._serialized_end=1989
-  _globals['_FILEIMAGEPROCESSRESULT_FILESENTRY']._serialized_start=1991
-  _globals['_FILEIMAGEPROCESSRESULT_FILESENTRY']._serialized_end=2079
-  _globals['_FILEIMAGEPROCESSRESULT_SKIPPEDENTRY']._serialized_start=2081
-  _globals['_FILEIMAGEPROCESSRESULT_SKIPPEDENTRY']._serialized_end=2139
-  _globals['_FILECOMPRESS']._serialized_start=2142
-  _globals['_FILECOMPRESS']._serialized_end=2449
-  _globals['_FILECOMPRESSRESULT']._serialized_start=2452
-  _globals['_FILECOMPRESSRESULT']._serialized_end=2773
-  _globals['_FILEVIRUSSCAN']._serialized_start=2776
-  _globals['_FILEVIRUSSCAN']._serialized_end=3011
-  _globals['_FILESCANOPTIONS']._serialized_start=3013
-  _globals['_FILESCANOPTIONS']._serialized_end=3062
-  _globals['_FILESCAN']._serialized_start=3065
-  _globals['_FILESCAN']._serialized_end=3298
-  _globals['_FILEVIRUSSCANRESULT']._serialized_start=3301
-  _globals['_FILEVIRUSSCANRESULT']._serialized_end=3525
-  _globals['_FILECLEANUP']._serialized_start=3528
-  _globals['_FILECLEANUP']._serialized_end=3763
-  _globals['_FILECLEANUPRESULT']._serialized_start=3766
-  _globals['_FILECLEANUPRESULT']._serialized_end=4106
-  _globals['_FILECLEANUPERROR']._serialized_start=4108
-  _globals['_FILECLEANUPERROR']._serialized_end=4168
+  _globals['_FILEIMAGEPROCESS']._serialized_start=183
+  _globals['_FILEIMAGEPROCESS']._serialized_end=501
+  _globals['_FILEIMAGEOPTIONS']._serialized_start=504
+  _globals['_FILEIMAGEOPTIONS']._serialized_end=1031
+  _globals['_FILETHUMBNAILSIZE']._serialized_start=1034
+  _globals['_FILETHUMBNAILSIZE']._serialized_end=1195
+  _globals['_FILEIMAGEMETADATA']._serialized_start=1198
+  _globals['_FILEIMAGEMETADATA']._serialized_end=1360
+  _globals['_FILEOUTPUT']._serialized_start=1362
+  _globals['_FILEOUTPUT']._serialized_end=1484
+  _globals['_FILEIMAGEPROCESSRESULT']._serialized_start=1487
+  _globals['_FILEIMAGEPROCESSRESULT']._serialized_end=2188
+  _globals['_FILEIMAGEPROCESSRESULT_RESULTSENTRY']._serialized_start=1980
+  _globals['_FILEIMAGEPROCESSRESULT_RESULTSENTRY']._serialized_end=2038
+  _globals['_FILEIMAGEPROCESSRESULT_FILESENTRY']._serialized_start=2040
+  _globals['_FILEIMAGEPROCESSRESULT_FILESENTRY']._serialized_end=2128
+  _globals['_FILEIMAGEPROCESSRESULT_SKIPPEDENTRY']._serialized_start=2130
+  _globals['_FILEIMAGEPROCESSRESULT_SKIPPEDENTRY']._serialized_end=2188
+  _globals['_FILECOMPRESS']._serialized_start=2191
+  _globals['_FILECOMPRESS']._serialized_end=2502
+  _globals['_FILECOMPRESSRESULT']._serialized_start=2505
+  _globals['_FILECOMPRESSRESULT']._serialized_end=2826
+  _globals['_FILEVIRUSSCAN']._serialized_start=2829
+  _globals['_FILEVIRUSSCAN']._serialized_end=3068
+  _globals['_FILESCANOPTIONS']._serialized_start=3070
+  _globals['_FILESCANOPTIONS']._serialized_end=3119
+  _globals['_FILESCAN']._serialized_start=3122
+  _globals['_FILESCAN']._serialized_end=3355
+  _globals['_FILEVIRUSSCANRESULT']._serialized_start=3358
+  _globals['_FILEVIRUSSCANRESULT']._serialized_end=3582
+  _globals['_FILECLEANUP']._serialized_start=3585
+  _globals['_FILECLEANUP']._serialized_end=3820
+  _globals['_FILECLEANUPRESULT']._serialized_start=3823
+  _globals['_FILECLEANUPRESULT']._serialized_end=4163
+  _globals['_FILECLEANUPERROR']._serialized_start=4165
+  _globals['_FILECLEANUPERROR']._serialized_end=4225
 # @@protoc_insertion_point(module_scope)

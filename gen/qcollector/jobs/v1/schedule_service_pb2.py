@@ -24,6 +24,7 @@ _sym_db = _symbol_database.Default()
 
 from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qcollector.jobs.v1 import job_pb2 as qcollector_dot_jobs_dot_v1_dot_job__pb2
@@ -31,7 +32,7 @@ from qcollector.jobs.v1 import job_reference_pb2 as qcollector_dot_jobs_dot_v1_d
 from qcollector.jobs.v1 import payload_pb2 as qcollector_dot_jobs_dot_v1_dot_payload__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)qcollector/jobs/v1/schedule_service.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cqcollector/jobs/v1/job.proto\x1a&qcollector/jobs/v1/job_reference.proto\x1a qcollector/jobs/v1/payload.proto\"\xce\x06\n\x08Schedule\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12\x12\n\x04\x63ron\x18\x03 \x01(\tR\x04\x63ron\x12\x1a\n\x08timezone\x18\x04 \x01(\tR\x08timezone\x12\x1b\n\tcron_text\x18\x05 \x01(\tR\x08\x63ronText\x12\x1d\n\nqueue_name\x18\x06 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x07 \x01(\tR\x07jobType\x12\x38\n\x07payload\x18\x08 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobPayloadR\x07payload\x12\x38\n\x07options\x18\t \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\x12\x16\n\x06paused\x18\n \x01(\x08R\x06paused\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x37\n\tlast_slot\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08lastSlot\x12\x39\n\nnext_times\x18\x0e \x03(\x0b\x32\x1a.google.protobuf.TimestampR\tnextTimes\x12\x39\n\ncreated_by\x18\x0f \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\tcreatedBy\x12\x39\n\nupdated_by\x18\x10 \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\tupdatedBy\x12\x31\n\x06run_as\x18\x11 \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\x05runAs\x12\x12\n\x04\x65tag\x18\x12 \x01(\tR\x04\x65tag\x12\x38\n\x18timezone_follows_setting\x18\x13 \x01(\x08R\x16timezoneFollowsSetting\x12\x14\n\x05\x65rror\x18\x14 \x01(\tR\x05\x65rror\"\xfc\x01\n\x0bScheduleJob\x12\'\n\nqueue_name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\tqueueName\x12#\n\x08job_type\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x07jobType\x12+\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructR\x04\x64\x61ta\x12\x38\n\x07payload\x18\x04 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobPayloadR\x07payload\x12\x38\n\x07options\x18\x05 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"e\n\x14ListSchedulesRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"{\n\x15ListSchedulesResponse\x12:\n\tschedules\x18\x01 \x03(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\tschedules\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n\x12GetScheduleRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\"O\n\x13GetScheduleResponse\x12\x38\n\x08schedule\x18\x01 \x01(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\x08schedule\"\x9b\x02\n\x15\x43reateScheduleRequest\x12>\n\x04name\x18\x01 \x01(\tB*\xbaH\'r%\x10\x01\x18@2\x1f^[a-z0-9]([a-z0-9-]*[a-z0-9])?$R\x04name\x12*\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03R\x0b\x64\x65scription\x12\x1e\n\x04\x63ron\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\x04\x63ron\x12#\n\x08timezone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\x12\x39\n\x03job\x18\x05 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ScheduleJobB\x06\xbaH\x03\xc8\x01\x01R\x03job\x12\x16\n\x06paused\x18\x06 \x01(\x08R\x06paused\"R\n\x16\x43reateScheduleResponse\x12\x38\n\x08schedule\x18\x01 \x01(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\x08schedule\"\xac\x02\n\x15UpdateScheduleRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12/\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x00R\x0b\x64\x65scription\x88\x01\x01\x12#\n\x04\x63ron\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01H\x01R\x04\x63ron\x88\x01\x01\x12(\n\x08timezone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@H\x02R\x08timezone\x88\x01\x01\x12\x31\n\x03job\x18\x05 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ScheduleJobR\x03job\x12\x1b\n\x04\x65tag\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tagB\x0e\n\x0c_descriptionB\x07\n\x05_cronB\x0b\n\t_timezone\"R\n\x16UpdateScheduleResponse\x12\x38\n\x08schedule\x18\x01 \x01(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\x08schedule\"S\n\x15\x44\x65leteScheduleRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12\x1b\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"\x18\n\x16\x44\x65leteScheduleResponse\"R\n\x14PauseScheduleRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12\x1b\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"Q\n\x15PauseScheduleResponse\x12\x38\n\x08schedule\x18\x01 \x01(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\x08schedule\"S\n\x15ResumeScheduleRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12\x1b\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"R\n\x16ResumeScheduleResponse\x12\x38\n\x08schedule\x18\x01 \x01(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\x08schedule\"7\n\x16TriggerScheduleRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\"\xb3\x02\n\x17TriggerScheduleResponse\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nqueue_name\x18\x02 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x03 \x01(\tR\x07jobType\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x1c.qcollector.jobs.v1.JobStateR\x05state\x12\x1c\n\tduplicate\x18\x05 \x01(\x08R\tduplicate\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x38\n\x07options\x18\x07 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"\x87\x01\n\x17ListScheduleRunsRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\xa7\x02\n\x0bScheduleRun\x12.\n\x04slot\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04slot\x12=\n\x0c\x65nqueue_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x65nqueueTime\x12\x32\n\x03job\x18\x03 \x01(\x0b\x32 .qcollector.jobs.v1.JobReferenceR\x03job\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x1c.qcollector.jobs.v1.JobStateR\x05state\x12\x1c\n\ttriggered\x18\x05 \x01(\x08R\ttriggered\x12#\n\rfailed_reason\x18\x06 \x01(\tR\x0c\x66\x61iledReason\"w\n\x18ListScheduleRunsResponse\x12\x33\n\x04runs\x18\x01 \x03(\x0b\x32\x1f.qcollector.jobs.v1.ScheduleRunR\x04runs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n\x16PreviewScheduleRequest\x12\x1e\n\x04\x63ron\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\x04\x63ron\x12#\n\x08timezone\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\x12\x1f\n\x05\x63ount\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x05\x63ount\"h\n\x17PreviewScheduleResponse\x12\x30\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.TimestampR\x05times\x12\x1b\n\tcron_text\x18\x02 \x01(\tR\x08\x63ronText2\xc3\x0b\n\x0fScheduleService\x12\x82\x01\n\rListSchedules\x12(.qcollector.jobs.v1.ListSchedulesRequest\x1a).qcollector.jobs.v1.ListSchedulesResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/schedules\x12\x83\x01\n\x0bGetSchedule\x12&.qcollector.jobs.v1.GetScheduleRequest\x1a\'.qcollector.jobs.v1.GetScheduleResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/schedules/{name}\x12\x88\x01\n\x0e\x43reateSchedule\x12).qcollector.jobs.v1.CreateScheduleRequest\x1a*.qcollector.jobs.v1.CreateScheduleResponse\"\x1f\x90\x02\x00\x82\xd3\xe4\x93\x02\x16\"\x11/api/v1/schedules:\x01*\x12\x8f\x01\n\x0eUpdateSchedule\x12).qcollector.jobs.v1.UpdateScheduleRequest\x1a*.qcollector.jobs.v1.UpdateScheduleResponse\"&\x90\x02\x02\x82\xd3\xe4\x93\x02\x1d\x32\x18/api/v1/schedules/{name}:\x01*\x12\x8c\x01\n\x0e\x44\x65leteSchedule\x12).qcollector.jobs.v1.DeleteScheduleRequest\x1a*.qcollector.jobs.v1.DeleteScheduleResponse\"#\x90\x02\x02\x82\xd3\xe4\x93\x02\x1a*\x18/api/v1/schedules/{name}\x12\x92\x01\n\rPauseSchedule\x12(.qcollector.jobs.v1.PauseScheduleRequest\x1a).qcollector.jobs.v1.PauseScheduleResponse\",\x90\x02\x02\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/schedules/{name}/pause:\x01*\x12\x96\x01\n\x0eResumeSchedule\x12).qcollector.jobs.v1.ResumeScheduleRequest\x1a*.qcollector.jobs.v1.ResumeScheduleResponse\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$\"\x1f/api/v1/schedules/{name}/resume:\x01*\x12\x9a\x01\n\x0fTriggerSchedule\x12*.qcollector.jobs.v1.TriggerScheduleRequest\x1a+.qcollector.jobs.v1.TriggerScheduleResponse\".\x90\x02\x00\x82\xd3\xe4\x93\x02%\" /api/v1/schedules/{name}/trigger:\x01*\x12\x97\x01\n\x10ListScheduleRuns\x12+.qcollector.jobs.v1.ListScheduleRunsRequest\x1a,.qcollector.jobs.v1.ListScheduleRunsResponse\"(\x90\x02\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/api/v1/schedules/{name}/runs\x12\x93\x01\n\x0fPreviewSchedule\x12*.qcollector.jobs.v1.PreviewScheduleRequest\x1a+.qcollector.jobs.v1.PreviewScheduleResponse\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/api/v1/schedules:preview:\x01*BJ\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)qcollector/jobs/v1/schedule_service.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cqcollector/jobs/v1/job.proto\x1a&qcollector/jobs/v1/job_reference.proto\x1a qcollector/jobs/v1/payload.proto\"\xce\x06\n\x08Schedule\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12\x12\n\x04\x63ron\x18\x03 \x01(\tR\x04\x63ron\x12\x1a\n\x08timezone\x18\x04 \x01(\tR\x08timezone\x12\x1b\n\tcron_text\x18\x05 \x01(\tR\x08\x63ronText\x12\x1d\n\nqueue_name\x18\x06 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x07 \x01(\tR\x07jobType\x12\x38\n\x07payload\x18\x08 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobPayloadR\x07payload\x12\x38\n\x07options\x18\t \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\x12\x16\n\x06paused\x18\n \x01(\x08R\x06paused\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x37\n\tlast_slot\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08lastSlot\x12\x39\n\nnext_times\x18\x0e \x03(\x0b\x32\x1a.google.protobuf.TimestampR\tnextTimes\x12\x39\n\ncreated_by\x18\x0f \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\tcreatedBy\x12\x39\n\nupdated_by\x18\x10 \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\tupdatedBy\x12\x31\n\x06run_as\x18\x11 \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\x05runAs\x12\x12\n\x04\x65tag\x18\x12 \x01(\tR\x04\x65tag\x12\x38\n\x18timezone_follows_setting\x18\x13 \x01(\x08R\x16timezoneFollowsSetting\x12\x14\n\x05\x65rror\x18\x14 \x01(\tR\x05\x65rror\"\xfc\x01\n\x0bScheduleJob\x12\'\n\nqueue_name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\tqueueName\x12#\n\x08job_type\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x07jobType\x12+\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructR\x04\x64\x61ta\x12\x38\n\x07payload\x18\x04 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobPayloadR\x07payload\x12\x38\n\x07options\x18\x05 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"e\n\x14ListSchedulesRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"{\n\x15ListSchedulesResponse\x12:\n\tschedules\x18\x01 \x03(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\tschedules\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"7\n\x12GetScheduleRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@R\x04name\"O\n\x13GetScheduleResponse\x12\x38\n\x08schedule\x18\x01 \x01(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\x08schedule\"\xa7\x02\n\x15\x43reateScheduleRequest\x12\x42\n\x04name\x18\x01 \x01(\tB.\xe2\x41\x01\x02\xbaH\'r%\x10\x01\x18@2\x1f^[a-z0-9]([a-z0-9-]*[a-z0-9])?$R\x04name\x12*\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03R\x0b\x64\x65scription\x12\"\n\x04\x63ron\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01R\x04\x63ron\x12#\n\x08timezone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\x12=\n\x03job\x18\x05 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ScheduleJobB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01R\x03job\x12\x16\n\x06paused\x18\x06 \x01(\x08R\x06paused\"R\n\x16\x43reateScheduleResponse\x12\x38\n\x08schedule\x18\x01 \x01(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\x08schedule\"\xb0\x02\n\x15UpdateScheduleRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12/\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03H\x00R\x0b\x64\x65scription\x88\x01\x01\x12#\n\x04\x63ron\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01H\x01R\x04\x63ron\x88\x01\x01\x12(\n\x08timezone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@H\x02R\x08timezone\x88\x01\x01\x12\x31\n\x03job\x18\x05 \x01(\x0b\x32\x1f.qcollector.jobs.v1.ScheduleJobR\x03job\x12\x1b\n\x04\x65tag\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tagB\x0e\n\x0c_descriptionB\x07\n\x05_cronB\x0b\n\t_timezone\"R\n\x16UpdateScheduleResponse\x12\x38\n\x08schedule\x18\x01 \x01(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\x08schedule\"W\n\x15\x44\x65leteScheduleRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12\x1b\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"\x18\n\x16\x44\x65leteScheduleResponse\"V\n\x14PauseScheduleRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12\x1b\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"Q\n\x15PauseScheduleResponse\x12\x38\n\x08schedule\x18\x01 \x01(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\x08schedule\"W\n\x15ResumeScheduleRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12\x1b\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"R\n\x16ResumeScheduleResponse\x12\x38\n\x08schedule\x18\x01 \x01(\x0b\x32\x1c.qcollector.jobs.v1.ScheduleR\x08schedule\";\n\x16TriggerScheduleRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@R\x04name\"\xb3\x02\n\x17TriggerScheduleResponse\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nqueue_name\x18\x02 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x03 \x01(\tR\x07jobType\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x1c.qcollector.jobs.v1.JobStateR\x05state\x12\x1c\n\tduplicate\x18\x05 \x01(\x08R\tduplicate\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x38\n\x07options\x18\x07 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\"\x8b\x01\n\x17ListScheduleRunsRequest\x12!\n\x04name\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12$\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\xa7\x02\n\x0bScheduleRun\x12.\n\x04slot\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04slot\x12=\n\x0c\x65nqueue_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x65nqueueTime\x12\x32\n\x03job\x18\x03 \x01(\x0b\x32 .qcollector.jobs.v1.JobReferenceR\x03job\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x1c.qcollector.jobs.v1.JobStateR\x05state\x12\x1c\n\ttriggered\x18\x05 \x01(\x08R\ttriggered\x12#\n\rfailed_reason\x18\x06 \x01(\tR\x0c\x66\x61iledReason\"w\n\x18ListScheduleRunsResponse\x12\x33\n\x04runs\x18\x01 \x03(\x0b\x32\x1f.qcollector.jobs.v1.ScheduleRunR\x04runs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x82\x01\n\x16PreviewScheduleRequest\x12\"\n\x04\x63ron\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01R\x04\x63ron\x12#\n\x08timezone\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\x12\x1f\n\x05\x63ount\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x05\x63ount\"h\n\x17PreviewScheduleResponse\x12\x30\n\x05times\x18\x01 \x03(\x0b\x32\x1a.google.protobuf.TimestampR\x05times\x12\x1b\n\tcron_text\x18\x02 \x01(\tR\x08\x63ronText2\xc3\x0b\n\x0fScheduleService\x12\x82\x01\n\rListSchedules\x12(.qcollector.jobs.v1.ListSchedulesRequest\x1a).qcollector.jobs.v1.ListSchedulesResponse\"\x1c\x90\x02\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/schedules\x12\x83\x01\n\x0bGetSchedule\x12&.qcollector.jobs.v1.GetScheduleRequest\x1a\'.qcollector.jobs.v1.GetScheduleResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/schedules/{name}\x12\x88\x01\n\x0e\x43reateSchedule\x12).qcollector.jobs.v1.CreateScheduleRequest\x1a*.qcollector.jobs.v1.CreateScheduleResponse\"\x1f\x90\x02\x00\x82\xd3\xe4\x93\x02\x16\"\x11/api/v1/schedules:\x01*\x12\x8f\x01\n\x0eUpdateSchedule\x12).qcollector.jobs.v1.UpdateScheduleRequest\x1a*.qcollector.jobs.v1.UpdateScheduleResponse\"&\x90\x02\x02\x82\xd3\xe4\x93\x02\x1d\x32\x18/api/v1/schedules/{name}:\x01*\x12\x8c\x01\n\x0e\x44\x65leteSchedule\x12).qcollector.jobs.v1.DeleteScheduleRequest\x1a*.qcollector.jobs.v1.DeleteScheduleResponse\"#\x90\x02\x02\x82\xd3\xe4\x93\x02\x1a*\x18/api/v1/schedules/{name}\x12\x92\x01\n\rPauseSchedule\x12(.qcollector.jobs.v1.PauseScheduleRequest\x1a).qcollector.jobs.v1.PauseScheduleResponse\",\x90\x02\x02\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/schedules/{name}/pause:\x01*\x12\x96\x01\n\x0eResumeSchedule\x12).qcollector.jobs.v1.ResumeScheduleRequest\x1a*.qcollector.jobs.v1.ResumeScheduleResponse\"-\x90\x02\x02\x82\xd3\xe4\x93\x02$\"\x1f/api/v1/schedules/{name}/resume:\x01*\x12\x9a\x01\n\x0fTriggerSchedule\x12*.qcollector.jobs.v1.TriggerScheduleRequest\x1a+.qcollector.jobs.v1.TriggerScheduleResponse\".\x90\x02\x00\x82\xd3\xe4\x93\x02%\" /api/v1/schedules/{name}/trigger:\x01*\x12\x97\x01\n\x10ListScheduleRuns\x12+.qcollector.jobs.v1.ListScheduleRunsRequest\x1a,.qcollector.jobs.v1.ListScheduleRunsResponse\"(\x90\x02\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/api/v1/schedules/{name}/runs\x12\x93\x01\n\x0fPreviewSchedule\x12*.qcollector.jobs.v1.PreviewScheduleRequest\x1a+.qcollector.jobs.v1.PreviewScheduleResponse\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/api/v1/schedules:preview:\x01*BJ\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,19 +49,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSCHEDULESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTSCHEDULESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_GETSCHEDULEREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETSCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_GETSCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030@'
   _globals['_CREATESCHEDULEREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_CREATESCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\'r%\020\001\030@2\037^[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
+  _globals['_CREATESCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\'r%\020\001\030@2\037^[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
   _globals['_CREATESCHEDULEREQUEST'].fields_by_name['description']._loaded_options = None
   _globals['_CREATESCHEDULEREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_CREATESCHEDULEREQUEST'].fields_by_name['cron']._loaded_options = None
-  _globals['_CREATESCHEDULEREQUEST'].fields_by_name['cron']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_CREATESCHEDULEREQUEST'].fields_by_name['cron']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\200\001'
   _globals['_CREATESCHEDULEREQUEST'].fields_by_name['timezone']._loaded_options = None
   _globals['_CREATESCHEDULEREQUEST'].fields_by_name['timezone']._serialized_options = b'\272H\004r\002\030@'
   _globals['_CREATESCHEDULEREQUEST'].fields_by_name['job']._loaded_options = None
-  _globals['_CREATESCHEDULEREQUEST'].fields_by_name['job']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_CREATESCHEDULEREQUEST'].fields_by_name['job']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030@'
   _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['description']._loaded_options = None
   _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['cron']._loaded_options = None
@@ -70,27 +71,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_UPDATESCHEDULEREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
   _globals['_DELETESCHEDULEREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DELETESCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_DELETESCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030@'
   _globals['_DELETESCHEDULEREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_DELETESCHEDULEREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
   _globals['_PAUSESCHEDULEREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_PAUSESCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_PAUSESCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030@'
   _globals['_PAUSESCHEDULEREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_PAUSESCHEDULEREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
   _globals['_RESUMESCHEDULEREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_RESUMESCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_RESUMESCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030@'
   _globals['_RESUMESCHEDULEREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_RESUMESCHEDULEREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
   _globals['_TRIGGERSCHEDULEREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_TRIGGERSCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_TRIGGERSCHEDULEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030@'
   _globals['_LISTSCHEDULERUNSREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_LISTSCHEDULERUNSREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_LISTSCHEDULERUNSREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030@'
   _globals['_LISTSCHEDULERUNSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTSCHEDULERUNSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTSCHEDULERUNSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTSCHEDULERUNSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_PREVIEWSCHEDULEREQUEST'].fields_by_name['cron']._loaded_options = None
-  _globals['_PREVIEWSCHEDULEREQUEST'].fields_by_name['cron']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_PREVIEWSCHEDULEREQUEST'].fields_by_name['cron']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\200\001'
   _globals['_PREVIEWSCHEDULEREQUEST'].fields_by_name['timezone']._loaded_options = None
   _globals['_PREVIEWSCHEDULEREQUEST'].fields_by_name['timezone']._serialized_options = b'\272H\004r\002\030@'
   _globals['_PREVIEWSCHEDULEREQUEST'].fields_by_name['count']._loaded_options = None
@@ -115,52 +116,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULESERVICE'].methods_by_name['ListScheduleRuns']._serialized_options = b'\220\002\001\202\323\344\223\002\037\022\035/api/v1/schedules/{name}/runs'
   _globals['_SCHEDULESERVICE'].methods_by_name['PreviewSchedule']._loaded_options = None
   _globals['_SCHEDULESERVICE'].methods_by_name['PreviewSchedule']._serialized_options = b'\220\002\001\202\323\344\223\002\036\"\031/api/v1/schedules:preview:\001*'
-  _globals['_SCHEDULE']._serialized_start=292
-  _globals['_SCHEDULE']._serialized_end=1138
-  _globals['_SCHEDULEJOB']._serialized_start=1141
-  _globals['_SCHEDULEJOB']._serialized_end=1393
-  _globals['_LISTSCHEDULESREQUEST']._serialized_start=1395
-  _globals['_LISTSCHEDULESREQUEST']._serialized_end=1496
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=1498
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=1621
-  _globals['_GETSCHEDULEREQUEST']._serialized_start=1623
-  _globals['_GETSCHEDULEREQUEST']._serialized_end=1674
-  _globals['_GETSCHEDULERESPONSE']._serialized_start=1676
-  _globals['_GETSCHEDULERESPONSE']._serialized_end=1755
-  _globals['_CREATESCHEDULEREQUEST']._serialized_start=1758
-  _globals['_CREATESCHEDULEREQUEST']._serialized_end=2041
-  _globals['_CREATESCHEDULERESPONSE']._serialized_start=2043
-  _globals['_CREATESCHEDULERESPONSE']._serialized_end=2125
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=2128
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=2428
-  _globals['_UPDATESCHEDULERESPONSE']._serialized_start=2430
-  _globals['_UPDATESCHEDULERESPONSE']._serialized_end=2512
-  _globals['_DELETESCHEDULEREQUEST']._serialized_start=2514
-  _globals['_DELETESCHEDULEREQUEST']._serialized_end=2597
-  _globals['_DELETESCHEDULERESPONSE']._serialized_start=2599
-  _globals['_DELETESCHEDULERESPONSE']._serialized_end=2623
-  _globals['_PAUSESCHEDULEREQUEST']._serialized_start=2625
-  _globals['_PAUSESCHEDULEREQUEST']._serialized_end=2707
-  _globals['_PAUSESCHEDULERESPONSE']._serialized_start=2709
-  _globals['_PAUSESCHEDULERESPONSE']._serialized_end=2790
-  _globals['_RESUMESCHEDULEREQUEST']._serialized_start=2792
-  _globals['_RESUMESCHEDULEREQUEST']._serialized_end=2875
-  _globals['_RESUMESCHEDULERESPONSE']._serialized_start=2877
-  _globals['_RESUMESCHEDULERESPONSE']._serialized_end=2959
-  _globals['_TRIGGERSCHEDULEREQUEST']._serialized_start=2961
-  _globals['_TRIGGERSCHEDULEREQUEST']._serialized_end=3016
-  _globals['_TRIGGERSCHEDULERESPONSE']._serialized_start=3019
-  _globals['_TRIGGERSCHEDULERESPONSE']._serialized_end=3326
-  _globals['_LISTSCHEDULERUNSREQUEST']._serialized_start=3329
-  _globals['_LISTSCHEDULERUNSREQUEST']._serialized_end=3464
-  _globals['_SCHEDULERUN']._serialized_start=3467
-  _globals['_SCHEDULERUN']._serialized_end=3762
-  _globals['_LISTSCHEDULERUNSRESPONSE']._serialized_start=3764
-  _globals['_LISTSCHEDULERUNSRESPONSE']._serialized_end=3883
-  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=3885
-  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=4011
-  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=4013
-  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=4117
-  _globals['_SCHEDULESERVICE']._serialized_start=4120
-  _globals['_SCHEDULESERVICE']._serialized_end=5595
+  _globals['_SCHEDULE']._serialized_start=325
+  _globals['_SCHEDULE']._serialized_end=1171
+  _globals['_SCHEDULEJOB']._serialized_start=1174
+  _globals['_SCHEDULEJOB']._serialized_end=1426
+  _globals['_LISTSCHEDULESREQUEST']._serialized_start=1428
+  _globals['_LISTSCHEDULESREQUEST']._serialized_end=1529
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=1531
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=1654
+  _globals['_GETSCHEDULEREQUEST']._serialized_start=1656
+  _globals['_GETSCHEDULEREQUEST']._serialized_end=1711
+  _globals['_GETSCHEDULERESPONSE']._serialized_start=1713
+  _globals['_GETSCHEDULERESPONSE']._serialized_end=1792
+  _globals['_CREATESCHEDULEREQUEST']._serialized_start=1795
+  _globals['_CREATESCHEDULEREQUEST']._serialized_end=2090
+  _globals['_CREATESCHEDULERESPONSE']._serialized_start=2092
+  _globals['_CREATESCHEDULERESPONSE']._serialized_end=2174
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=2177
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=2481
+  _globals['_UPDATESCHEDULERESPONSE']._serialized_start=2483
+  _globals['_UPDATESCHEDULERESPONSE']._serialized_end=2565
+  _globals['_DELETESCHEDULEREQUEST']._serialized_start=2567
+  _globals['_DELETESCHEDULEREQUEST']._serialized_end=2654
+  _globals['_DELETESCHEDULERESPONSE']._serialized_start=2656
+  _globals['_DELETESCHEDULERESPONSE']._serialized_end=2680
+  _globals['_PAUSESCHEDULEREQUEST']._serialized_start=2682
+  _globals['_PAUSESCHEDULEREQUEST']._serialized_end=2768
+  _globals['_PAUSESCHEDULERESPONSE']._serialized_start=2770
+  _globals['_PAUSESCHEDULERESPONSE']._serialized_end=2851
+  _globals['_RESUMESCHEDULEREQUEST']._serialized_start=2853
+  _globals['_RESUMESCHEDULEREQUEST']._serialized_end=2940
+  _globals['_RESUMESCHEDULERESPONSE']._serialized_start=2942
+  _globals['_RESUMESCHEDULERESPONSE']._serialized_end=3024
+  _globals['_TRIGGERSCHEDULEREQUEST']._serialized_start=3026
+  _globals['_TRIGGERSCHEDULEREQUEST']._serialized_end=3085
+  _globals['_TRIGGERSCHEDULERESPONSE']._serialized_start=3088
+  _globals['_TRIGGERSCHEDULERESPONSE']._serialized_end=3395
+  _globals['_LISTSCHEDULERUNSREQUEST']._serialized_start=3398
+  _globals['_LISTSCHEDULERUNSREQUEST']._serialized_end=3537
+  _globals['_SCHEDULERUN']._serialized_start=3540
+  _globals['_SCHEDULERUN']._serialized_end=3835
+  _globals['_LISTSCHEDULERUNSRESPONSE']._serialized_start=3837
+  _globals['_LISTSCHEDULERUNSRESPONSE']._serialized_end=3956
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=3959
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=4089
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=4091
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=4195
+  _globals['_SCHEDULESERVICE']._serialized_start=4198
+  _globals['_SCHEDULESERVICE']._serialized_end=5673
 # @@protoc_insertion_point(module_scope)

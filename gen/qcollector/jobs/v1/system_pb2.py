@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qcollector.jobs.v1 import options_pb2 as qcollector_dot_jobs_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fqcollector/jobs/v1/system.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a qcollector/jobs/v1/options.proto\"\xdc\x01\n\rSystemCleanup\x12G\n\x05tasks\x18\x01 \x03(\x0b\x32%.qcollector.jobs.v1.SystemCleanupTaskB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x32R\x05tasks:\x81\x01\xd2\xc1\x18}\n\x0esystem:cleanup\x12\x07\x63leanup\x1a\x13SystemCleanupResult \x01\x30\x80\xdd\xdb\x01\x38\x03RBRemoves what is old: files, sessions, logs, kept results, orphans.X\x01\"\x94\x05\n\x11SystemCleanupTask\x12I\n\x04type\x18\x01 \x01(\x0e\x32).qcollector.jobs.v1.SystemCleanupTaskTypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04type\x12.\n\x07max_age\x18\x02 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01H\x00R\x06maxAge\x88\x01\x01\x12*\n\tdirectory\x18\x03 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\tdirectory\x12/\n\x07pattern\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x18\xff\x01\x32\x0b^[^/\\x00]*$R\x07pattern:\x9a\x03\xbaH\x96\x03\x1a\x88\x01\n\x1dsystem_cleanup_task.old_files\x12(old_files takes a directory and a maxAge\x1a=this.type != 1 || (this.directory != \'\' && has(this.max_age))\x1a\x88\x01\n\x1dsystem_cleanup_task.directory\x12\x37\x64irectory is for old_files, old_logs and orphaned_files\x1a.this.directory == \'\' || this.type in [1, 4, 6]\x1a~\n\x1bsystem_cleanup_task.pattern\x12\x31pattern is for old_files, temp_files and old_logs\x1a,this.pattern == \'\' || this.type in [1, 2, 4]B\n\n\x08_max_age\"\x9f\x01\n\x13SystemCleanupResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x42\n\x07results\x18\x02 \x01(\x0b\x32(.qcollector.jobs.v1.SystemCleanupResultsR\x07results\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\xa5\x01\n\x14SystemCleanupResults\x12\x14\n\x05total\x18\x01 \x01(\x05R\x05total\x12\x1c\n\tcompleted\x18\x02 \x01(\x05R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x03 \x01(\x05R\x06\x66\x61iled\x12\x41\n\x07\x64\x65tails\x18\x04 \x03(\x0b\x32\'.qcollector.jobs.v1.SystemCleanupDetailR\x07\x64\x65tails\"\x9b\x01\n\x13SystemCleanupDetail\x12\x12\n\x04task\x18\x01 \x01(\tR\x04task\x12\x18\n\x07success\x18\x02 \x01(\x08R\x07success\x12@\n\x06result\x18\x03 \x01(\x0b\x32(.qcollector.jobs.v1.SystemCleanupOutcomeR\x06result\x12\x14\n\x05\x65rror\x18\x04 \x01(\tR\x05\x65rror\"\xb0\x01\n\x14SystemCleanupOutcome\x12\x18\n\x07scanned\x18\x01 \x01(\x05R\x07scanned\x12\x18\n\x07\x64\x65leted\x18\x02 \x01(\x05R\x07\x64\x65leted\x12\x16\n\x06\x66\x61iled\x18\x03 \x01(\x05R\x06\x66\x61iled\x12\x14\n\x05\x66reed\x18\x04 \x01(\x01R\x05\x66reed\x12\x1a\n\x08reported\x18\x05 \x01(\x05R\x08reported\x12\x1a\n\x08\x65xamples\x18\x06 \x03(\tR\x08\x65xamples\"\xed\x01\n\x11SystemHealthCheck\x12P\n\x08services\x18\x01 \x03(\tB4\xbaH1\x92\x01.\x10\n\"*r(R\x08\x64\x61tabaseR\x05redisR\x05\x65mailR\x05queueR\x07storageR\x08services:\x85\x01\xd2\xc1\x18\x80\x01\n\x0esystem:cleanup\x12\x0chealth-check\x1a\x17SystemHealthCheckResult \x01\x30\xe0\xd4\x03\x38\x03R=Looks whether database, store, mail, queues and storage work.X\x01\"\x9b\x01\n\x17SystemHealthCheckResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12:\n\x07results\x18\x02 \x01(\x0b\x32 .qcollector.jobs.v1.SystemHealthR\x07results\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\x94\x02\n\x0cSystemHealth\x12\x38\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ttimestamp\x12\x18\n\x07overall\x18\x02 \x01(\tR\x07overall\x12J\n\x08services\x18\x03 \x03(\x0b\x32..qcollector.jobs.v1.SystemHealth.ServicesEntryR\x08services\x1a\x64\n\rServicesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12=\n\x05value\x18\x02 \x01(\x0b\x32\'.qcollector.jobs.v1.SystemServiceHealthR\x05value:\x02\x38\x01\"d\n\x13SystemServiceHealth\x12\x16\n\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1d\n\nlatency_ms\x18\x03 \x01(\x01R\tlatencyMs\"\xcb\x02\n\x0cSystemBackup\x12;\n\x04type\x18\x01 \x01(\tB\'\xbaH$r\"\x18 2\x1e^([A-Za-z0-9][A-Za-z0-9_-]*)?$R\x04type\x12L\n\x07targets\x18\x02 \x03(\x0b\x32&.qcollector.jobs.v1.SystemBackupTargetB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x14R\x07targets\x12\x41\n\x07options\x18\x03 \x01(\x0b\x32\'.qcollector.jobs.v1.SystemBackupOptionsR\x07options:m\xd2\xc1\x18i\n\rsystem:backup\x12\x06\x62\x61\x63kup\x1a\x12SystemBackupResult \x02*\x0b\n\x05\x66ixed\x10\xe0\xd4\x03\x30\x80\xae\xa6\n8\x03R$Backs up database, uploads and logs.X\x01\"\x82\x02\n\x12SystemBackupTarget\x12L\n\x04type\x18\x01 \x01(\x0e\x32*.qcollector.jobs.v1.SystemBackupTargetTypeB\x0c\xbaH\t\x82\x01\x06\x10\x01 \x00(\x02R\x04type\x12$\n\x06source\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\x06source:x\xbaHu\x1as\n\x1bsystem_backup_target.source\x12+files takes a source, and nothing else does\x1a\'(this.type == 2) == (this.source != \'\')\"B\n\x13SystemBackupOptions\x12+\n\nbackup_dir\x18\x01 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\tbackupDir\"\x9d\x01\n\x12SystemBackupResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x41\n\x07results\x18\x02 \x01(\x0b\x32\'.qcollector.jobs.v1.SystemBackupResultsR\x07results\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\xee\x01\n\x13SystemBackupResults\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x18\n\x07targets\x18\x02 \x01(\x05R\x07targets\x12\x1c\n\tcompleted\x18\x03 \x01(\x05R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x05R\x06\x66\x61iled\x12?\n\x07\x62\x61\x63kups\x18\x05 \x03(\x0b\x32%.qcollector.jobs.v1.SystemBackupEntryR\x07\x62\x61\x63kups\x12\x1a\n\x08manifest\x18\x06 \x01(\tR\x08manifest\x12\x16\n\x06pruned\x18\x07 \x03(\tR\x06pruned\"\x99\x01\n\x11SystemBackupEntry\x12\x16\n\x06target\x18\x01 \x01(\tR\x06target\x12\x18\n\x07success\x18\x02 \x01(\x08R\x07success\x12<\n\x06result\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.SystemBackupFileR\x06result\x12\x14\n\x05\x65rror\x18\x04 \x01(\tR\x05\x65rror\"\x81\x02\n\x10SystemBackupFile\x12\x1f\n\x0b\x62\x61\x63kup_file\x18\x01 \x01(\tR\nbackupFile\x12\x12\n\x04size\x18\x02 \x01(\x01R\x04size\x12\x16\n\x06source\x18\x03 \x01(\tR\x06source\x12\x38\n\ttimestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ttimestamp\x12\x16\n\x06sha256\x18\x05 \x01(\tR\x06sha256\x12\x14\n\x05\x66iles\x18\x06 \x01(\x05R\x05\x66iles\x12\x1c\n\tencrypted\x18\x07 \x01(\x08R\tencrypted\x12\x1a\n\x08verified\x18\x08 \x01(\x08R\x08verified*\xbd\x02\n\x15SystemCleanupTaskType\x12(\n$SYSTEM_CLEANUP_TASK_TYPE_UNSPECIFIED\x10\x00\x12&\n\"SYSTEM_CLEANUP_TASK_TYPE_OLD_FILES\x10\x01\x12\'\n#SYSTEM_CLEANUP_TASK_TYPE_TEMP_FILES\x10\x02\x12)\n%SYSTEM_CLEANUP_TASK_TYPE_OLD_SESSIONS\x10\x03\x12%\n!SYSTEM_CLEANUP_TASK_TYPE_OLD_LOGS\x10\x04\x12*\n&SYSTEM_CLEANUP_TASK_TYPE_CACHE_CLEANUP\x10\x05\x12+\n\'SYSTEM_CLEANUP_TASK_TYPE_ORPHANED_FILES\x10\x06*\xdb\x01\n\x16SystemBackupTargetType\x12)\n%SYSTEM_BACKUP_TARGET_TYPE_UNSPECIFIED\x10\x00\x12&\n\"SYSTEM_BACKUP_TARGET_TYPE_DATABASE\x10\x01\x12#\n\x1fSYSTEM_BACKUP_TARGET_TYPE_FILES\x10\x02\x12\"\n\x1eSYSTEM_BACKUP_TARGET_TYPE_LOGS\x10\x03\x12%\n!SYSTEM_BACKUP_TARGET_TYPE_UPLOADS\x10\x04\x42\x91\x01\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1\xca\xc1\x18 \n\x0esystem:cleanup\x12\x06system\x18\x01 \x01(\n0\x05\xca\xc1\x18\x1f\n\rsystem:backup\x12\x06system\x18\x01 \x01(\x05\x30\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fqcollector/jobs/v1/system.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a qcollector/jobs/v1/options.proto\"\xe0\x01\n\rSystemCleanup\x12K\n\x05tasks\x18\x01 \x03(\x0b\x32%.qcollector.jobs.v1.SystemCleanupTaskB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x32R\x05tasks:\x81\x01\xd2\xc1\x18}\n\x0esystem:cleanup\x12\x07\x63leanup\x1a\x13SystemCleanupResult \x01\x30\x80\xdd\xdb\x01\x38\x03RBRemoves what is old: files, sessions, logs, kept results, orphans.X\x01\"\x98\x05\n\x11SystemCleanupTask\x12M\n\x04type\x18\x01 \x01(\x0e\x32).qcollector.jobs.v1.SystemCleanupTaskTypeB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04type\x12.\n\x07max_age\x18\x02 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01H\x00R\x06maxAge\x88\x01\x01\x12*\n\tdirectory\x18\x03 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\tdirectory\x12/\n\x07pattern\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x18\xff\x01\x32\x0b^[^/\\x00]*$R\x07pattern:\x9a\x03\xbaH\x96\x03\x1a\x88\x01\n\x1dsystem_cleanup_task.old_files\x12(old_files takes a directory and a maxAge\x1a=this.type != 1 || (this.directory != \'\' && has(this.max_age))\x1a\x88\x01\n\x1dsystem_cleanup_task.directory\x12\x37\x64irectory is for old_files, old_logs and orphaned_files\x1a.this.directory == \'\' || this.type in [1, 4, 6]\x1a~\n\x1bsystem_cleanup_task.pattern\x12\x31pattern is for old_files, temp_files and old_logs\x1a,this.pattern == \'\' || this.type in [1, 2, 4]B\n\n\x08_max_age\"\x9f\x01\n\x13SystemCleanupResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x42\n\x07results\x18\x02 \x01(\x0b\x32(.qcollector.jobs.v1.SystemCleanupResultsR\x07results\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\xa5\x01\n\x14SystemCleanupResults\x12\x14\n\x05total\x18\x01 \x01(\x05R\x05total\x12\x1c\n\tcompleted\x18\x02 \x01(\x05R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x03 \x01(\x05R\x06\x66\x61iled\x12\x41\n\x07\x64\x65tails\x18\x04 \x03(\x0b\x32\'.qcollector.jobs.v1.SystemCleanupDetailR\x07\x64\x65tails\"\x9b\x01\n\x13SystemCleanupDetail\x12\x12\n\x04task\x18\x01 \x01(\tR\x04task\x12\x18\n\x07success\x18\x02 \x01(\x08R\x07success\x12@\n\x06result\x18\x03 \x01(\x0b\x32(.qcollector.jobs.v1.SystemCleanupOutcomeR\x06result\x12\x14\n\x05\x65rror\x18\x04 \x01(\tR\x05\x65rror\"\xb0\x01\n\x14SystemCleanupOutcome\x12\x18\n\x07scanned\x18\x01 \x01(\x05R\x07scanned\x12\x18\n\x07\x64\x65leted\x18\x02 \x01(\x05R\x07\x64\x65leted\x12\x16\n\x06\x66\x61iled\x18\x03 \x01(\x05R\x06\x66\x61iled\x12\x14\n\x05\x66reed\x18\x04 \x01(\x01R\x05\x66reed\x12\x1a\n\x08reported\x18\x05 \x01(\x05R\x08reported\x12\x1a\n\x08\x65xamples\x18\x06 \x03(\tR\x08\x65xamples\"\xed\x01\n\x11SystemHealthCheck\x12P\n\x08services\x18\x01 \x03(\tB4\xbaH1\x92\x01.\x10\n\"*r(R\x08\x64\x61tabaseR\x05redisR\x05\x65mailR\x05queueR\x07storageR\x08services:\x85\x01\xd2\xc1\x18\x80\x01\n\x0esystem:cleanup\x12\x0chealth-check\x1a\x17SystemHealthCheckResult \x01\x30\xe0\xd4\x03\x38\x03R=Looks whether database, store, mail, queues and storage work.X\x01\"\x9b\x01\n\x17SystemHealthCheckResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12:\n\x07results\x18\x02 \x01(\x0b\x32 .qcollector.jobs.v1.SystemHealthR\x07results\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\x94\x02\n\x0cSystemHealth\x12\x38\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ttimestamp\x12\x18\n\x07overall\x18\x02 \x01(\tR\x07overall\x12J\n\x08services\x18\x03 \x03(\x0b\x32..qcollector.jobs.v1.SystemHealth.ServicesEntryR\x08services\x1a\x64\n\rServicesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12=\n\x05value\x18\x02 \x01(\x0b\x32\'.qcollector.jobs.v1.SystemServiceHealthR\x05value:\x02\x38\x01\"d\n\x13SystemServiceHealth\x12\x16\n\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1d\n\nlatency_ms\x18\x03 \x01(\x01R\tlatencyMs\"\xcf\x02\n\x0cSystemBackup\x12;\n\x04type\x18\x01 \x01(\tB\'\xbaH$r\"\x18 2\x1e^([A-Za-z0-9][A-Za-z0-9_-]*)?$R\x04type\x12P\n\x07targets\x18\x02 \x03(\x0b\x32&.qcollector.jobs.v1.SystemBackupTargetB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x14R\x07targets\x12\x41\n\x07options\x18\x03 \x01(\x0b\x32\'.qcollector.jobs.v1.SystemBackupOptionsR\x07options:m\xd2\xc1\x18i\n\rsystem:backup\x12\x06\x62\x61\x63kup\x1a\x12SystemBackupResult \x02*\x0b\n\x05\x66ixed\x10\xe0\xd4\x03\x30\x80\xae\xa6\n8\x03R$Backs up database, uploads and logs.X\x01\"\x86\x02\n\x12SystemBackupTarget\x12P\n\x04type\x18\x01 \x01(\x0e\x32*.qcollector.jobs.v1.SystemBackupTargetTypeB\x10\xe2\x41\x01\x02\xbaH\t\x82\x01\x06\x10\x01 \x00(\x02R\x04type\x12$\n\x06source\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\x06source:x\xbaHu\x1as\n\x1bsystem_backup_target.source\x12+files takes a source, and nothing else does\x1a\'(this.type == 2) == (this.source != \'\')\"B\n\x13SystemBackupOptions\x12+\n\nbackup_dir\x18\x01 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \xe0\xc1\x18\x01R\tbackupDir\"\x9d\x01\n\x12SystemBackupResult\x12\x18\n\x07success\x18\x01 \x01(\x08R\x07success\x12\x41\n\x07results\x18\x02 \x01(\x0b\x32\'.qcollector.jobs.v1.SystemBackupResultsR\x07results\x12*\n\x12processing_time_ms\x18\x03 \x01(\x01R\x0eprocessingTime\"\xee\x01\n\x13SystemBackupResults\x12\x12\n\x04type\x18\x01 \x01(\tR\x04type\x12\x18\n\x07targets\x18\x02 \x01(\x05R\x07targets\x12\x1c\n\tcompleted\x18\x03 \x01(\x05R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x05R\x06\x66\x61iled\x12?\n\x07\x62\x61\x63kups\x18\x05 \x03(\x0b\x32%.qcollector.jobs.v1.SystemBackupEntryR\x07\x62\x61\x63kups\x12\x1a\n\x08manifest\x18\x06 \x01(\tR\x08manifest\x12\x16\n\x06pruned\x18\x07 \x03(\tR\x06pruned\"\x99\x01\n\x11SystemBackupEntry\x12\x16\n\x06target\x18\x01 \x01(\tR\x06target\x12\x18\n\x07success\x18\x02 \x01(\x08R\x07success\x12<\n\x06result\x18\x03 \x01(\x0b\x32$.qcollector.jobs.v1.SystemBackupFileR\x06result\x12\x14\n\x05\x65rror\x18\x04 \x01(\tR\x05\x65rror\"\x81\x02\n\x10SystemBackupFile\x12\x1f\n\x0b\x62\x61\x63kup_file\x18\x01 \x01(\tR\nbackupFile\x12\x12\n\x04size\x18\x02 \x01(\x01R\x04size\x12\x16\n\x06source\x18\x03 \x01(\tR\x06source\x12\x38\n\ttimestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ttimestamp\x12\x16\n\x06sha256\x18\x05 \x01(\tR\x06sha256\x12\x14\n\x05\x66iles\x18\x06 \x01(\x05R\x05\x66iles\x12\x1c\n\tencrypted\x18\x07 \x01(\x08R\tencrypted\x12\x1a\n\x08verified\x18\x08 \x01(\x08R\x08verified*\xbd\x02\n\x15SystemCleanupTaskType\x12(\n$SYSTEM_CLEANUP_TASK_TYPE_UNSPECIFIED\x10\x00\x12&\n\"SYSTEM_CLEANUP_TASK_TYPE_OLD_FILES\x10\x01\x12\'\n#SYSTEM_CLEANUP_TASK_TYPE_TEMP_FILES\x10\x02\x12)\n%SYSTEM_CLEANUP_TASK_TYPE_OLD_SESSIONS\x10\x03\x12%\n!SYSTEM_CLEANUP_TASK_TYPE_OLD_LOGS\x10\x04\x12*\n&SYSTEM_CLEANUP_TASK_TYPE_CACHE_CLEANUP\x10\x05\x12+\n\'SYSTEM_CLEANUP_TASK_TYPE_ORPHANED_FILES\x10\x06*\xdb\x01\n\x16SystemBackupTargetType\x12)\n%SYSTEM_BACKUP_TARGET_TYPE_UNSPECIFIED\x10\x00\x12&\n\"SYSTEM_BACKUP_TARGET_TYPE_DATABASE\x10\x01\x12#\n\x1fSYSTEM_BACKUP_TARGET_TYPE_FILES\x10\x02\x12\"\n\x1eSYSTEM_BACKUP_TARGET_TYPE_LOGS\x10\x03\x12%\n!SYSTEM_BACKUP_TARGET_TYPE_UPLOADS\x10\x04\x42\x91\x01\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1\xca\xc1\x18 \n\x0esystem:cleanup\x12\x06system\x18\x01 \x01(\n0\x05\xca\xc1\x18\x1f\n\rsystem:backup\x12\x06system\x18\x01 \x01(\x05\x30\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,11 +37,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\026com.qcollector.jobs.v1P\001Z\031qcollector/jobs/v1;jobsv1\252\002\022Qcollector.Jobs.V1\312\301\030 \n\016system:cleanup\022\006system\030\001 \001(\n0\005\312\301\030\037\n\rsystem:backup\022\006system\030\001 \001(\0050\005'
   _globals['_SYSTEMCLEANUP'].fields_by_name['tasks']._loaded_options = None
-  _globals['_SYSTEMCLEANUP'].fields_by_name['tasks']._serialized_options = b'\272H\007\222\001\004\010\001\0202'
+  _globals['_SYSTEMCLEANUP'].fields_by_name['tasks']._serialized_options = b'\342A\001\002\272H\007\222\001\004\010\001\0202'
   _globals['_SYSTEMCLEANUP']._loaded_options = None
   _globals['_SYSTEMCLEANUP']._serialized_options = b'\322\301\030}\n\016system:cleanup\022\007cleanup\032\023SystemCleanupResult \0010\200\335\333\0018\003RBRemoves what is old: files, sessions, logs, kept results, orphans.X\001'
   _globals['_SYSTEMCLEANUPTASK'].fields_by_name['type']._loaded_options = None
-  _globals['_SYSTEMCLEANUPTASK'].fields_by_name['type']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_SYSTEMCLEANUPTASK'].fields_by_name['type']._serialized_options = b'\342A\001\002\272H\007\202\001\004\020\001 \000'
   _globals['_SYSTEMCLEANUPTASK'].fields_by_name['max_age']._loaded_options = None
   _globals['_SYSTEMCLEANUPTASK'].fields_by_name['max_age']._serialized_options = b'\272H\r\022\013)\000\000\000\000\000\000\000\000@\001'
   _globals['_SYSTEMCLEANUPTASK'].fields_by_name['directory']._loaded_options = None
@@ -58,55 +59,55 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYSTEMBACKUP'].fields_by_name['type']._loaded_options = None
   _globals['_SYSTEMBACKUP'].fields_by_name['type']._serialized_options = b'\272H$r\"\030 2\036^([A-Za-z0-9][A-Za-z0-9_-]*)?$'
   _globals['_SYSTEMBACKUP'].fields_by_name['targets']._loaded_options = None
-  _globals['_SYSTEMBACKUP'].fields_by_name['targets']._serialized_options = b'\272H\007\222\001\004\010\001\020\024'
+  _globals['_SYSTEMBACKUP'].fields_by_name['targets']._serialized_options = b'\342A\001\002\272H\007\222\001\004\010\001\020\024'
   _globals['_SYSTEMBACKUP']._loaded_options = None
   _globals['_SYSTEMBACKUP']._serialized_options = b'\322\301\030i\n\rsystem:backup\022\006backup\032\022SystemBackupResult \002*\013\n\005fixed\020\340\324\0030\200\256\246\n8\003R$Backs up database, uploads and logs.X\001'
   _globals['_SYSTEMBACKUPTARGET'].fields_by_name['type']._loaded_options = None
-  _globals['_SYSTEMBACKUPTARGET'].fields_by_name['type']._serialized_options = b'\272H\t\202\001\006\020\001 \000(\002'
+  _globals['_SYSTEMBACKUPTARGET'].fields_by_name['type']._serialized_options = b'\342A\001\002\272H\t\202\001\006\020\001 \000(\002'
   _globals['_SYSTEMBACKUPTARGET'].fields_by_name['source']._loaded_options = None
   _globals['_SYSTEMBACKUPTARGET'].fields_by_name['source']._serialized_options = b'\272H\005r\003\030\200 \340\301\030\001'
   _globals['_SYSTEMBACKUPTARGET']._loaded_options = None
   _globals['_SYSTEMBACKUPTARGET']._serialized_options = b'\272Hu\032s\n\033system_backup_target.source\022+files takes a source, and nothing else does\032\'(this.type == 2) == (this.source != \'\')'
   _globals['_SYSTEMBACKUPOPTIONS'].fields_by_name['backup_dir']._loaded_options = None
   _globals['_SYSTEMBACKUPOPTIONS'].fields_by_name['backup_dir']._serialized_options = b'\272H\005r\003\030\200 \340\301\030\001'
-  _globals['_SYSTEMCLEANUPTASKTYPE']._serialized_start=3964
-  _globals['_SYSTEMCLEANUPTASKTYPE']._serialized_end=4281
-  _globals['_SYSTEMBACKUPTARGETTYPE']._serialized_start=4284
-  _globals['_SYSTEMBACKUPTARGETTYPE']._serialized_end=4503
-  _globals['_SYSTEMCLEANUP']._serialized_start=152
-  _globals['_SYSTEMCLEANUP']._serialized_end=372
-  _globals['_SYSTEMCLEANUPTASK']._serialized_start=375
-  _globals['_SYSTEMCLEANUPTASK']._serialized_end=1035
-  _globals['_SYSTEMCLEANUPRESULT']._serialized_start=1038
-  _globals['_SYSTEMCLEANUPRESULT']._serialized_end=1197
-  _globals['_SYSTEMCLEANUPRESULTS']._serialized_start=1200
-  _globals['_SYSTEMCLEANUPRESULTS']._serialized_end=1365
-  _globals['_SYSTEMCLEANUPDETAIL']._serialized_start=1368
-  _globals['_SYSTEMCLEANUPDETAIL']._serialized_end=1523
-  _globals['_SYSTEMCLEANUPOUTCOME']._serialized_start=1526
-  _globals['_SYSTEMCLEANUPOUTCOME']._serialized_end=1702
-  _globals['_SYSTEMHEALTHCHECK']._serialized_start=1705
-  _globals['_SYSTEMHEALTHCHECK']._serialized_end=1942
-  _globals['_SYSTEMHEALTHCHECKRESULT']._serialized_start=1945
-  _globals['_SYSTEMHEALTHCHECKRESULT']._serialized_end=2100
-  _globals['_SYSTEMHEALTH']._serialized_start=2103
-  _globals['_SYSTEMHEALTH']._serialized_end=2379
-  _globals['_SYSTEMHEALTH_SERVICESENTRY']._serialized_start=2279
-  _globals['_SYSTEMHEALTH_SERVICESENTRY']._serialized_end=2379
-  _globals['_SYSTEMSERVICEHEALTH']._serialized_start=2381
-  _globals['_SYSTEMSERVICEHEALTH']._serialized_end=2481
-  _globals['_SYSTEMBACKUP']._serialized_start=2484
-  _globals['_SYSTEMBACKUP']._serialized_end=2815
-  _globals['_SYSTEMBACKUPTARGET']._serialized_start=2818
-  _globals['_SYSTEMBACKUPTARGET']._serialized_end=3076
-  _globals['_SYSTEMBACKUPOPTIONS']._serialized_start=3078
-  _globals['_SYSTEMBACKUPOPTIONS']._serialized_end=3144
-  _globals['_SYSTEMBACKUPRESULT']._serialized_start=3147
-  _globals['_SYSTEMBACKUPRESULT']._serialized_end=3304
-  _globals['_SYSTEMBACKUPRESULTS']._serialized_start=3307
-  _globals['_SYSTEMBACKUPRESULTS']._serialized_end=3545
-  _globals['_SYSTEMBACKUPENTRY']._serialized_start=3548
-  _globals['_SYSTEMBACKUPENTRY']._serialized_end=3701
-  _globals['_SYSTEMBACKUPFILE']._serialized_start=3704
-  _globals['_SYSTEMBACKUPFILE']._serialized_end=3961
+  _globals['_SYSTEMCLEANUPTASKTYPE']._serialized_start=4013
+  _globals['_SYSTEMCLEANUPTASKTYPE']._serialized_end=4330
+  _globals['_SYSTEMBACKUPTARGETTYPE']._serialized_start=4333
+  _globals['_SYSTEMBACKUPTARGETTYPE']._serialized_end=4552
+  _globals['_SYSTEMCLEANUP']._serialized_start=185
+  _globals['_SYSTEMCLEANUP']._serialized_end=409
+  _globals['_SYSTEMCLEANUPTASK']._serialized_start=412
+  _globals['_SYSTEMCLEANUPTASK']._serialized_end=1076
+  _globals['_SYSTEMCLEANUPRESULT']._serialized_start=1079
+  _globals['_SYSTEMCLEANUPRESULT']._serialized_end=1238
+  _globals['_SYSTEMCLEANUPRESULTS']._serialized_start=1241
+  _globals['_SYSTEMCLEANUPRESULTS']._serialized_end=1406
+  _globals['_SYSTEMCLEANUPDETAIL']._serialized_start=1409
+  _globals['_SYSTEMCLEANUPDETAIL']._serialized_end=1564
+  _globals['_SYSTEMCLEANUPOUTCOME']._serialized_start=1567
+  _globals['_SYSTEMCLEANUPOUTCOME']._serialized_end=1743
+  _globals['_SYSTEMHEALTHCHECK']._serialized_start=1746
+  _globals['_SYSTEMHEALTHCHECK']._serialized_end=1983
+  _globals['_SYSTEMHEALTHCHECKRESULT']._serialized_start=1986
+  _globals['_SYSTEMHEALTHCHECKRESULT']._serialized_end=2141
+  _globals['_SYSTEMHEALTH']._serialized_start=2144
+  _globals['_SYSTEMHEALTH']._serialized_end=2420
+  _globals['_SYSTEMHEALTH_SERVICESENTRY']._serialized_start=2320
+  _globals['_SYSTEMHEALTH_SERVICESENTRY']._serialized_end=2420
+  _globals['_SYSTEMSERVICEHEALTH']._serialized_start=2422
+  _globals['_SYSTEMSERVICEHEALTH']._serialized_end=2522
+  _globals['_SYSTEMBACKUP']._serialized_start=2525
+  _globals['_SYSTEMBACKUP']._serialized_end=2860
+  _globals['_SYSTEMBACKUPTARGET']._serialized_start=2863
+  _globals['_SYSTEMBACKUPTARGET']._serialized_end=3125
+  _globals['_SYSTEMBACKUPOPTIONS']._serialized_start=3127
+  _globals['_SYSTEMBACKUPOPTIONS']._serialized_end=3193
+  _globals['_SYSTEMBACKUPRESULT']._serialized_start=3196
+  _globals['_SYSTEMBACKUPRESULT']._serialized_end=3353
+  _globals['_SYSTEMBACKUPRESULTS']._serialized_start=3356
+  _globals['_SYSTEMBACKUPRESULTS']._serialized_end=3594
+  _globals['_SYSTEMBACKUPENTRY']._serialized_start=3597
+  _globals['_SYSTEMBACKUPENTRY']._serialized_end=3750
+  _globals['_SYSTEMBACKUPFILE']._serialized_start=3753
+  _globals['_SYSTEMBACKUPFILE']._serialized_end=4010
 # @@protoc_insertion_point(module_scope)
