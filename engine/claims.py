@@ -9,6 +9,7 @@ from redis import exceptions as redis_errors
 from base.settings import Settings
 from engine.catalog import QueuePolicy, active_per_owner
 from engine.jobs import Claim, ClaimedJob, Loss, Settlement
+from engine.layout import Layout
 from engine.packing import pack
 from engine.store import Store, translated
 
@@ -50,6 +51,7 @@ class Claims:
         self._policy = policy
         self._per_owner = active_per_owner(policy, settings)
         self._settings = settings
+        self._layout = Layout(store)
         self._marker = store.keys(policy.name)["marker"]
 
     async def claim(self, n: int) -> Claim:
@@ -117,6 +119,7 @@ class Claims:
             forgotten += dropped
             if not more:
                 break
+        await self._layout.mend(self.queue)
         return Reaped(tuple(stalled), forgotten)
 
     async def wait_for_work(self, seconds: float) -> bool:

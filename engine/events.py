@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from engine.actions import job_not_found
 from engine.event_entries import AFTER_ENTRY, Place, place_in, place_of, sequence_of
 from engine.event_stream import Box, EventStream
 from engine.inspection import Inspection
 from engine.jobs import EventKind, JobEvent, JobRecord, State
-from engine.steering import job_not_found
 from engine.store import Store
 
 GRACE_SECONDS: Final = 1.0

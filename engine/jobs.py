@@ -195,6 +195,8 @@ class JobQuery:
 class JobPage:
     jobs: tuple[JobRecord, ...]
     next_token: str = ""
+    scanned: int = 0
+    """Jobs that were looked at for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,148 +1,82 @@
 """What operators do: cancel, retry, promote and delete jobs, one or many; pause, limit and clean queues."""
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Sequence
 
-from engine.errors import JobNotFoundError, JobPurgedError, JobServiceError, JobStateConflictError
+from engine.actions import CANCEL, DELETE, PROMOTE, RETRY, Action, job_not_found, refusal
+from engine.bulk import Bulk, BulkResult, apply
 from engine.inspection import Inspection
 from engine.jobs import JobQuery, JobRecord, State
 from engine.packing import pack
 from engine.store import Store
 
-BULK_LIMIT: Final = 100_000
-"""Jobs that one bulk call changes at most."""
-_CHUNK: Final = 200
-_PURGED: Final = "P"
-
-
-@dataclass(frozen=True, slots=True)
-class _Action:
-    """One way to change jobs: its script, the states that admit it, and how a refusal reads."""
-
-    script: str
-    admits: frozenset[State]
-    deed: str
-    remedy: str
-    settled: frozenset[State] = frozenset()
-    """States in which it has been done already: no change, and no error."""
-
-
-CANCEL: Final = _Action(
-    "cancel",
-    frozenset({State.WAITING, State.DELAYED, State.ACTIVE}),
-    "cancelled",
-    "only a job that has not ended can be",
-    frozenset({State.CANCELLED}),
-)
-RETRY: Final = _Action(
-    "retry", frozenset({State.FAILED, State.CANCELLED}), "retried", "only a failed or cancelled job can be"
-)
-PROMOTE: Final = _Action("promote", frozenset({State.DELAYED}), "promoted", "only a delayed job can be")
-DELETE: Final = _Action(
-    "delete", frozenset(State) - {State.ACTIVE}, "deleted", "cancel it first: only a job that does not run can be"
-)
-
-
-@dataclass(slots=True)
-class BulkResult:
-    """What a bulk action came to."""
-
-    matched: int = 0
-    """Jobs that match and whose state admits the action."""
-    changed: int = 0
-    failures: list[tuple[str, JobServiceError]] = field(default_factory=list)
-    """The first hundred jobs that were asked for and not changed."""
-    more: bool = False
-    """More match than one call changes."""
-
 
 class Steering:
-    """Changes jobs and queues."""
+    """Changes jobs and queues. A `reason` is told to those who watch."""
 
     def __init__(self, store: Store, inspection: Inspection) -> None:
         self._store = store
         self._inspection = inspection
+        self._bulk = Bulk(store)
 
     async def cancel(self, queue: str, job_id: str, reason: str = "") -> JobRecord:
-        """Cancels a job; a running one stops being its worker's at once.
+        """Cancels a job; a running one stops being its worker's at once. The job keeps the reason.
 
         Raises:
           JobNotFoundError: there is no such job.
           JobStateConflictError: it has completed or failed.
         """
-        return await self._one(CANCEL, queue, job_id, reason or "cancelled")
+        return await self._one(CANCEL, queue, job_id, reason)
 
-    async def retry(self, queue: str, job_id: str) -> JobRecord:
+    async def retry(self, queue: str, job_id: str, reason: str = "") -> JobRecord:
         """Runs a failed or cancelled job again.
 
         Raises:
           JobNotFoundError, JobStateConflictError: as for cancel.
           JobPurgedError: its sensitive values are gone.
         """
-        return await self._one(RETRY, queue, job_id)
+        return await self._one(RETRY, queue, job_id, reason)
 
-    async def promote(self, queue: str, job_id: str) -> JobRecord:
+    async def promote(self, queue: str, job_id: str, reason: str = "") -> JobRecord:
         """Makes a delayed job ready. Raises JobNotFoundError or JobStateConflictError."""
-        return await self._one(PROMOTE, queue, job_id)
+        return await self._one(PROMOTE, queue, job_id, reason)
 
-    async def delete(self, queue: str, job_id: str) -> None:
+    async def delete(self, queue: str, job_id: str, reason: str = "") -> None:
         """Removes a job that does not run. Raises JobNotFoundError or JobStateConflictError."""
-        (before,) = await self._apply(DELETE, queue, [job_id])
-        if refusal := _refusal(DELETE, queue, job_id, before):
-            raise refusal
+        await self._change(DELETE, queue, job_id, reason)
 
-    async def _one(self, action: _Action, queue: str, job_id: str, *arguments: str) -> JobRecord:
-        (before,) = await self._apply(action, queue, [job_id], *arguments)
-        if refusal := _refusal(action, queue, job_id, before):
-            raise refusal
+    async def _change(self, action: Action, queue: str, job_id: str, reason: str) -> None:
+        (before,) = await apply(self._store, action, queue, [job_id], action.admits, reason)
+        if problem := refusal(action, queue, job_id, before):
+            raise problem
+
+    async def _one(self, action: Action, queue: str, job_id: str, reason: str) -> JobRecord:
+        await self._change(action, queue, job_id, reason)
         record = await self._inspection.get(queue, job_id)
         if record is None:
             raise job_not_found(queue, job_id)
         return record
 
-    async def _apply(self, action: _Action, queue: str, names: Sequence[str], *arguments: str) -> list[str]:
-        """Each job's state before."""
-        answer = await self._store.run(action.script, queue, pack(list(names)), *arguments)
-        return [state.decode() for state in answer]
-
     async def change_many(
-        self, action: _Action, queue: str, names: Sequence[str] | JobQuery, *, validate_only: bool = False
+        self,
+        action: Action,
+        queue: str,
+        names: Sequence[str] | JobQuery,
+        *,
+        reason: str = "",
+        token: str = "",
+        validate_only: bool = False,
     ) -> BulkResult:
-        """Does `action` to the jobs of these ids, or to all that match; with `validate_only` it only counts."""
-        result = BulkResult()
-        arguments = ("cancelled",) if action is CANCEL else ()
-        async for chunk in self._chunks(action, queue, names):
-            if validate_only:
-                await self._count(action, queue, chunk, result)
-                continue
-            for job_id, before in zip(chunk, await self._apply(action, queue, chunk, *arguments), strict=True):
-                _note(result, job_id, _refusal(action, queue, job_id, before, bulk=True))
-            if result.changed >= BULK_LIMIT:
-                result.more = True
-                break
-        return result
+        """Does `action` to the jobs of these ids, or to all that match; with `validate_only` it only counts.
 
-    async def _chunks(
-        self, action: _Action, queue: str, names: Sequence[str] | JobQuery
-    ) -> AsyncIterator[Sequence[str]]:
-        if not isinstance(names, JobQuery):
-            unique = list(dict.fromkeys(names))
-            for first in range(0, len(unique), _CHUNK):
-                yield unique[first : first + _CHUNK]
-            return
-        wanted = names.states & action.admits if names.states else action.admits
-        if wanted:
-            async for chunk in self._inspection.ids(queue, names, wanted, _CHUNK):
-                yield chunk
+        `token` goes on where an earlier call with the same query ended.
 
-    async def _count(self, action: _Action, queue: str, chunk: Sequence[str], result: BulkResult) -> None:
-        for job_id, record in zip(chunk, await self._inspection.get_many(queue, chunk), strict=True):
-            before = record.state.value if record else ""
-            refusal = _refusal(action, queue, job_id, before, bulk=True)
-            result.matched += refusal is None
-            if refusal is not None and len(result.failures) < 100:  # noqa: PLR2004  (as BulkResult says)
-                result.failures.append((job_id, refusal))
+        Raises:
+          RequestInvalidError: the token is not one of this query's.
+          StoreUnavailableError: the store went away; what was done until then is done.
+        """
+        if isinstance(names, JobQuery):
+            return await self._bulk.by_query(action, queue, names, reason, token, validate_only=validate_only)
+        return await self._bulk.by_ids(action, queue, names, reason, validate_only=validate_only)
 
     async def pause(self, queue: str) -> None:
         """No further job starts once this returns."""
@@ -174,36 +108,3 @@ class Steering:
             for state, count in zip(removed, counts, strict=True):
                 removed[state] += count
         return removed
-
-
-def _note(result: BulkResult, job_id: str, refusal: JobServiceError | None) -> None:
-    if refusal is None:
-        result.matched += 1
-        result.changed += 1
-    elif len(result.failures) < 100:  # noqa: PLR2004  (as BulkResult says)
-        result.failures.append((job_id, refusal))
-
-
-def job_not_found(queue: str, job_id: str) -> JobNotFoundError:
-    return JobNotFoundError(f"{queue} holds no job {job_id!r}.", queue=queue, job=job_id)
-
-
-def _refusal(action: _Action, queue: str, job_id: str, before: str, *, bulk: bool = False) -> JobServiceError | None:
-    """Why a job in the state `before` was not changed; None if it was. In bulk, what was so before is refused."""
-    if not before:
-        return job_not_found(queue, job_id)
-    if before == _PURGED:
-        return JobPurgedError(
-            f"Job {job_id} cannot run again: its sensitive values were purged when it ended. Enqueue it anew.",
-            queue=queue,
-            job=job_id,
-        )
-    state = State(before)
-    if state in action.admits or (state in action.settled and not bulk):
-        return None
-    return JobStateConflictError(
-        f"Job {job_id} is {state.name.lower()} and cannot be {action.deed}: {action.remedy}.",
-        queue=queue,
-        job=job_id,
-        state=f"JOB_STATE_{state.name}",
-    )

@@ -20,11 +20,11 @@ from qcollector.jobs.v1.job_service_pb2 import (
 )
 
 from base.storage import StorageRoots
+from engine.actions import job_not_found
 from engine.declarations import JobType
 from engine.errors import JobStateConflictError, ResultNotFoundError
 from engine.jobs import JobRecord, LogLine, State
 from engine.masking import masked
-from engine.steering import job_not_found
 from service.auth import Principal
 from service.call import caller, current_call
 from service.filters import job_query

@@ -23,9 +23,10 @@ from qcollector.jobs.v1.job_service_pb2 import (
     RetryJobResponse,
 )
 
+from engine.actions import CANCEL, DELETE, PROMOTE, RETRY
+from engine.bulk import BulkResult
 from engine.errors import FieldProblem, RequestInvalidError
 from engine.jobs import JobQuery
-from engine.steering import CANCEL, DELETE, PROMOTE, RETRY, BulkResult
 from service.filters import job_query
 from service.parts import Calls, Context
 from service.status import status_of
@@ -104,7 +105,7 @@ R = TypeVar("R", bound=_BatchResponse)
 def _answer(response: R, result: BulkResult) -> R:
     response.matched = result.matched
     response.changed = result.changed
-    response.more = result.more
+    response.more = bool(result.next_token)
     for job_id, error in result.failures:
         response.failures.append(BatchJobFailure(job_id=job_id, error=status_of(error)))
     return response

@@ -1,13 +1,14 @@
--- Cancels jobs that have not ended. A running one stops being its worker's at once.
+-- Cancels jobs. A running one stops being its worker's at once.
 -- KEYS: meta wait delayed active states secrets results failures checkpoints marker
--- ARGV: names reason
+-- ARGV: names admits reason
 -- FLAGS: allow-oom
--- names: packed ids
+-- names: packed ids; admits: letters of the states in which a job is changed, of w, d and a
 -- RETURNS: for each its state before (empty: there is no such job)
 --- @include clock
 --- @include record
 --- @include events
 --- @include tally
+--- @include index
 --- @include finish
 --- @include waiting
 local sets = { d = delayed, a = active }
@@ -16,8 +17,8 @@ for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
   answer[i] = record and record[STATE] or ''
-  local set = sets[answer[i]]
-  if set or answer[i] == 'w' then
+  if record and string.find(admits, answer[i], 1, true) then
+    local set = sets[answer[i]]
     if set then redis.call('ZREM', set, id) else leave_wait(id, record) end
     if set == active then
       freed = true
@@ -31,5 +32,6 @@ end
 write_finished()
 if freed and redis.call('ZCARD', wait) > 0 and redis.call('HEXISTS', meta, 'paused') == 0 then redis.call('ZADD', marker, 0, '0') end
 write_tally()
+write_index()
 publish()
 return answer

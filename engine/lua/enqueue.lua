@@ -1,5 +1,5 @@
 -- Stores jobs that are not there yet. A full backlog refuses the rest of the rows; a full store refuses the script itself.
--- KEYS: meta wait delayed all jobs states secrets ids marker
+-- KEYS: meta wait delayed jobs states secrets ids marker
 -- ARGV: rows max_backlog
 -- rows: packed arrays of id, envelope, secret, type, owner, priority, delay, run_at, expire_at, attempts, exponential, backoff,
 --       jitter, keep, digest, request, request_digest (see include/requests)
@@ -10,6 +10,7 @@
 --- @include events
 --- @include waiting
 --- @include requests
+--- @include index
 local input = cmsgpack.unpack(rows)
 local count = #input
 local names = {}
@@ -18,7 +19,7 @@ local kept = redis.call('HMGET', states, unpack(names))
 local room = tonumber(max_backlog) - redis.call('ZCARD', wait) - redis.call('ZCARD', parked) - redis.call('ZCARD', delayed)
 local number = take_numbers(meta, count)
 local seen, answer = {}, {}
-local new_jobs, new_states, new_secrets, new_ids, new_all, new_delayed = {}, {}, {}, {}, {}, {}
+local new_jobs, new_states, new_secrets, new_ids, new_delayed = {}, {}, {}, {}, {}
 
 -- What an id that was used before answers: verdict, state, created.
 local function known(id, digest, record)
@@ -68,8 +69,7 @@ for i, row in ipairs(input) do
     new_jobs[#new_jobs + 1] = row[2]
     new_states[#new_states + 1] = id
     new_states[#new_states + 1] = pack(record)
-    new_all[#new_all + 1] = timed(now, number)
-    new_all[#new_all + 1] = id
+    file_job(id, record)
     if #row[3] > 0 then
       new_secrets[#new_secrets + 1] = id
       new_secrets[#new_secrets + 1] = row[3]
@@ -98,7 +98,6 @@ end
 if #new_jobs > 0 then
   redis.call('HSET', jobs, unpack(new_jobs))
   redis.call('HSET', states, unpack(new_states))
-  redis.call('ZADD', all, unpack(new_all))
 end
 if #new_secrets > 0 then redis.call('HSET', secrets, unpack(new_secrets)) end
 local wake = write_waiting()
@@ -111,5 +110,6 @@ if #new_delayed > 0 then
 end
 write_requests()
 if wake then redis.call('ZADD', marker, 0, '0') end
+write_index()
 publish()
 return answer

@@ -1,26 +1,29 @@
 -- Makes delayed jobs ready now.
 -- KEYS: delayed states marker
--- ARGV: names
+-- ARGV: names admits reason
 -- FLAGS: allow-oom
--- names: packed ids
+-- names: packed ids; admits: letters of the states in which a job is changed, of d
 -- RETURNS: for each its state before (empty: there is no such job)
 --- @include clock
 --- @include record
 --- @include events
 --- @include waiting
+--- @include index
 local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
   answer[i] = record and record[STATE] or ''
-  if answer[i] == 'd' then
+  if answer[i] == 'd' and admits == 'd' then
     redis.call('ZREM', delayed, id)
     record[READY] = now
     enter_wait(id, record)
+    file_job(id, record, 'd')
     redis.call('HSET', states, id, pack(record))
-    tell(id, 'w', record[PROGRESS], 'promoted')
+    tell(id, 'w', record[PROGRESS], reason ~= '' and 'promoted: ' .. reason or 'promoted')
   end
 end
 if write_waiting() then redis.call('ZADD', marker, 0, '0') end
+write_index()
 publish()
 return answer

@@ -1,6 +1,6 @@
 -- Housekeeping of a queue: jobs whose lease ran out start again or, after three stalls, fail; due ones become ready; what
 -- retention no longer keeps is forgotten. Bounded: call again while it answers more.
--- KEYS: meta wait delayed active all jobs states secrets results failures checkpoints logs ids gone requests request_times marker
+-- KEYS: meta wait delayed active jobs states secrets results failures checkpoints logs ids gone requests request_times marker
 -- ARGV: keep_completed keep_failed min_age completed_age failed_age per_owner
 -- FLAGS: allow-oom
 -- RETURNS: ids that stalled, jobs forgotten, 1 if there is more to do
@@ -8,6 +8,7 @@
 --- @include record
 --- @include events
 --- @include tally
+--- @include index
 --- @include drop
 --- @include finish
 --- @include waiting
@@ -64,5 +65,6 @@ if expire_names(gone, ids, now) then more = 1 end
 if expire_names(request_times, requests, now) then more = 1 end
 if redis.call('ZCARD', wait) > 0 and redis.call('HEXISTS', meta, 'paused') == 0 then redis.call('ZADD', marker, 0, '0') end
 write_tally()
+write_index()
 publish()
 return { stalled, forgotten, more }

@@ -1,19 +1,20 @@
 -- Makes failed and cancelled jobs ready again, with all their attempts.
 -- KEYS: meta states results marker
--- ARGV: names
--- names: packed ids
+-- ARGV: names admits reason
+-- names: packed ids; admits: letters of the states in which a job is changed, of f and x
 -- RETURNS: for each its state before (empty: there is no such job; P: its sensitive values are gone)
 --- @include clock
 --- @include record
 --- @include events
 --- @include waiting
 --- @include retention
+--- @include index
 local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
   answer[i] = record and record[STATE] or ''
-  local ended = answer[i] == 'f' or answer[i] == 'x'
+  local ended = record and string.find(admits, answer[i], 1, true)
   if ended and record[SECRET] == SECRET_PURGED then
     answer[i] = 'P'
   elseif ended then
@@ -23,10 +24,12 @@ for i, id in ipairs(cmsgpack.unpack(names)) do
     record[FINISHED], record[PROGRESS], record[EXPIRE], record[READY] = 0, 0, 0, now
     record[SEQ] = take_numbers(meta, 1)
     enter_wait(id, record)
+    file_job(id, record, answer[i])
     redis.call('HSET', states, id, pack(record))
-    tell(id, 'w', 0, 'retried')
+    tell(id, 'w', 0, reason ~= '' and 'retried: ' .. reason or 'retried')
   end
 end
 if write_waiting() then redis.call('ZADD', marker, 0, '0') end
+write_index()
 publish()
 return answer

@@ -1,5 +1,5 @@
 -- Settles the attempts that a worker ended, and leases it as many ready jobs as it has room for, in one step.
--- KEYS: meta wait delayed active jobs states results marker all secrets failures checkpoints logs ids gone
+-- KEYS: meta wait delayed active jobs states results marker secrets failures checkpoints logs ids gone
 -- ARGV: items n worker lease default_max_active per_owner
 -- FLAGS: allow-oom
 -- per_owner: the most active jobs of one owner, 0 for no limit
@@ -10,6 +10,7 @@
 --- @include loss
 --- @include events
 --- @include tally
+--- @include index
 --- @include drop
 --- @include finish
 --- @include waiting
@@ -24,6 +25,7 @@ local function again(id, record, delay)
   if delay > 0 then
     record[STATE] = 'd'
     record[READY] = now + delay
+    file_job(id, record, 'a')
     new_delayed[#new_delayed + 1] = timed(now + delay, record[SEQ])
     new_delayed[#new_delayed + 1] = id
   else
@@ -116,5 +118,6 @@ if finished_count > 0 then
   end
 end
 write_tally()
+write_index()
 publish()
 return { rows, lost, due_in }

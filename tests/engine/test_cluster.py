@@ -11,6 +11,7 @@ from redis.asyncio import RedisCluster
 from redis.crc import key_slot
 
 from base.settings import Settings
+from engine.actions import DELETE
 from engine.catalog import Catalog
 from engine.claims import Note
 from engine.errors import StoreUnavailableError
@@ -18,7 +19,6 @@ from engine.inspection import BY_STATE
 from engine.jobs import JobQuery, State
 from engine.presence import Presence
 from engine.scripts import load_scripts
-from engine.steering import DELETE
 from tests.cluster import NODES, SLOTS
 from tests.conftest import ValkeyServer, eventually
 

@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
+from engine.actions import CANCEL
 from engine.claims import Claims
 from engine.errors import BacklogFullError
 from engine.intake import Intake
 from engine.jobs import ClaimedJob, JobQuery, NewJob, Outcome, Settlement, State
 from engine.packing import pack, unpack
-from engine.steering import CANCEL
 
 from .conftest import QUEUE, Engine, complete, job
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from engine.actions import CANCEL, DELETE, PROMOTE, RETRY
 from engine.claims import Note
 from engine.errors import RequestInvalidError
 from engine.inspection import BY_STATE, CREATED, CREATED_DESC
 from engine.jobs import JobQuery, State
-from engine.steering import CANCEL, DELETE, PROMOTE, RETRY
 
 from .conftest import QUEUE, Engine, complete, fail, job
 

@@ -1,4 +1,4 @@
--- KEYS: all jobs states secrets results failures checkpoints logs ids gone
+-- KEYS: jobs states secrets results failures checkpoints logs ids gone
 -- Forgets jobs that have left their state's set. An id of a caller's own stays known for a day.
 --- @include retention
 local GONE_MS = 86400000
@@ -9,6 +9,7 @@ local function drop(dropped, records)
   for i, id in ipairs(dropped) do
     local record = records[i]
     if record then
+      unfile_job(id, record)
       if record[SECRET] == SECRET_STORED then secret[#secret + 1] = id end
       if record[FAILURES] > 0 then failed[#failed + 1] = id end
       if record[CHECKPOINT] > 0 then checkpointed[#checkpointed + 1] = id end
@@ -24,7 +25,6 @@ local function drop(dropped, records)
       end
     end
   end
-  redis.call('ZREM', all, unpack(dropped))
   redis.call('HDEL', jobs, unpack(dropped))
   redis.call('HDEL', states, unpack(dropped))
   redis.call('HDEL', results, unpack(dropped))

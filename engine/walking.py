@@ -1,0 +1,112 @@
+"""Steps along the jobs of a queue: which of them match, without what they carry."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.jobs import JobQuery, State
+from engine.layout import Layout
+from engine.packing import pack
+from engine.paging import Place, ScoredPlace
+from engine.store import Store
+
+LOOKED_AT: Final = 500
+"""Jobs that one script call looks at, at most."""
+_ROW: Final = 4
+_PURGED: Final = 2
+_LAST_MS: Final = 10**13 - 1
+"""The latest time that the indexes can tell apart, in the year 2286."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job that matches."""
+
+    job_id: str
+    queue: str
+    score: str
+    """In the order of creation when it was created, in milliseconds; else its score in the set of its state."""
+    state: State
+    purged: bool
+    """Its sensitive values are gone."""
+
+    @property
+    def place(self) -> Place:
+        return Place(int(self.score), self.job_id, self.queue)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one script call found."""
+
+    found: Sequence[Found]
+    scanned: int
+    """Jobs that were looked at."""
+    came_to: str
+    """The place of the last one; empty where there was none."""
+    at_end: bool
+    now: int
+    """The store's time, in milliseconds."""
+
+
+class Walker:
+    """Walks queues of one store, one script call at a time in a process: callers that enqueue do not notice."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._layout = Layout(store)
+
+    async def step(
+        self, queue: str, query: JobQuery, after: Place | None, wanted: int, *, backwards: bool = False
+    ) -> Step:
+        """On from a place, in the order of creation. Of the places that queues share, the queue's name decides.
+
+        Raises:
+          StoreUnavailableError: the store is away.
+        """
+        inclusive = after is not None and (queue < after.queue if backwards else queue > after.queue)
+        key = after.key if after else ""
+        arguments = (_conditions(query), key, int(inclusive), int(backwards), wanted, LOOKED_AT)
+        while (answer := await self._look("list", queue, *arguments)) == [0]:
+            await self._layout.complete(queue)
+        return _read(queue, answer)
+
+    async def step_in_state(self, queue: str, query: JobQuery, after: ScoredPlace | None, wanted: int) -> Step:
+        """On from a place, in the own order of the query's one state: next to run first, latest ended first.
+
+        Raises:
+          StoreUnavailableError: the store is away.
+        """
+        (state,) = query.states
+        place = after or ScoredPlace("", "")
+        answer = await self._look(
+            "walk", queue, _conditions(query), state.value, *place, int(state.finished), wanted, LOOKED_AT
+        )
+        return _read(queue, answer)
+
+    async def _look(self, script: str, queue: str, *arguments: Any) -> Any:
+        async with self._store.look:
+            return await self._store.run(script, queue, *arguments)
+
+
+def _conditions(query: JobQuery) -> bytes:
+    after, before = min(max(query.created_after, 0), _LAST_MS), query.created_before
+    states = "".join(sorted(query.states))
+    return pack((states, query.type, query.owner, after, before if before <= _LAST_MS else 0, query.text))
+
+
+def _rows(flat: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (flat[first : first + _ROW] for first in range(0, len(flat), _ROW))
+
+
+def _text(score: bytes | int) -> str:
+    return score.decode() if isinstance(score, bytes) else str(score)
+
+
+def _read(queue: str, answer: Sequence[Any]) -> Step:
+    _, now, scanned, came_to, at_end, *rows = answer
+    found = [
+        Found(job_id.decode(), queue, _text(score), State(state.decode()), secret == _PURGED)
+        for job_id, score, state, secret in _rows(rows)
+    ]
+    return Step(found, scanned, came_to.decode(), bool(at_end), int(now))
