@@ -5,7 +5,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local TIE = 1024
 
 local function timed(ms, tie)
-  return string.format('%.0f', ms * TIE + tie % TIE)
+  return ms * TIE + tie % TIE
 end
 local function until_ms(ms)
   return string.format('%.0f', ms * TIE + TIE - 1)

@@ -3,8 +3,10 @@
 local SLOTS = 6
 local tally = { c = 0, f = 0, x = 0, waits = {}, runs = {}, any = false }
 
+local floor, log, BUCKETS = math.floor, math.log, 4 / math.log(2)
+
 local function bucket(ms)
-  return tostring(math.floor(math.log(math.max(ms, 0) + 1) / math.log(2) * 4))
+  return floor(log(ms > 0 and ms + 1 or 1) * BUCKETS)
 end
 local function tally_wait(ms)
   local b = bucket(ms)
@@ -21,7 +23,10 @@ local function tally_end(state)
   tally.any = true
 end
 local function merge(into, from)
-  for b, count in pairs(from) do into[b] = (into[b] or 0) + count end
+  for number, count in pairs(from) do
+    local b = tostring(number)
+    into[b] = (into[b] or 0) + count
+  end
 end
 local function write_tally()
   if not tally.any then return end
