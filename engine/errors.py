@@ -87,13 +87,9 @@ class JobIdConflictError(JobServiceError):
 class RequestIdConflictError(JobServiceError):
     reason = ErrorReason.ERROR_REASON_REQUEST_ID_CONFLICT
 
-    def __init__(self, queue: str) -> None:
-        rule = (
-            f"you have used it in {queue} within the last hour for another request; repeat a request as it was, and give "
-            "each new one an id of its own, such as a random UUID"
-        )
-        super().__init__(f"requestId: {rule}", queue=queue)
-        self.problems = (FieldProblem("requestId", "request_id_conflict", rule),)
+    def __init__(self, message: str, *, retry_after: float | None = None, **metadata: str | float) -> None:
+        super().__init__(message, retry_after=retry_after, **metadata)
+        self.problems = (FieldProblem("requestId", "request_id_conflict", message),)
 
 
 class JobPurgedError(JobServiceError):

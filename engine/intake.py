@@ -170,7 +170,7 @@ class _QueueIntake:
         self, job: NewJob, verdict: int, job_id: bytes, state: bytes, created: int
     ) -> Enqueued | JobServiceError:
         if verdict in (_STORED, _KNOWN):
-            found = job_id.decode()
+            found = job_id.decode() if job_id else job.id
             # A made id that is there already was stored by this very call, whose first answer was lost.
             duplicate = verdict == _KNOWN and (bool(job.digest) or found != job.id)
             self._stored.add((self._queue, job.type, "duplicate" if duplicate else "stored"))
@@ -183,7 +183,11 @@ class _QueueIntake:
                 job=job.id,
             )
         if verdict == _REQUEST_TAKEN:
-            return RequestIdConflictError(self._queue)
+            return RequestIdConflictError(
+                f"The request id was used in {self._queue} within the last hour for another request of yours. Repeat a "
+                "request as it was, and give each new one an id of its own, such as a random UUID.",
+                queue=self._queue,
+            )
         return BacklogFullError(
             f"{self._queue} holds {self._max_backlog} unfinished jobs, which is its limit (QUEUE_MAX_BACKLOG). "
             "Try again when its workers have caught up.",

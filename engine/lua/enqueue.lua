@@ -3,8 +3,8 @@
 -- ARGV: rows max_backlog
 -- rows: packed arrays of id, envelope, secret, type, owner, priority, delay, run_at, expire_at, attempts, exponential, backoff,
 --       jitter, keep, digest, request, request_digest (see include/requests)
--- RETURNS: for each row a verdict (1 stored, 2 there already, 3 the id is taken, 4 backlog full, 5 the request id is taken), the job's
--- id, its state (empty where it is gone and its id was the service's), created ms
+-- RETURNS: for each row a verdict (1 stored, 2 there already, 3 the id is taken, 4 backlog full, 5 the request id is taken), the id of
+-- the job of an earlier request, the job's state (empty where it is gone and its id was the service's), created ms
 --- @include clock
 --- @include record
 --- @include events
@@ -46,7 +46,8 @@ end
 for i, row in ipairs(input) do
   local id, digest = row[1], row[15]
   local record = seen[id] or (kept[i] and unpack_record(kept[i]))
-  local verdict, state, created, first = known_request(row[16], row[17])
+  local verdict, state, created, first
+  if #row[16] > 0 then verdict, state, created, first = known_request(row[16], row[17]) end
   if first then
     id = first
     state = gone_or_held(id, seen[id])
@@ -90,7 +91,7 @@ for i, row in ipairs(input) do
   end
   if #row[16] > 0 and not first and verdict <= 2 then note_request(row[16], row[17], id, created) end
   answer[#answer + 1] = verdict
-  answer[#answer + 1] = id
+  answer[#answer + 1] = first or ''
   answer[#answer + 1] = state
   answer[#answer + 1] = created
 end

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from base.settings import Settings
 from engine.catalog import Catalog
 from engine.claims import Claims
-from engine.errors import JobServiceError
+from engine.errors import JobServiceError, RequestIdConflictError
 from engine.jobs import ClaimedJob, JobQuery, Outcome, Settlement, State
 from engine.store import Store
 
@@ -58,6 +58,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.order: list[tuple[int, int, str]] = []
         self.places: dict[str, tuple[int, int]] = {}
         self.keeps: dict[str, int] = {}
+        self.requests: dict[bytes, tuple[str, bytes]] = {}
         self.held: dict[str, tuple[str, ClaimedJob]] = {}
         self.stale: list[tuple[str, ClaimedJob]] = []
         self.paused = False
@@ -111,6 +112,22 @@ class EngineMachine(RuleBasedStateMachine):
             self.fails[one.id] = 0
             self.owners[one.id] = owner
             self.places[one.id] = (-priority, self.number)
+            self.number += 1
+
+    @rule(request=st.sampled_from([b"r1", b"r2"]), digest=st.sampled_from([b"one", b"two"]))
+    def ask(self, request: bytes, digest: bytes) -> None:
+        new = job(f"m{self.number}", attempts=2, request=request, request_digest=digest)
+        first, asked = self.requests.setdefault(request, (new.id, digest))
+        if asked != digest:
+            with pytest.raises(RequestIdConflictError):
+                self.run(self.engine.intake.enqueue(new))
+            return
+        found = self.run(self.engine.intake.enqueue(new))
+        assert (found.id, found.duplicate) == (first, first != new.id)
+        assert found.state == (self.states.get(first) if found.duplicate else State.WAITING)
+        if not found.duplicate:
+            self.states[new.id], self.fails[new.id], self.keeps[new.id] = State.WAITING, 0, 0
+            self.owners[new.id], self.places[new.id] = new.owner, (0, self.number)
             self.number += 1
 
     @rule(worker=st.sampled_from(["w1", "w2"]), n=st.integers(1, 3))
@@ -242,6 +259,7 @@ class EngineMachine(RuleBasedStateMachine):
             assert self.run(self._scores(name)) == leaving
         stays = {one.id: one.finished + self.keeps[one.id] for one in ended if self.keeps[one.id]}
         assert self.run(self._scores("retained")) == stays
+        assert self.run(self._scores("request_times")).keys() == {name.decode() for name in self.requests}
 
     async def _scores(self, name: str) -> dict[str, int]:
         entries: Any = await self.store.client.zrange(self.store.keys(QUEUE)[name], 0, -1, withscores=True)

@@ -25,7 +25,13 @@ from base.database.connection import open_database
 from base.settings import Settings
 from base.telemetry.instruments import Instruments
 from engine import errors
-from engine.errors import FieldProblem, JobServiceError, RequestInvalidError, StoreUnavailableError
+from engine.errors import (
+    FieldProblem,
+    JobServiceError,
+    RequestIdConflictError,
+    RequestInvalidError,
+    StoreUnavailableError,
+)
 from engine.links import DownloadLinks
 from engine.store import Store
 from service.auth import TokenVerifier
@@ -54,6 +60,7 @@ DOCUMENTED = {
     "PAYLOAD_TOO_LARGE": "INVALID_ARGUMENT",
     "JOB_STATE_CONFLICT": "FAILED_PRECONDITION",
     "JOB_ID_CONFLICT": "ALREADY_EXISTS",
+    "REQUEST_ID_CONFLICT": "ALREADY_EXISTS",
     "JOB_PURGED": "FAILED_PRECONDITION",
     "BACKLOG_FULL": "RESOURCE_EXHAUSTED",
     "STORE_FULL": "RESOURCE_EXHAUSTED",
@@ -88,6 +95,8 @@ def test_each_class_becomes_a_status_with_its_reason_and_metadata(kind: type[Job
         error = kind("what happened", retry_after=1.5, queue="email:send")
     refusal = refusal_in(status_of(error))
     assert refusal.reason == ErrorReason.Name(kind.reason).removeprefix("ERROR_REASON_")
+    if kind is RequestIdConflictError:
+        assert refusal.fields == ["requestId"]
     if kind is RequestInvalidError:
         (violation,) = refusal.violations
         assert (violation.field, violation.reason, violation.description) == ("a.b", "rule", "is wrong")

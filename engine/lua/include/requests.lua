@@ -6,7 +6,7 @@ local new_requests = {}
 
 -- What a request id that was used before gives: a verdict and, for the same request, the job's creation and id.
 local function known_request(request, digest)
-  local kept = #request > 0 and redis.call('HGET', requests, request)
+  local kept = redis.call('HGET', requests, request)
   local entry = kept and cmsgpack.unpack(kept)
   if not entry or now - entry[3] >= REQUEST_MS then return nil end
   if entry[1] ~= digest then return 5, '', 0 end
