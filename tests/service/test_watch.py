@@ -1,25 +1,30 @@
 """Following a job to its end, and the queues as they change."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 import pytest
+from pydantic import SecretStr
 from qcollector.jobs.v1.job_pb2 import JobState
 from qcollector.jobs.v1.job_service_pb2 import (
     CancelJobRequest,
     DeleteJobRequest,
+    GetJobRequest,
     PauseQueueRequest,
     WatchJobRequest,
     WatchQueuesRequest,
 )
 from testjobs.v1.testjobs_pb2 import ScriptResult
 
+from base.settings import Settings
+from engine import event_stream
 from engine.store import Store
 from service import job_watch, limits
-from tests.conftest import eventually
+from tests.conftest import ValkeyServer, eventually
 
-from .conftest import WORK, Noop, Running, Script, Worker, refused
+from .conftest import WORK, Noop, Running, Script, Worker, refused, serving
 
 ONE_STEP = Script(steps=[{"sleep": 1}])
 
@@ -241,3 +246,34 @@ async def test_quiet_queues_send_heartbeats(service: Running, monkeypatch: pytes
     beat = await stream.read()
     assert (len(beat.queues), beat.HasField("time")) == (0, True)
     stream.cancel()
+
+
+async def test_calls_that_callers_break_off_leave_no_connection_behind(
+    settings: Settings, own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(event_stream, "_BLOCK_MS", 200)
+    own = settings.model_copy(update={"redis_url": SecretStr(own_valkey.url)})
+    store = await Store.open(own)
+    client: Any = store.client
+
+    async def blocked() -> int:
+        return sum(one["cmd"] == "xread" and "b" in one["flags"] for one in await client.client_list())
+
+    async with serving(own) as service:
+        place = {"queue_name": WORK, "job_id": await service.app.enqueue(ONE_STEP)}
+        for _ in range(10):
+            calls = [service.app.jobs.WatchJob(WatchJobRequest(**place)) for _ in range(20)]
+            await asyncio.gather(*(call.read() for call in calls))
+            waits = [service.app.jobs.GetJob(GetJobRequest(**place, wait_seconds=60)) for _ in range(20)]
+            await asyncio.sleep(0)  # some of them are under way, some have not left yet
+            for call in (*calls, *waits):
+                call.cancel()
+            assert await blocked() <= 1
+        await eventually(lambda: _none(blocked), what="no reader is left")
+        assert (await service.app.jobs.GetJob(GetJobRequest(**place))).job.id == place["job_id"]
+    await store.close()
+
+
+async def _none(count: Callable[[], Awaitable[int]]) -> bool:
+    return await count() == 0
