@@ -17,7 +17,7 @@ from cli.words import colour_of, state_word
 PAGE: Final = 500
 """The most that the service gives."""
 NEWEST, OLDEST, NEXT = "newest", "oldest", "queue"
-ORDERS: Final = {NEWEST: "createTime desc", OLDEST: "createTime", NEXT: "state"}
+ORDERS: Final = {NEWEST: "create_time desc", OLDEST: "create_time", NEXT: "state"}
 
 JOBS: Final[Columns[Job]] = (
     Column("Id", lambda job: job.id),

@@ -38,6 +38,8 @@ from service.views import job_view
 log = structlog.get_logger()
 
 PAGE_SIZE: Final = 50
+MOST_JOBS: Final = 500
+"""On a page; whoever asks for more gets so many."""
 CHUNK_BYTES: Final = 64 * 1024
 LOG_LINES: Final[Paging[tuple[int, LogLine]]] = Paging("logs", lambda line: f"{line[0]:012}", usual=200, most=200)
 """By their number in all that the job wrote, so that lines that come meanwhile shift no page."""
@@ -67,7 +69,7 @@ class QueryCalls(Calls):
         owner = request.created_by if caller().is_admin else caller().id
         query = job_query(request, queue, self.parts.catalog, owner)
         page = await self.parts.inspection.page(
-            queue, query, request.order_by, request.page_size or PAGE_SIZE, request.page_token
+            queue, query, _order(request.order_by), min(request.page_size or PAGE_SIZE, MOST_JOBS), request.page_token
         )
         jobs = [job_view(record, self.parts.catalog) for record in page.jobs]
         return ListJobsResponse(jobs=jobs, next_page_token=page.next_token)
@@ -141,3 +143,8 @@ async def _name_download(context: Context, name: str) -> None:
 
 def _not_found(record: JobRecord, message: str) -> ResultNotFoundError:
     return ResultNotFoundError(message, queue=record.envelope.queue_name, job=record.id)
+
+
+def _order(asked: str) -> str:
+    """The engine's word for it: fields may be named in snake_case or camelCase."""
+    return asked.replace("create_time", "createTime")

@@ -55,7 +55,7 @@ class QueueCalls(Calls):
         queue = self.queue(request.queue_name)
         if request.rate.max and not request.rate.period_ms:
             raise RequestInvalidError(
-                [FieldProblem("rate.period_ms", "required", "set the period in milliseconds that `max` counts in")]
+                [FieldProblem("rate.periodMs", "required", "set the period in milliseconds that `max` counts in")]
             )
         await self.parts.steering.limit(
             queue,

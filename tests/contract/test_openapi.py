@@ -69,8 +69,10 @@ def test_every_operation_parameter_and_field_is_explained(api: Any, schemas: Any
 def test_the_contracts_rules_are_those_of_parameters(api: Any) -> None:
     listing = parameters(operations(api)["listJobs"])
     assert (listing["queueName"]["in"], listing["queueName"]["required"]) == ("path", True)
-    assert listing["pageSize"]["schema"] == {"type": "integer", "format": "int32", "minimum": 0, "maximum": 500}
-    assert listing["orderBy"]["schema"]["enum"] == ["", "createTime", "createTime desc", "state"]
+    assert listing["pageSize"]["schema"] == {"type": "integer", "format": "int32", "minimum": 0, "maximum": 2**31 - 1}
+    assert listing["orderBy"]["schema"]["enum"] == [
+        *("", "create_time", "create_time desc", "createTime", "createTime desc", "state")
+    ]
     assert listing["states"]["schema"]["maxItems"] == 10
     assert listing["states"]["required"] is False
     assert listing["createdAfter"]["schema"] == {"type": "string", "format": "date-time"}

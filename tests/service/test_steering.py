@@ -233,7 +233,7 @@ async def test_limits_hold_over_all_workers_until_taken_away(service: Running, w
         ("PauseQueue", PauseQueueRequest(queue_name="q" * 129), ["queueName"]),
         ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, max_active=-1), ["maxActive"]),
         ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, rate={"max": -1}), ["rate.max"]),
-        ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, rate={"max": 5}), ["rate.period_ms"]),
+        ("UpdateQueue", UpdateQueueRequest(queue_name=WORK, rate={"max": 5}), ["rate.periodMs"]),
     ],
 )
 async def test_a_wrong_call_on_a_queue_names_its_field(

@@ -502,11 +502,11 @@ class ListJobsRequest(_message.Message):
     text: _builtins.str
     """In whose id, payload or failure this text stands, letter for letter. Sensitive values are not searched."""
     order_by: _builtins.str
-    """"createTime desc" (newest first; the default), "createTime", or, with a single state, "state": the queue's own order, which is
-    next to run first for waiting and delayed jobs, latest ended first for ended ones.
+    """"create_time desc" (newest first; the default), "create_time", or, with a single state, "state": the queue's own order, which is
+    next to run first for waiting and delayed jobs, latest ended first for ended ones. The names may also be in camelCase.
     """
     page_size: _builtins.int
-    """Jobs on a page, at most 500. 0 means 50."""
+    """Jobs on a page. 0 means 50; more than 500 are taken as 500."""
     page_token: _builtins.str
     """The `next_page_token` of the page before, with all else unchanged."""
     @_builtins.property

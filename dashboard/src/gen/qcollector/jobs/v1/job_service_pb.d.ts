@@ -969,15 +969,15 @@ export declare type ListJobsRequest = Message<"qcollector.jobs.v1.ListJobsReques
   text: string;
 
   /**
-   * "createTime desc" (newest first; the default), "createTime", or, with a single state, "state": the queue's own order, which is
-   * next to run first for waiting and delayed jobs, latest ended first for ended ones.
+   * "create_time desc" (newest first; the default), "create_time", or, with a single state, "state": the queue's own order, which is
+   * next to run first for waiting and delayed jobs, latest ended first for ended ones. The names may also be in camelCase.
    *
    * @generated from field: string order_by = 8;
    */
   orderBy: string;
 
   /**
-   * Jobs on a page, at most 500. 0 means 50.
+   * Jobs on a page. 0 means 50; more than 500 are taken as 500.
    *
    * @generated from field: int32 page_size = 9;
    */
@@ -1047,15 +1047,15 @@ export declare type ListJobsRequestJson = {
   text?: string;
 
   /**
-   * "createTime desc" (newest first; the default), "createTime", or, with a single state, "state": the queue's own order, which is
-   * next to run first for waiting and delayed jobs, latest ended first for ended ones.
+   * "create_time desc" (newest first; the default), "create_time", or, with a single state, "state": the queue's own order, which is
+   * next to run first for waiting and delayed jobs, latest ended first for ended ones. The names may also be in camelCase.
    *
    * @generated from field: string order_by = 8;
    */
   orderBy?: string;
 
   /**
-   * Jobs on a page, at most 500. 0 means 50.
+   * Jobs on a page. 0 means 50; more than 500 are taken as 500.
    *
    * @generated from field: int32 page_size = 9;
    */
