@@ -58,6 +58,12 @@ class Settings(BaseSettings):
     rest_rate_limit: int = Field(0, ge=0)
     """REST requests a second that Envoy lets through; 0 means no limit."""
     rest_max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+    rest_request_seconds: float = Field(60, ge=1, le=3600)
+    """Within which a request has to have arrived whole at Envoy."""
+    rest_idle_seconds: float = Field(600, ge=1, le=86_400)
+    """After which Envoy closes a connection without calls."""
+    envoy_memory_bytes: int = Field(1024**3, ge=256 * 1024**2)
+    """What Envoy may take: near it, it refuses calls, and breaks off those that hold most."""
     board_enabled: bool = True
     """Whether Envoy serves the board under /, and `qjobs up` builds it."""
     board_dir: Path = PROJECT / "build" / "board"

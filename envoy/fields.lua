@@ -85,14 +85,8 @@ local function unknown_field(text, shape)
   end
 end
 
--- Why a body is refused; nil if it is not.
-local function body_problem(handle)
-  local headers = handle:headers()
-  local shape = shape_of(headers:get(":method"), headers:get(":path"))
-  local body = shape and handle:body()
-  if not body or body:length() == 0 then
-    return nil
-  end
+-- Why the body of a call is refused; nil if it is not.
+local function body_problem(body, shape)
   local unknown, names = unknown_field(body:getBytes(0, body:length()), shape)
   return unknown and unknown .. ": there is no such field; there are " .. names .. "."
 end

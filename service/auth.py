@@ -37,6 +37,11 @@ LEVELS: Final = {
 }
 """What a role's word stands for; any other word is a user's."""
 
+MISSING: Final = "the call has no token: send the metadata `authorization: Bearer <token>`"
+INVALID: Final = "the token is malformed or its signature is wrong"
+"""What exactly is wrong with a forged token is nobody's business."""
+EXPIRED: Final = "the token has expired; sign in again"
+
 Claims = Mapping[str, Any]
 
 
@@ -96,11 +101,12 @@ class TokenVerifier:
             return principal
         del self._known[digest]
         if now >= expires:
-            raise TokenExpiredError("the token has expired; sign in again")
+            raise TokenExpiredError(EXPIRED)
         return await self._verify_new(token, digest)
 
     async def _verify_new(self, token: str, digest: bytes) -> Principal:
         claims = await self._verified_claims(token)
+        _check_types(claims)
         now = time.time()
         expires = self._check_times(claims, now)
         self._check_addressee(claims)
@@ -113,11 +119,12 @@ class TokenVerifier:
     async def _verified_claims(self, token: str) -> Claims:
         try:
             header = extract_compact(token.encode()).headers()
+            if not isinstance(header.get("kid", ""), str):
+                raise TokenInvalidError(INVALID)
             key = await self._keys.find(header.get("alg"), header.get("kid"))
             return jwt.decode(token, key, registry=self._registry).claims
         except (JoseError, ValueError, TypeError, RecursionError):
-            # What exactly is wrong with a forged token is nobody's business.
-            raise TokenInvalidError("the token is malformed or its signature is wrong") from None
+            raise TokenInvalidError(INVALID) from None
 
     def _check_times(self, claims: Claims, now: float) -> float:
         """Until when the token holds."""
@@ -125,7 +132,7 @@ class TokenVerifier:
         if expires is None:
             raise TokenInvalidError("the token has no expiry (`exp`)")
         if now >= expires:
-            raise TokenExpiredError("the token has expired; sign in again")
+            raise TokenExpiredError(EXPIRED)
         for name in ("nbf", "iat"):
             begins = _time(claims, name)
             if begins is not None and begins > now + CLOCK_SKEW:
@@ -146,10 +153,20 @@ def _token_in(header: str | None) -> str:
     scheme, _, rest = value.partition(" ")
     token = rest.strip() if scheme.lower() == "bearer" else value
     if not token:
-        raise TokenMissingError("the call has no token: send the metadata `authorization: Bearer <token>`")
+        raise TokenMissingError(MISSING)
     if len(token) > MAX_TOKEN or not token.isascii():
-        raise TokenInvalidError("the token is malformed or its signature is wrong")
+        raise TokenInvalidError(INVALID)
     return token
+
+
+def _check_types(claims: Claims) -> None:
+    """Claims that RFC 7519 registers have its types, as Envoy's check of tokens wants them too."""
+    for name in ("iss", "sub", "jti"):
+        if not isinstance(claims.get(name, ""), str):
+            raise TokenInvalidError(f"the token's `{name}` is not a string")
+    audience = claims.get("aud", "")
+    if not all(isinstance(part, str) for part in (audience if isinstance(audience, list) else [audience])):
+        raise TokenInvalidError("the token's `aud` is neither a string nor a list of strings")
 
 
 def _principal(claims: Claims) -> Principal:
@@ -184,9 +201,9 @@ def _subject(claims: Claims) -> str:
 
 
 def _time(claims: Claims, name: str) -> float | None:
-    value = claims.get(name)
-    if value is None:
+    if name not in claims:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < FAR_FUTURE:
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < FAR_FUTURE:
         raise TokenInvalidError(f"the token's `{name}` is not a time")
     return float(value)

@@ -74,6 +74,8 @@ class Passage:
     async def duplex(self, raws: AsyncIterator[bytes], context: Context) -> None:
         async with _Visit(self, context) as visit:
             principal = await visit.admit()
+            # The answer begins at once: until then the gateway's bound on a request's arrival holds.
+            await context.send_initial_metadata(())
             requests = (self._decoded(raw) async for raw in raws)
             with self.gate.limits.hold(principal):
                 await _send(cast("Any", self._handler.stream_stream)(requests, context), context)

@@ -26,6 +26,9 @@ from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor
 from base.settings import PROJECT, Settings, SettingsError
 from engine.catalog import load_catalog
 from stack.envoy_fields import tables
+from stack.envoy_memory import bounds, overload_manager
+from stack.envoy_refusals import local_replies
+from stack.envoy_tokens import TOKEN_HEADER, token_check
 from stack.envoy_tracing import collector
 from stack.errors import StackError
 from stack.part import Command, Part, Stage, ask
@@ -43,6 +46,7 @@ HEARD_SECONDS: Final = 120
 """How long a stream may be silent whose heartbeats come far more often."""
 SENDER_SECONDS: Final = 3600
 """How long a caller who streams jobs in may pause."""
+THREADS: Final = 2
 BUFFER_ABOVE_BODY: Final = 8 * 1024 * 1024
 
 
@@ -73,11 +77,12 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
 
     Raises:
       CatalogError: a job type's contract cannot be loaded.
-      SettingsError: GRPC_TLS_CERT cannot be read, or a variable of OpenTelemetry's cannot be used.
+      SettingsError: GRPC_TLS_CERT cannot be read, tokens cannot be verified, or a variable of OpenTelemetry's cannot be used.
     """
     traces = collector()
     descriptors = folder / "contract.binpb"
     descriptors.write_bytes(_descriptors(settings))
+    served = lay_out(settings, folder / "served")
     templates = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=False)  # noqa: S701
     configuration = folder / "envoy.yaml"
     configuration.write_text(
@@ -90,13 +95,23 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
             max_body=settings.rest_max_body_bytes,
             buffer=settings.rest_max_body_bytes + BUFFER_ABOVE_BODY,
             rate_limit=settings.rest_rate_limit,
+            request_seconds=settings.rest_request_seconds,
+            idle_seconds=settings.rest_idle_seconds,
+            overload=overload_manager(settings.envoy_memory_bytes),
             cors_origins=settings.cors_origin,
-            script=str(_script(folder)),
+            tokens=token_check(settings, folder, served),
+            local_replies=local_replies(settings),
+            head_script=_script(folder, "", "headers.lua"),
+            body_script=_script(
+                folder,
+                bounds(settings, THREADS) + _tables(),
+                *("admission.lua", "fields.lua", "gateway.lua"),
+            ),
             descriptors=str(descriptors),
             services=[service.full_name for service in _services()],
             streams=_streams(),
             unwrapped=_unwrapped(),
-            served=lay_out(settings, folder / "served"),
+            served=served,
             unary_timeout=UNARY_SECONDS,
             upstream_host=upstream.host,
             upstream_port=upstream.port,
@@ -110,22 +125,30 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
     return configuration
 
 
-def _script(folder: Path) -> Path:
-    """The script that Envoy runs for each request, behind what it has to know of the contract."""
-    calls = [
-        (_http_rule(method.GetOptions()), method.input_type) for service in _services() for method in service.methods
+def _script(folder: Path, known: str, *sources: str) -> str:
+    """The path of a script that Envoy runs for each request, made of these files behind what they have to know."""
+    parts = [
+        f'local TOKEN_HEADER = "{TOKEN_HEADER}"',
+        known,
+        *((TEMPLATES / name).read_text("utf-8") for name in sources),
     ]
-    parts = [tables(calls), *((TEMPLATES / name).read_text("utf-8") for name in ("fields.lua", "gateway.lua"))]
-    script = folder / "gateway.lua"
+    script = folder / sources[-1]
     script.write_text("\n".join(parts), "utf-8")
-    return script
+    return str(script)
+
+
+def _tables() -> str:
+    """What the bodies of calls may hold."""
+    return tables(
+        (_http_rule(method.GetOptions()), method.input_type) for service in _services() for method in service.methods
+    )
 
 
 def envoy_command(configuration: Path, *options: str) -> tuple[str, ...]:
     """The command line that runs Envoy with it."""
     return (
         *(str(_binary()), "-c", str(configuration), "--disable-hot-restart", "--log-level", "warning"),
-        *("--concurrency", "2", "--drain-time-s", "1", *options),
+        *("--concurrency", str(THREADS), "--drain-time-s", "1", *options),
     )
 
 

@@ -89,6 +89,7 @@ class Front:
     rest: int
     grpc: int
     admin: int
+    pid: int = 0
     headers: Mapping[str, str] = field(default_factory=lambda: {"authorization": f"Bearer {token()}"})
 
     def call(self, method: str, path: str, body: Any = None, **headers: str | None) -> Answer:
@@ -132,11 +133,10 @@ class Front:
 @contextlib.contextmanager
 def running_envoy(home: Path, grpc: int, **told: str | int) -> Iterator[Front]:
     """An Envoy before the service at that port, with settings of its own."""
-    front = Front(rest=free_port(), grpc=grpc, admin=free_port())
-    ports = {"REST_PORT": front.rest, "GRPC_PORT": grpc, "ENVOY_ADMIN_PORT": front.admin}
+    ports = {"REST_PORT": free_port(), "GRPC_PORT": grpc, "ENVOY_ADMIN_PORT": free_port()}
     home.mkdir(parents=True, exist_ok=True)
-    with command("envoy", front.rest, environment(home, **ports, **told), home / "envoy.out"):
-        yield front
+    with command("envoy", ports["REST_PORT"], environment(home, **ports, **told), home / "envoy.out") as process:
+        yield Front(rest=ports["REST_PORT"], grpc=grpc, admin=ports["ENVOY_ADMIN_PORT"], pid=process.pid)
 
 
 @contextlib.contextmanager

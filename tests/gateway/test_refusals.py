@@ -255,7 +255,8 @@ def test_what_is_no_http_at_all_is_refused(front: Front) -> None:
 )
 def test_a_body_whose_end_is_uncertain_is_400_in_json(front: Front, framing: str) -> None:
     with socket.create_connection((LOOPBACK, front.rest), timeout=5) as connection:
-        connection.sendall(f"POST /api/v1/queue/jobs HTTP/1.1\r\nHost: x\r\n{framing}".encode())
+        head = f"POST /api/v1/queue/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n"
+        connection.sendall(f"{head}{framing}".encode())
         answer = connection.makefile("rb").read()  # it is hung up on
     assert answer.startswith(b"HTTP/1.1 400")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == 3
