@@ -14,7 +14,8 @@ from engine.packing import pack
 from engine.store import Store, translated
 
 MAX_ROWS: Final = 500
-"""Jobs that one script call settles at most, as it blocks the store while it runs."""
+MAX_BYTES: Final = 1_000_000
+"""Bounds of what one script call settles, as it blocks the store while it runs; a single result may be larger."""
 _COLUMNS: Final = 9
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 
@@ -64,8 +65,9 @@ class Claims:
         Raises:
           StoreUnavailableError: nothing is known of what was done; report the same again, which does no harm.
         """
-        items = [(s.id, s.fence, s.outcome.value, s.result or s.reason, s.delay) for s in settlements[:MAX_ROWS]]
-        later = settlements[MAX_ROWS:]
+        count = settled_at_once(settlements)
+        items = [(s.id, s.fence, s.outcome.value, s.result or s.reason, s.delay) for s in settlements[:count]]
+        later = settlements[count:]
         rows, lost, due_in = await self._store.run(
             "settle",
             self.queue,
@@ -140,6 +142,16 @@ class Claims:
             await cast("Any", self._store.client).zadd(self._marker, {"0": 0})
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error
+
+
+def settled_at_once(settlements: Sequence[Settlement], most: int = MAX_ROWS) -> int:
+    """How many of them, from the first on, one script call settles."""
+    size = 0
+    for count, settlement in enumerate(settlements[:most]):
+        size += len(settlement.result)
+        if count and size > MAX_BYTES:
+            return count
+    return min(len(settlements), most)
 
 
 def _losses(answer: Sequence[bytes]) -> Mapping[str, Loss]:

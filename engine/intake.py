@@ -20,7 +20,7 @@ from engine.packing import pack
 from engine.store import Store
 
 BATCH_ROWS: Final = 200
-BATCH_BYTES: Final = 2_000_000
+BATCH_BYTES: Final = 1_000_000
 """Bounds of one script call, which blocks the store while it runs."""
 
 GATHER_SECONDS: Final = 0.01

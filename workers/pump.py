@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from base.cancelling import cancel
-from engine.claims import Claims
+from engine.claims import Claims, settled_at_once
 from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.jobs import ClaimedJob, Loss, Settlement
 from engine.store import backoff_sleep
@@ -17,7 +17,6 @@ from workers.running import NOT_OURS, BreakOff, RunningJob
 
 MAX_ROWS: Final = 200
 """Jobs settled or claimed in one call: a script holds up everybody else's."""
-MAX_SETTLED_BYTES: Final = 4_000_000
 LOOK_SECONDS: Final = 4.0
 """How long an idle worker waits for the queue's marker before it looks for itself."""
 AFTER_FAILURE_SECONDS: Final = 0.2
@@ -156,13 +155,8 @@ class Pump:
 
     def _take(self) -> list[tuple[RunningJob, Settlement]]:
         """What ended since the last call, as much as one call should carry."""
-        size = 0
-        for count, (_, settlement) in enumerate(self._ended):
-            size += len(settlement.result)
-            if count == MAX_ROWS or (count and size > MAX_SETTLED_BYTES):
-                taken, self._ended = self._ended[:count], self._ended[count:]
-                return taken
-        taken, self._ended = self._ended, []
+        count = settled_at_once([settlement for _, settlement in self._ended[:MAX_ROWS]], MAX_ROWS)
+        taken, self._ended = self._ended[:count], self._ended[count:]
         return taken
 
     def _forget(self, job: RunningJob) -> None:

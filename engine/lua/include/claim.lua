@@ -3,7 +3,7 @@
 -- whose owner has as many active as may are set aside.
 --- @include owners
 local CLAIM_LOOK = 500 -- jobs looked at in one call, however few of them may start
-local CLAIM_BYTES = 4000000 -- of envelopes, secrets and checkpoints that one call answers; a single job may be larger
+local CLAIM_BYTES = 1000000 -- of envelopes, secrets and checkpoints that one call answers; a single job may be larger
 local EXPIRED = 'expired: it had not started by its expireAt'
 
 -- How many of `n` the limits admit, and the moment (ms) at which a refused caller may come again, 0 if unknown. What was
