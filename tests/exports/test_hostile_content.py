@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.connection import open_database, reading, writing
 from base.database.tables import fields, forms, sub_forms, submission_data, submissions
-from tests.exports.conftest import LEAD, Desk
+from tests.exports.conftest import LEAD, QUEUE, Desk
 from workers.exports.values import inert
 
 FORMULAS = (
@@ -135,6 +135,19 @@ async def test_what_excel_cannot_hold_is_replaced_or_shortened(desk: Desk, data:
     made = (await desk.export(form_export(form, "XLSX"))).metadata
     row = [cell.value for cell in load_workbook(made.file_path)["Submissions"][2]][4:]
     assert row == ["a\ufffd\ufffd\ufffd\ufffdb", "x" * 32_766 + "…", "\ufffd"]
+    assert (made.truncated_cells, list(made.truncated_places)) == (1, ["Submissions!F2"])
+
+
+async def test_truncated_cells_are_told_in_the_log_and_whole_ones_are_not(desk: Desk, data: AsyncEngine) -> None:
+    form = await form_with(data, ["short", "long"], ["x" * 32_767, "y" * 32_768])
+    record = await desk.end(await desk.enqueue(form_export(form, "XLSX")))
+    told = await desk.inspection.logs(QUEUE, record.id)
+    assert told is not None
+    (line,) = told[0]
+    assert line.message.startswith("truncated to 32,767 characters")
+    assert "1 cells (Submissions!F2)" in line.message
+    for kind in ("CSV", "JSON"):
+        assert (await desk.export(form_export(form, kind))).metadata.truncated_cells == 0
 
 
 async def test_ten_megabytes_in_a_cell_come_whole_in_csv_and_json(desk: Desk, data: AsyncEngine) -> None:

@@ -118,3 +118,32 @@ def test_times_are_shown_in_the_zone_from_the_first_day_that_excel_knows(
     tmp_path: Path, moment: date, shown: Any
 ) -> None:
     assert read_back(tmp_path, [[moment]], ZoneInfo("Europe/Berlin")) == [[shown]]
+
+
+def test_truncated_cells_are_counted_and_the_first_are_named_by_sheet_and_place(tmp_path: Path) -> None:
+    draft = Draft(tmp_path, "job", 1)
+    draft.open()
+    writer = ExcelWriter(draft)
+    first, second = writer.add_sheet("A", ["a", "b"]), writer.add_sheet("B", ["a"])
+    long = "x" * 40_000
+    writer.write(first, [["x", long], [None, ["y" * 40_000]], ["x" * 32_767, 1]])
+    for _ in range(30):
+        writer.write(second, [[None], [long], ["x"]])
+    writer.end()
+    draft.discard()
+    assert writer.truncated == 32
+    assert writer.places[:5] == ["A!B2", "A!B3", "B!A3", "B!A6", "B!A9"]
+    assert len(writer.places) == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\U0001f600" * 16_383, "\U0001f600" * 16_383),
+        ("\U0001f600" * 16_384, "\U0001f600" * 16_383 + "…"),
+        ("x" + "\U0001f600" * 16_383, "x" + "\U0001f600" * 16_383),
+        ("x" + "\U0001f600" * 16_384, "x" + "\U0001f600" * 16_382 + "…"),
+    ],
+)
+def test_excel_counts_characters_in_utf16(tmp_path: Path, text: str, shown: str) -> None:
+    assert read_back(tmp_path, [[text]]) == [[shown]]

@@ -136,16 +136,6 @@ async def test_a_truncated_animation_is_refused(process: Process, uploads: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("a.jpg", "PNG"), ("a.png", "JPEG"), ("a.gif", "WEBP"), ("a.webp", "GIF"), ("a.tiff", "AVIF")]
-)
-async def test_an_image_under_a_wrong_name_is_refused(process: Process, uploads: Path, name: str, kind: str) -> None:
-    path = uploads / name
-    path.write_bytes(encoded(drawing(), kind))
-    with pytest.raises(FileRefusedError, match=f"{name}: holds a {kind} image, not the .* that its name says"):
-        await process(path)
-
-
-@pytest.mark.parametrize(
     "content",
     [
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",

@@ -11,13 +11,15 @@ from PIL import Image, ImageSequence
 from qcollector.jobs.v1.file_pb2 import FileImageProcess, FileImageProcessResult
 
 from base.storage import StorageRoots
-from tests.files.conftest import drafts_in, drawing, metadata_in, near, png, swapped_profile
+from tests.files.conftest import drafts_in, drawing, encoded, metadata_in, near, png, swapped_profile
 from tests.mail.recording import RecordingJob
+from workers.files.pictures import ENDINGS
 from workers.files.scanning import Scanner
 from workers.processors import file
 
 Write = Callable[..., Path]
 Process = Callable[..., Awaitable[FileImageProcessResult]]
+KINDS = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
 RED, BLUE = (220, 20, 20), (20, 20, 220)
 
 
@@ -263,3 +265,42 @@ async def test_sixteen_bits_of_grey_keep_their_shades(process: Process, uploads:
     thumbnail = opened(result.results["thumbnail_large"]).convert("L")
     assert [thumbnail.getpixel((128, y)) for y in (10, 128, 245)] == pytest.approx([10, 128, 245], abs=4)
     assert opened(result.results["optimized"]).mode == "I;16"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "copy"),
+    [
+        ("a.jpg", "PNG", "optimized_a.png"),
+        ("a.png", "JPEG", "optimized_a.jpg"),
+        ("a.gif", "WEBP", "optimized_a.webp"),
+        ("a.tiff", "AVIF", "optimized_a.avif"),
+        ("a.JPEG", "JPEG", "optimized_a.JPEG"),
+        ("a", "PNG", "optimized_a.png"),
+    ],
+)
+async def test_an_image_is_what_it_holds_whatever_its_name_says(
+    process: Process, uploads: Path, name: str, kind: str, copy: str
+) -> None:
+    path = uploads / name
+    path.write_bytes(encoded(drawing(), kind, **({"quality": 100} if kind not in {"PNG", "GIF"} else {})))
+    result = await process(path)
+    assert result.metadata.format == kind.lower()
+    assert {"thumbnail_small", "webp"} <= result.results.keys()
+    for place in result.results.values():
+        with opened(place) as image:
+            assert image.format == KINDS[Path(place).suffix.lower()]
+    if "optimized" in result.results:
+        assert Path(result.results["optimized"]).name == copy
+    else:
+        assert "not smaller" in result.skipped["optimized"]
+
+
+async def test_a_webp_under_another_name_does_not_take_the_place_of_the_original(
+    process: Process, uploads: Path
+) -> None:
+    path = uploads / "a.webp"
+    content = encoded(drawing(), "JPEG")
+    path.write_bytes(content)
+    result = await process(path, str(uploads))
+    assert "original's place" in result.skipped["webp"]
+    assert path.read_bytes() == content

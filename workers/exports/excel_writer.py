@@ -19,7 +19,7 @@ from openpyxl.worksheet._writer import WorksheetWriter
 from openpyxl.writer.excel import ExcelWriter as Archiver
 
 from workers.exports.drafts import Draft
-from workers.exports.sheet_xml import RowsXml, Styles
+from workers.exports.sheet_xml import SHOWN, RowsXml, Styles
 from workers.exports.values import cell_text
 
 MAX_ROWS: Final = 1_048_576
@@ -54,11 +54,18 @@ class ExcelWriter:
         """By the titles of worksheets."""
         self.header_style, styles = _styles(self._book)
         self.xml: Final = RowsXml(zone, styles)
+        self.places: list[str] = []
+        """The first truncated cells, such as "Submissions!C12"."""
         draft.closing.callback(self._close)
 
     @property
     def worksheets(self) -> int:
         return len(self._files)
+
+    @property
+    def truncated(self) -> int:
+        """Cells whose text was longer than Excel allows."""
+        return self.xml.truncated
 
     def add_sheet(self, title: str, header: Sequence[str]) -> int:
         """A further table, on a worksheet named `title` as far as Excel allows; answers its number."""
@@ -87,8 +94,14 @@ class ExcelWriter:
         for place, width in enumerate(widths, start=1):
             worksheet.column_dimensions[get_column_letter(place)].width = width
         path = self._draft.folder / f"sheet{len(self._files) + 1}"
-        self._files[worksheet.title] = file = _SheetFile(path, *_around_rows(worksheet))
+        self._files[worksheet.title] = file = _SheetFile(path, worksheet.title, *_around_rows(worksheet))
         return file
+
+    def write_rows(self, file: "_SheetFile", first: int, rows: Sequence[Sequence[Any]], style: int = 0) -> None:
+        """Writes rows, the first of which is row number `first`."""
+        file.write(self.xml.rows(first, rows, style))
+        self.places += [f"{file.title}!{place}" for place in self.xml.places[: SHOWN - len(self.places)]]
+        self.xml.places.clear()
 
     def _free_title(self, title: str) -> str:
         """Excel compares names of worksheets without case, and keeps some letters and one name for itself."""
@@ -127,21 +140,22 @@ class _Table:
 
     def _begin(self) -> "_SheetFile":
         file = self._writer.new_worksheet(self._title, self._widths)
-        file.write(self._writer.xml.rows(1, [self._header], self._writer.header_style))
+        self._writer.write_rows(file, 1, [self._header], self._writer.header_style)
         self._rows = 1
         return file
 
     def _append(self, file: "_SheetFile", rows: Sequence[Sequence[Any]]) -> None:
         if rows:
-            file.write(self._writer.xml.rows(self._rows + 1, rows))
+            self._writer.write_rows(file, self._rows + 1, rows)
             self._rows += len(rows)
 
 
 class _SheetFile:
     """The XML of one worksheet, below the draft's folder: its rows between openpyxl's head and tail."""
 
-    def __init__(self, path: Path, head: bytes, tail: bytes) -> None:
+    def __init__(self, path: Path, title: str, head: bytes, tail: bytes) -> None:
         self.path = path
+        self.title = title
         self._tail = tail
         self._file = path.open("wb")
         self.close = self._file.close

@@ -73,7 +73,7 @@ class FormExports:
                 await off_loop(file.end)
                 if cipher.unreadable:
                     await job.say(f"{cipher.unreadable} answers could not be decrypted with ENCRYPTION_KEY")
-                metadata = await made.publish(done, columns_of(layout), worksheets=file.worksheets)
+                metadata = await made.publish(done, columns_of(layout), workbook=file.workbook)
         return ExportFormSubmissionsResult(
             success=True,
             metadata=metadata,

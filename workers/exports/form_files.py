@@ -16,7 +16,8 @@ class SubmissionsFile(Protocol):
     """A file of submissions."""
 
     @property
-    def worksheets(self) -> int: ...
+    def workbook(self) -> ExcelWriter | None:
+        """What wrote it, if it is an Excel workbook."""
 
     def begin(self) -> None: ...
 
@@ -33,7 +34,7 @@ def columns_of(layout: FormLayout) -> Sequence[str]:
 class CsvSubmissions:
     """A row for each submission; rows of a sub-form are JSON in one cell."""
 
-    worksheets = 0
+    workbook = None
 
     def __init__(self, writer: CsvWriter, layout: FormLayout, within: DateRange) -> None:
         self._writer = writer
@@ -62,7 +63,7 @@ class CsvSubmissions:
 class JsonSubmissions:
     """An object for each submission; rows of a sub-form are a list in it."""
 
-    worksheets = 0
+    workbook = None
 
     def __init__(self, writer: JsonWriter, layout: FormLayout, within: DateRange, metadata: Mapping[str, Any]) -> None:
         self._writer = writer
@@ -89,7 +90,7 @@ class ExcelSubmissions:
     """A worksheet of submissions, and one for each sub-form, whose rows name their submission."""
 
     def __init__(self, writer: ExcelWriter, layout: FormLayout) -> None:
-        self._writer = writer
+        self.workbook = self._writer = writer
         self._layout = layout
 
     def begin(self) -> None:
@@ -113,10 +114,6 @@ class ExcelSubmissions:
 
     def end(self) -> None:
         self._writer.end()
-
-    @property
-    def worksheets(self) -> int:
-        return self._writer.worksheets
 
 
 def _json_rows(rows: Sequence[Answers], fields: Sequence[FormField]) -> Sequence[Mapping[str, Any]]:

@@ -19,6 +19,8 @@ from base.export_files import export_place
 from base.storage import StoragePathError, StorageRoots
 from workers.context import JobContext
 from workers.exports.drafts import Draft
+from workers.exports.excel_writer import ExcelWriter
+from workers.exports.sheet_xml import MAX_TEXT
 from workers.outcomes import FailForGood
 
 R = TypeVar("R")
@@ -67,13 +69,15 @@ class Making:
         share = min(done / total, 1.0) if total else 1.0
         await self.job.progress(FIRST + (LAST - FIRST) * share, f"{done} of {total} rows")
 
-    async def publish(self, records: int, columns: Sequence[str], *, worksheets: int = 0) -> ExportMetadata:
+    async def publish(
+        self, records: int, columns: Sequence[str], *, workbook: ExcelWriter | None = None
+    ) -> ExportMetadata:
         """Puts the file in its place, and answers what is to be told of it."""
         await self.job.progress(95, "publishing")
         now = datetime.now(UTC)
         expires = now + timedelta(days=self.job.settings.export_retention_days)
         await off_loop(self.draft.publish, self._place, expires.timestamp())
-        return ExportMetadata(
+        metadata = ExportMetadata(
             record_count=records,
             file_size=self.draft.size,
             file_path=str(self._place),
@@ -83,8 +87,22 @@ class Making:
             file_name=self._place.name,
             content_type=self.kind.content_type,
             sha256=self.draft.sha256,
-            worksheet_count=worksheets,
             expire_time=_timestamp(expires),
+        )
+        if workbook is not None:
+            metadata.worksheet_count = workbook.worksheets
+            await self._tell_truncated(workbook, metadata)
+        return metadata
+
+    async def _tell_truncated(self, workbook: ExcelWriter, metadata: ExportMetadata) -> None:
+        if not workbook.truncated:
+            return
+        metadata.truncated_cells = workbook.truncated
+        metadata.truncated_places.extend(workbook.places)
+        more = ", …" if workbook.truncated > len(workbook.places) else ""
+        await self.job.say(
+            f"truncated to {MAX_TEXT:,} characters, the most that Excel allows: {workbook.truncated} cells "
+            f"({', '.join(workbook.places)}{more}); CSV and JSON hold the whole text"
         )
 
 

@@ -87,7 +87,7 @@ class QueryExports:
                     records += await _flat(made, connection, query, shape, write)
             await off_loop(writer.end)
             columns = [column.name for _, query in queries for column in query.columns]
-            return await made.publish(records, list(dict.fromkeys(columns)), worksheets=writer.worksheets)
+            return await made.publish(records, list(dict.fromkeys(columns)), workbook=writer)
 
     def _compile(self, part: _Part, name: str = "") -> Query:
         try:

@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
-from itertools import count
+from itertools import count, islice
 from operator import ne
 from types import NoneType
 from typing import Any, Final
@@ -18,6 +18,9 @@ from openpyxl.utils import get_column_letter
 from workers.exports.values import cell_text, inert_all
 
 MAX_TEXT: Final = 32_767
+"""UTF-16 code units that Excel takes in a cell."""
+SHOWN: Final = 20
+"""Truncated cells whose places are kept."""
 
 _MOST_DIGITS: Final = 10**15
 """Excel's numbers have 15 digits."""
@@ -60,8 +63,10 @@ class RowsXml:
             UUID: _plain,
             StoredUUID: _plain,
         }
-        self.shortened = 0
+        self.truncated = 0
         """Texts that were longer than a cell holds."""
+        self.places: list[str] = []
+        """The first of their cells, such as "C12"; the caller takes them away."""
 
     def rows(self, first: int, rows: Sequence[Sequence[Any]], style: int = 0) -> bytes:
         """Equally long rows, the first of which is row number `first`."""
@@ -71,10 +76,19 @@ class RowsXml:
         styled = f' s="{style}"' if style else ""
         cells = [
             [f'<c r="{letter}{number}"{styled}{cell}' if cell else "" for number, cell in zip(count(first), column)]
-            for letter, column in zip(self._letters, map(self._column, columns), strict=False)
+            for letter, column in zip(self._letters, self._columns(columns, first), strict=False)
         ]
         lines = map("".join, zip(*cells, strict=True))
         return "".join([f'<row r="{number}">{line}</row>' for number, line in zip(count(first), lines)]).encode()
+
+    def _columns(self, columns: Sequence[Sequence[Any]], first: int) -> Iterator[Sequence[str]]:
+        for letter, values in zip(self._letters, columns, strict=False):
+            before = self.truncated
+            cells = self._column(values)
+            if self.truncated > before and len(self.places) < SHOWN:
+                long = (number for number, value in zip(count(first), values) if _units(cell_text(value)) > MAX_TEXT)
+                self.places += [f"{letter}{number}" for number in islice(long, SHOWN - len(self.places))]
+            yield cells
 
     def _column(self, values: Sequence[Any]) -> Sequence[str]:
         """What follows the name of each cell; empty for a cell that there is not."""
@@ -96,7 +110,7 @@ class RowsXml:
 
     def _texts(self, values: Sequence[str]) -> Sequence[str]:
         texts = inert_all(values)
-        if max(map(len, texts)) > MAX_TEXT:
+        if max(map(len, texts)) > MAX_TEXT // 2:  # a character has one code unit, or two
             texts = [self._short(text) for text in texts]
         together = "\n".join(texts)
         if _NO_XML.search(together):
@@ -108,10 +122,10 @@ class RowsXml:
         return [f' t="inlineStr"><is><t{kept}>{text}</t></is></c>' if text else "" for text in texts]
 
     def _short(self, text: str) -> str:
-        if len(text) <= MAX_TEXT:
+        if _units(text) <= MAX_TEXT:
             return text
-        self.shortened += 1
-        return text[: MAX_TEXT - 1] + "…"
+        self.truncated += 1
+        return text.encode("utf-16-le")[: 2 * (MAX_TEXT - 1)].decode("utf-16-le", "ignore") + "…"
 
     def _numbers(self, values: Sequence[float]) -> Sequence[str]:
         if all(map(math.isfinite, values)) and max(map(abs, values)) < _MOST_DIGITS:
@@ -146,6 +160,11 @@ class RowsXml:
 
     def _times(self, values: Sequence[time]) -> Sequence[str]:
         return [f' s="{self._styles.time}"><v>{_serial(value)!r}</v></c>' for value in values]
+
+
+def _units(text: str) -> int:
+    """UTF-16 code units."""
+    return len(text) if len(text) <= MAX_TEXT // 2 else len(text.encode("utf-16-le")) // 2
 
 
 def _plain(values: Sequence[Any]) -> Sequence[str]:

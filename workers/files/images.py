@@ -111,7 +111,8 @@ class _Making:
             self._done[f"thumbnail_{word}"] = (draft, self._place(f"thumbnail_{word}_{name}"), size)
 
     def optimized(self) -> None:
-        draft = self._write("optimized", f"optimized_{self._order.path.name}", self._encoder.optimized)
+        name = named_as(self._order.path.name, self._picture.kind)
+        draft = self._write("optimized", f"optimized_{name}", self._encoder.optimized)
         if draft is not None and draft.size >= self._outcome.size:
             del self._done["optimized"]
             self._outcome.skipped["optimized"] = (

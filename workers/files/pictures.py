@@ -22,7 +22,6 @@ ENDINGS: Final = {
 }
 """The formats that are taken, and what the names of such files end in."""
 
-_ALL_ENDINGS: Final = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -69,11 +68,13 @@ class Picture:
 
 
 def read(path: Path, expected: Identity, max_pixels: int, enough: tuple[int, int] | None) -> Picture:
-    """Reads an image. A JPEG is decoded only as large as fills the box `enough` twice, if one is given.
+    """Reads an image as what it holds, whatever its name says.
+
+    A JPEG is decoded only as large as fills the box `enough` twice, if one is given.
 
     Raises:
       FileChangedError: it is not the file that was scanned.
-      FileRefusedError: it is none, is broken, is not what its name says, or has more pixels than `max_pixels`.
+      FileRefusedError: it is none, is broken, or has more pixels than `max_pixels`.
     """
     name = path.name
     Image.MAX_IMAGE_PIXELS = max_pixels
@@ -82,9 +83,6 @@ def read(path: Path, expected: Identity, max_pixels: int, enough: tuple[int, int
             raise FileChangedError(f"{name}: was changed while the job was at work")
         image = Image.open(file, formats=tuple(ENDINGS))
         kind = "JPEG" if image.format == "MPO" else str(image.format)
-        named = _ALL_ENDINGS.get(path.suffix.lower(), kind)
-        if named != kind:
-            raise FileRefusedError(f"{name}: holds a {kind} image, not the {named} that its name says")
         pages = 1 if kind == "JPEG" else getattr(image, "n_frames", 1)
         frames = 1 if kind == "TIFF" else pages
         width, height = image.size

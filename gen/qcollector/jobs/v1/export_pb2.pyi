@@ -218,6 +218,8 @@ class ExportMetadata(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     WORKSHEET_COUNT_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    TRUNCATED_CELLS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_PLACES_FIELD_NUMBER: _builtins.int
     record_count: _builtins.float
     """Rows, without headers and those of sub-forms."""
     file_size: _builtins.float
@@ -234,6 +236,8 @@ class ExportMetadata(_message.Message):
     """SHA-256, in hexadecimal."""
     worksheet_count: _builtins.int
     """Worksheets of an Excel file."""
+    truncated_cells: _builtins.int
+    """Cells of an Excel file whose text was cut to 32,767 characters, the most that Excel allows. CSV and JSON hold the whole text."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The columns' names, in order."""
@@ -245,6 +249,10 @@ class ExportMetadata(_message.Message):
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the file will be removed."""
+
+    @_builtins.property
+    def truncated_places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The first 20 of these cells, such as "Submissions!C12"."""
 
     def __init__(
         self,
@@ -260,10 +268,12 @@ class ExportMetadata(_message.Message):
         sha256: _builtins.str = ...,
         worksheet_count: _builtins.int = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        truncated_cells: _builtins.int = ...,
+        truncated_places: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "generate_time", b"generate_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "expire_time", b"expire_time", "fields", b"fields", "file_name", b"file_name", "file_path", b"file_path", "file_size", b"file_size", "format", b"format", "generate_time", b"generate_time", "record_count", b"record_count", "sha256", b"sha256", "worksheet_count", b"worksheet_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "expire_time", b"expire_time", "fields", b"fields", "file_name", b"file_name", "file_path", b"file_path", "file_size", b"file_size", "format", b"format", "generate_time", b"generate_time", "record_count", b"record_count", "sha256", b"sha256", "truncated_cells", b"truncated_cells", "truncated_places", b"truncated_places", "worksheet_count", b"worksheet_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -21,8 +21,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class FileImageProcess(_message.Message):
-    """Makes thumbnails, an optimised copy and a WebP of an image. Takes JPEG, PNG, WebP, GIF, AVIF and TIFF; animations stay
-    animations. Orientation is applied; EXIF, positions, comments and other metadata are removed; a colour profile is kept, or
+    """Makes thumbnails, an optimised copy and a WebP of an image. Takes JPEG, PNG, WebP, GIF, AVIF and TIFF, told by the file's
+    content, whatever its name ends in; animations stay animations. Orientation is applied; EXIF, positions, comments and other metadata are removed; a colour profile is kept, or
     applied where the output cannot have it. Where CLAMAV_HOST is set, the image is scanned for malware first.
     """
 
@@ -73,7 +73,9 @@ class FileImageOptions(_message.Message):
     AVIF); an animation is a GIF if the image is one, else a WebP. The file's ending says which. Unset means true.
     """
     optimize_original: _builtins.bool
-    """An optimised copy in the image's own format, "optimized_<file>", kept only when smaller. Unset means true."""
+    """An optimised copy in the image's own format, "optimized_<file>", kept only when smaller. If the name's ending is not one of
+    that format, the copy gets the right one: a PNG named "a.jpg" becomes "optimized_a.png". Unset means true.
+    """
     generate_webp: _builtins.bool
     """A WebP, "<file without its ending>.webp". Unset means true."""
     quality: _builtins.int
