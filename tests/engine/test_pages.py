@@ -1,5 +1,7 @@
 """Finding jobs: filters, orders, pages and bulk actions."""
 
+from typing import Any
+
 import pytest
 
 from engine.actions import CANCEL, DELETE, PROMOTE, RETRY
@@ -10,6 +12,7 @@ from engine.jobs import JobQuery, State
 
 from .conftest import QUEUE, Engine, complete, fail, job
 
+SERIAL = "test:serial"
 FAILED = frozenset({State.FAILED})
 
 
@@ -134,3 +137,62 @@ async def test_reading_a_page_of_large_jobs_is_bounded_in_bytes(engine: Engine) 
     page = await engine.inspection.page(QUEUE, JobQuery(), "", 500)
     assert 0 < len(page.jobs) < 12
     assert len(await _ids(engine, JobQuery(), "", 500)) == 12
+
+
+async def test_jobs_of_one_moment_are_all_listed_and_all_cancelled(engine: Engine) -> None:
+    at = (await engine.add(job("first")))[0].created + 3_600_000
+    for _ in range(3):
+        await engine.add(*(job(run_at=at) for _ in range(1000)))
+    delayed = JobQuery(states=frozenset({State.DELAYED}))
+    assert len(set(await _ids(engine, delayed, BY_STATE, 50))) == 3000
+    counted = await engine.steering.change_many(CANCEL, QUEUE, delayed, validate_only=True)
+    assert (counted.matched, counted.changed, counted.next_token) == (3000, 0, "")
+    cancelled = await engine.steering.change_many(CANCEL, QUEUE, delayed)
+    assert (cancelled.matched, cancelled.changed, cancelled.next_token) == (3000, 3000, "")
+    assert await engine.counts() == {"waiting": 1, "cancelled": 3000}
+
+
+async def test_running_jobs_are_all_listed_and_cancelled_though_their_leases_are_one(engine: Engine) -> None:
+    await engine.add(*(job() for _ in range(450)))
+    worker = engine.worker()
+    held = (await worker.claim(450)).jobs
+    await worker.extend([(one.id, one.fence) for one in held])
+    running = JobQuery(states=frozenset({State.ACTIVE}))
+    assert len(set(await _ids(engine, running, "", 60))) == 450
+    assert (await engine.steering.change_many(CANCEL, QUEUE, running)).changed == 450
+
+
+async def test_a_walk_goes_on_among_jobs_of_one_moment_when_the_last_shown_is_gone(engine: Engine) -> None:
+    at = (await engine.add(job("first")))[0].created + 3_600_000
+    await engine.add(*(job(f"d{n:02d}", run_at=at) for n in range(20)))
+    delayed = JobQuery(states=frozenset({State.DELAYED}))
+    first = await engine.inspection.page(QUEUE, delayed, BY_STATE, 5)
+    await engine.steering.delete(QUEUE, first.jobs[-1].id)
+    rest = await engine.inspection.page(QUEUE, delayed, BY_STATE, 50, first.next_token)
+    shown = [record.id for record in (*first.jobs, *rest.jobs)]
+    assert sorted(shown) == [f"d{n:02d}" for n in range(20)]
+
+
+async def test_several_queues_are_walked_in_one_order(engine: Engine) -> None:
+    for n in range(12):
+        await engine.add(job(f"j{n:02d}", queue=(QUEUE, SERIAL)[n % 2]))
+    shown: list[str] = []
+    token = ""
+    while True:
+        page = await engine.inspection.page((QUEUE, SERIAL), JobQuery(), CREATED, 5, token)
+        shown += [record.id for record in page.jobs]
+        if not (token := page.next_token):
+            break
+    assert shown == [f"j{n:02d}" for n in range(12)]
+
+
+async def test_a_page_of_one_job_reads_one_payload(engine: Engine) -> None:
+    await engine.add(*(job(payload=b"p" * 200_000) for _ in range(20)))
+    client: Any = engine.store.client
+    sent = "total_net_output_bytes"
+    before = await client.info("stats")
+    page = await engine.inspection.page(QUEUE, JobQuery(states=frozenset({State.WAITING})), "", 1)
+    after = await client.info("stats")
+    if sent in before:  # a cluster answers by node
+        assert after[sent] - before[sent] < 300_000
+    assert len(page.jobs) == 1

@@ -27,6 +27,7 @@ from engine.jobs import ClaimedJob, JobQuery, Outcome, Settlement, State
 from engine.store import Store
 
 from .conftest import QUEUE, Engine, engine_on, job
+from .indexes import assert_indexes_agree
 
 _runs = iter(range(10**9))
 OWNERS = ("", "a\0b", "a")
@@ -245,6 +246,7 @@ class EngineMachine(RuleBasedStateMachine):
         page = self.run(self.engine.inspection.page(QUEUE, JobQuery(), size=500))
         found = {one.id: (one.state, one.fails) for one in page.jobs}
         assert found == {job_id: (state, self.fails[job_id]) for job_id, state in self.states.items()}
+        self.run(assert_indexes_agree(self.store))
         ready = {one.id: one.ready for one in page.jobs if one.state is State.WAITING}
         assert self.run(self._scores("ready")) == ready
         wait, parked, by_owner = (self.run(self._scores(name)) for name in ("wait", "parked", "parked_owners"))
