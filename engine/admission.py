@@ -19,7 +19,7 @@ from engine.declarations import CUSTOM, JobType
 from engine.decoding import decode_data
 from engine.errors import FieldProblem, PayloadTooLargeError, RequestInvalidError, ServiceDisabledError
 from engine.ids import new_job_id
-from engine.jobs import NewJob
+from engine.jobs import NewJob, Slot
 from engine.masking import redacted
 
 RESERVED_PREFIX: Final = "repeat-"
@@ -36,6 +36,8 @@ class Origin:
     caller: Caller
     request_id: str = ""
     trace: TraceContext = NO_TRACE
+    slot: Slot | None = None
+    """Of the schedule that enqueues it, if one does."""
 
 
 class Asked(NamedTuple):
@@ -183,6 +185,9 @@ class Admission:
         envelope.created_by.CopyFrom(origin.caller)
         envelope.options.CopyFrom(options)
         _set(envelope.accept_time, now_ms)
+        if origin.slot is not None:
+            envelope.slot_time.FromDatetime(origin.slot.time)
+            envelope.slot_timezone = origin.slot.timezone
         backoff = options.backoff
         job = NewJob(
             queue=job_type.queue,

@@ -25,7 +25,7 @@ from engine.errors import (
     StoreUnavailableError,
 )
 from engine.intake import Intake
-from engine.jobs import Enqueued
+from engine.jobs import Enqueued, Slot
 from engine.schedules import SCOPE, Schedules, StoredSchedule, milliseconds
 from engine.store import Store
 
@@ -125,7 +125,7 @@ class Firing:
                     if tell is not None:
                         tell(_told(schedule, job_id, slot, now))
             elif thorough or schedule.fault:
-                self._admit(schedule, f"{RESERVED_PREFIX}{schedule.record.name}", NO_TRACE)
+                self._admit(schedule, f"{RESERVED_PREFIX}{schedule.record.name}", now, NO_TRACE)
                 await self._note(schedule, slot, "")
         except _AWAY as error:
             done.away = error
@@ -156,7 +156,7 @@ class Firing:
         with tracing.begin(f"fire {record.name}", Kind.INTERNAL, attributes) as span:
             # Another scheduler may have fired this slot while the schedule was being changed.
             with suppress(JobIdConflictError):
-                await self._intake.enqueue(self._admit(schedule, job_id, span.trace).job)
+                await self._intake.enqueue(self._admit(schedule, job_id, slot, span.trace).job)
             noted = await self._store.run("schedule_fired", SCOPE, record.name, milliseconds(slot), job_id, "0")
         return job_id if noted else ""
 
@@ -171,12 +171,12 @@ class Firing:
         schedule.check_readable()
         now = datetime.now(UTC)
         job_id = f"{RESERVED_PREFIX}{name}-{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z"
-        admitted = self._admit(schedule, job_id, trace)
+        admitted = self._admit(schedule, job_id, now, trace)
         enqueued = await self._intake.enqueue(admitted.job)
         await self._store.run("schedule_fired", SCOPE, name, milliseconds(now), job_id, "1")
         return admitted, enqueued
 
-    def _admit(self, schedule: StoredSchedule, job_id: str, trace: TraceContext) -> Admitted:
+    def _admit(self, schedule: StoredSchedule, job_id: str, slot: datetime, trace: TraceContext) -> Admitted:
         record = schedule.record
         job_type = self._catalog.type(record.queue_name, record.job_type)
         try:
@@ -190,7 +190,7 @@ class Firing:
         return self._admission.admit(
             EnqueueJobRequest(options=options),
             Asked(job_type, payload),
-            Origin(schedule.run_as, trace=trace),
+            Origin(schedule.run_as, trace=trace, slot=Slot(slot, record.timezone)),
             milliseconds(datetime.now(UTC)),
             recurring=True,
         )

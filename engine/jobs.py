@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -197,6 +198,15 @@ class JobPage:
     next_token: str = ""
     scanned: int = 0
     """Jobs that were looked at for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """When a schedule was to enqueue a job, or somebody triggered it."""
+
+    time: datetime
+    timezone: str
+    """The IANA zone of the schedule."""
 
 
 @dataclass(frozen=True, slots=True)

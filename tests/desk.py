@@ -59,6 +59,11 @@ class Desk:
         record: JobRecord = await eventually(look, seconds=seconds, what=f"{job_id} ended")
         return record
 
+    async def end_of(self, queue: str, job_id: str) -> JobRecord:
+        """The end of a job that something else enqueued."""
+        self._queues[job_id] = queue
+        return await self.end(job_id)
+
     async def run(self, payload: Message, **options: Any) -> Any:
         """The result of a job, which must complete."""
         record = await self.end(await self.enqueue(payload, **options))

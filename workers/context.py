@@ -6,6 +6,7 @@ import structlog
 from qcollector.jobs.v1.job_pb2 import Caller
 
 from base.settings import Settings
+from engine.jobs import Slot
 
 
 class LeaseLostError(Exception):
@@ -45,6 +46,10 @@ class JobContext(Protocol):
     @property
     def caller(self) -> Caller:
         """Who enqueued it."""
+
+    @property
+    def slot(self) -> Slot | None:
+        """When the schedule that enqueued it was due; None for a job that no schedule enqueued."""
 
     @property
     def settings(self) -> Settings: ...

@@ -60,7 +60,7 @@ async def _prepare(schedules: Schedules, catalog: Catalog, settings: Settings) -
     try:
         if written := await seeded.seed(schedules, catalog, settings):
             _log.info("schedules_seeded", schedules=written)
-        if changed := await seeded.follow_setting(schedules, settings):
+        if changed := await seeded.bring_up_to_date(schedules, catalog, settings):
             _log.info("schedules_follow_timezone", schedules=changed, timezone=settings.schedule_timezone)
     except JobServiceError:
         raise

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from datetime import UTC
 from enum import StrEnum
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from qcollector.jobs.v1.job_pb2 import Caller
 from base.settings import Settings
 from base.telemetry.trace_context import NO_TRACE, TraceContext
 from engine.catalog import JobType
-from engine.jobs import ClaimedJob, Loss
+from engine.jobs import ClaimedJob, Loss, Slot
 from workers.notes import Notes, Voice
 
 MAX_CHECKPOINT_BYTES: Final = 1_000_000
@@ -103,6 +104,12 @@ class RunningJob:
     @property
     def caller(self) -> Caller:
         return self.envelope.created_by
+
+    @property
+    def slot(self) -> Slot | None:
+        if not self.envelope.HasField("slot_time"):
+            return None
+        return Slot(self.envelope.slot_time.ToDatetime(tzinfo=UTC), self.envelope.slot_timezone)
 
     @property
     def checkpoint_data(self) -> bytes:

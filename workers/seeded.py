@@ -1,6 +1,6 @@
 """The schedules that a new store begins with, and what becomes of them when a scheduler starts with other settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -35,18 +35,24 @@ ENTRIES: Final[Sequence[Entry]] = (
         8,
     ),
     (
-        *("daily-analytics", "Statistics of the day", "0 1 * * *", "analytics:calculate", "system-analytics"),
-        {"period": "day"},
+        *("daily-analytics", "Statistics of the day before", "0 1 * * *", "analytics:calculate", "system-analytics"),
+        {"period": "day", "completed": True},
         3,
     ),
     (
-        *("weekly-analytics", "Statistics of the week", "0 1 * * 1", "analytics:calculate", "system-analytics"),
-        {"period": "week"},
+        *("weekly-analytics", "Statistics of the week before", "0 1 * * 1", "analytics:calculate", "system-analytics"),
+        {"period": "week", "completed": True},
         3,
     ),
     (
-        *("monthly-analytics", "Statistics of the month", "0 1 1 * *", "analytics:calculate", "system-analytics"),
-        {"period": "month"},
+        *(
+            "monthly-analytics",
+            "Statistics of the month before",
+            "0 1 1 * *",
+            "analytics:calculate",
+            "system-analytics",
+        ),
+        {"period": "month", "completed": True},
         3,
     ),
     (
@@ -68,14 +74,18 @@ async def seed(schedules: Schedules, catalog: Catalog, settings: Settings) -> in
     return await schedules.seed(entries(catalog, settings))
 
 
-async def follow_setting(schedules: Schedules, settings: Settings) -> list[str]:
-    """Puts SCHEDULE_TIMEZONE into the schedules that follow it; the names of those whose zone changes."""
+async def bring_up_to_date(schedules: Schedules, catalog: Catalog, settings: Settings) -> list[str]:
+    """Puts SCHEDULE_TIMEZONE into the schedules that follow it; the names of those whose zone changes.
+
+    Analytics that an older release seeded, which covered the hour since midnight, cover what has ended, too.
+    """
     changed = []
+    mended = _mended_payloads(catalog)
     for schedule in (await schedules.all())[0]:
         record = schedule.record
         if not schedule.readable or (_is_current(record) and not _differs(record, settings)):
             continue
-        await schedules.change(record.name, lambda record: _bring_up(record, settings))
+        await schedules.change(record.name, lambda record: _bring_up(record, settings, mended))
         if _follows(record) and record.timezone != settings.schedule_timezone:
             changed.append(record.name)
     return changed
@@ -97,11 +107,24 @@ def _differs(record: ScheduleRecord, settings: Settings) -> bool:
     return _follows(record) and record.timezone != settings.schedule_timezone
 
 
-def _bring_up(record: ScheduleRecord, settings: Settings) -> None:
+def _mended_payloads(catalog: Catalog) -> dict[tuple[str, bytes], bytes]:
+    """What older releases seeded, by name and payload, and what is seeded now."""
+    mended = {}
+    for name, _, _, queue, word, data, _ in ENTRIES:
+        if "completed" in data and f"{queue}/{word}" in catalog.types:
+            job_type = catalog.type(queue, word)
+            old = decode_data(job_type, {key: value for key, value in data.items() if key != "completed"})
+            mended[name, old.SerializeToString()] = decode_data(job_type, data).SerializeToString()
+    return mended
+
+
+def _bring_up(record: ScheduleRecord, settings: Settings, mended: Mapping[tuple[str, bytes], bytes]) -> None:
     record.timezone_follows_setting = _follows(record)
     if record.timezone_follows_setting:
         record.timezone = settings.schedule_timezone
     if not _is_current(record):
+        if record.run_as.id == SYSTEM.id:  # otherwise somebody has set its job
+            record.payload = mended.get((record.name, record.payload), record.payload)
         record.created_by.CopyFrom(record.run_as)
 
 

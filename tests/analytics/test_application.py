@@ -1,7 +1,7 @@
 """Statistics of the application and of users are what counting by hand comes to; those of the engine are its own."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,6 +9,7 @@ from qcollector.jobs.v1.analytics_pb2 import (
     AnalyticsFormStats,
     AnalyticsPeriod,
     AnalyticsSystemAnalytics,
+    AnalyticsSystemAnalyticsResult,
     AnalyticsUserActivity,
     SystemAnalytics,
     UserActivity,
@@ -17,13 +18,16 @@ from sqlalchemy import update
 
 from base.database.connection import open_database, writing
 from base.database.tables import forms, submissions, users
+from engine.firing import Firing
 from engine.kept_results import ANALYTICS, KeptResults
+from engine.schedules import Schedules
 from engine.store import Store
 from stack.sample_data.ids import form_id, user_id
 from tests.analytics.counted import Everything, by_day, by_status, latest
 from tests.desk import Desk
 from tests.postgres import SAMPLE_ENDS
-from workers.analytics.times import period_range
+from workers.analytics.times import ended_range, period_range
+from workers.seeded import seed
 
 
 async def bring_up_to_date(desk: Desk) -> None:
@@ -91,6 +95,58 @@ def test_a_period_begins_where_the_calendar_of_its_zone_says(word: str, zone: st
     ends = datetime.fromisoformat(now)
     found = period_range(word, ends, ZoneInfo(zone))
     assert (found.start, found.end) == (datetime.fromisoformat(start), ends)
+
+
+@pytest.mark.parametrize(
+    ("word", "zone", "moment", "start", "end"),
+    [
+        ("day", "Asia/Bangkok", "2026-06-30T18:00:00Z", "2026-06-30T00:00:00+07:00", "2026-07-01T00:00:00+07:00"),
+        ("day", "Europe/Berlin", "2026-03-29T23:00:00Z", "2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"),
+        ("day", "Europe/Berlin", "2026-10-26T00:00:00Z", "2026-10-25T00:00:00+02:00", "2026-10-26T00:00:00+01:00"),
+        ("day", "America/Havana", "2026-03-09T05:00:00Z", "2026-03-08T01:00:00-04:00", "2026-03-09T00:00:00-04:00"),
+        ("week", "Europe/Berlin", "2026-03-30T01:00:00Z", "2026-03-23T00:00:00+01:00", "2026-03-30T00:00:00+02:00"),
+        ("week", "UTC", "2026-01-04T23:59:59Z", "2025-12-22T00:00:00Z", "2025-12-29T00:00:00Z"),
+        ("month", "UTC", "2026-03-01T01:00:00Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"),
+        ("month", "Asia/Tokyo", "2025-12-31T16:00:00Z", "2025-12-01T00:00:00+09:00", "2026-01-01T00:00:00+09:00"),
+        ("quarter", "UTC", "2026-02-01T00:00:00Z", "2025-10-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+        ("year", "America/New_York", "2026-01-01T02:00:00Z", "2024-01-01T00:00:00-05:00", "2025-01-01T00:00:00-05:00"),
+    ],
+)
+def test_a_completed_period_is_the_whole_one_before(word: str, zone: str, moment: str, start: str, end: str) -> None:
+    found = ended_range(word, datetime.fromisoformat(moment), ZoneInfo(zone))
+    assert (found.start, found.end) == (datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+@pytest.mark.parametrize(("name", "days"), [("daily-analytics", 1), ("weekly-analytics", 7)])
+async def test_recurring_analytics_cover_what_had_ended_by_their_slot_however_late_they_run(
+    desk: Desk, store: Store, name: str, days: int
+) -> None:
+    """The seeded schedules, moved to a zone of their own, whose slot nobody fired for weeks."""
+    schedules = Schedules(store)
+    await seed(schedules, desk.catalog, desk.settings)
+    firing = Firing(store, schedules, desk.catalog, desk.admission, desk.intake)
+    zone = ZoneInfo("Pacific/Kiritimati")
+    await schedules.change(name, lambda record: setattr(record, "timezone", zone.key))
+    await store.client.hincrby(store.keys("schedules")["slots"], name, -40 * 86_400_000)
+    await firing.fire_due()
+    (run,) = await schedules.runs(name)
+    found = AnalyticsSystemAnalyticsResult.FromString(
+        (await desk.end_of("analytics:calculate", run.job_id)).result
+    ).analytics
+    end = datetime.combine(run.slot.astimezone(zone).date(), time(), zone)
+    assert (datetime.fromisoformat(found.date_range.start), datetime.fromisoformat(found.date_range.end)) == (
+        end - timedelta(days=days),
+        end,
+    )
+    assert (found.completed, found.date_range.timezone) == (True, zone.key)
+
+
+async def test_a_job_on_demand_covers_the_period_under_way_unless_it_asks_for_the_one_before(desk: Desk) -> None:
+    day = AnalyticsPeriod.ANALYTICS_PERIOD_DAY
+    under_way = (await desk.run(AnalyticsSystemAnalytics(period=day))).analytics
+    before = (await desk.run(AnalyticsSystemAnalytics(period=day, completed=True))).analytics
+    assert (under_way.completed, before.completed) == (False, True)
+    assert before.date_range.end == under_way.date_range.start
 
 
 async def test_the_engines_figures_are_its_own(desk: Desk) -> None:

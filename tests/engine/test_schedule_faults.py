@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import pytest
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
@@ -150,10 +151,10 @@ async def test_whatever_is_raised_for_one_schedule_keeps_no_other_from_firing_an
         await stage.make(name)
     admit = stage.firing._admit
 
-    def failing(schedule: StoredSchedule, job_id: str, trace: TraceContext) -> Admitted:
+    def failing(schedule: StoredSchedule, job_id: str, slot: datetime, trace: TraceContext) -> Admitted:
         if schedule.record.name == "middle":
             raise ZeroDivisionError("with a secret in its text")
-        return admit(schedule, job_id, trace)
+        return admit(schedule, job_id, slot, trace)
 
     monkeypatch.setattr(stage.firing, "_admit", failing)
     done = await stage.firing.fire_due()

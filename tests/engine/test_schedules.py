@@ -187,7 +187,9 @@ async def test_a_scheduler_that_died_before_it_noted_its_slot_is_repeated_withou
     schedule = await schedules.get("every-minute")
     slot = schedule.cron.latest(schedule.since, datetime.now(UTC))
     assert slot
-    await engine.intake.enqueue(firing._admit(schedule, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}", NO_TRACE).job)
+    await engine.intake.enqueue(
+        firing._admit(schedule, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}", slot, NO_TRACE).job
+    )
     await firing.fire_due()
     assert len(await _jobs(engine)) == 1
     assert len(await schedules.runs("every-minute")) == 1

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
+from qcollector.jobs.v1.analytics_pb2 import AnalyticsSystemAnalytics
 
 from base.settings import Settings
 from engine.admission import Admission
@@ -15,7 +16,7 @@ from engine.schedules import Schedules
 from engine.store import Store
 from tests.conftest import eventually
 from workers.recurring import fire_schedules
-from workers.seeded import SYSTEM, entries, follow_setting, seed
+from workers.seeded import SYSTEM, bring_up_to_date, entries, seed
 
 DOCUMENTED = {
     "daily-cleanup": ("0 2 * * *", "system:cleanup/cleanup", 5),
@@ -74,16 +75,16 @@ async def test_seeded_schedules_follow_the_setting_until_somebody_edits_their_zo
         settings.model_copy(update={"schedule_timezone": zone}) for zone in ("Asia/Bangkok", "America/Lima")
     )
     await seed(schedules, catalog, settings)
-    assert await follow_setting(schedules, settings) == []
+    assert await bring_up_to_date(schedules, catalog, settings) == []
     await schedules.change("daily-cleanup", lambda record: _pin(record, "Europe/Berlin"))
     await schedules.change("file-cleanup", lambda record: setattr(record, "description", "mine"))
-    changed = await follow_setting(schedules, bangkok)
+    changed = await bring_up_to_date(schedules, catalog, bangkok)
     assert sorted(changed) == sorted(DOCUMENTED.keys() - {"daily-cleanup"})
     assert (await schedules.get("daily-cleanup")).record.timezone == "Europe/Berlin"
     backup = await schedules.get("weekly-backup")
     assert backup.record.timezone == "Asia/Bangkok"
     assert not backup.record.HasField("updated_by"), "nobody has edited it"
-    await asyncio.gather(*(follow_setting(schedules, lima) for _ in range(4)))
+    await asyncio.gather(*(bring_up_to_date(schedules, catalog, lima) for _ in range(4)))
     assert (await schedules.get("file-cleanup")).record.timezone == "America/Lima"
 
 
@@ -109,10 +110,33 @@ async def test_seeded_schedules_of_an_older_release_follow_too_if_nobody_has_cha
     packed = {record.name: record.SerializeToString() for record in old}
     await store.client.hset(store.keys("schedules")["records"], mapping=packed)
     bangkok = settings.model_copy(update={"schedule_timezone": "Asia/Bangkok"})
-    followed = await follow_setting(schedules, bangkok)
+    followed = await bring_up_to_date(schedules, catalog, bangkok)
     assert sorted(followed) == sorted(packed.keys() - {changed.name, users.name})
     for name in packed:
         found = await schedules.get(name)
         assert found.record.timezone == ("Asia/Bangkok" if name in followed else settings.schedule_timezone)
         assert found.created_by.id == ("ulla" if name == users.name else SYSTEM.id)
-    assert await follow_setting(schedules, bangkok) == []
+    assert await bring_up_to_date(schedules, catalog, bangkok) == []
+
+
+async def test_seeded_analytics_of_an_older_release_cover_what_has_ended_unless_somebody_set_their_job(
+    schedules: Schedules, store: Store, catalog: Catalog, settings: Settings
+) -> None:
+    old = {record.name: record for record in entries(catalog, settings)}
+    for name, period in (("daily-analytics", 1), ("weekly-analytics", 2), ("monthly-analytics", 3)):
+        _of_an_older_release(old[name])
+        old[name].payload = AnalyticsSystemAnalytics(period=period).SerializeToString()
+    old["weekly-analytics"].paused = True
+    old["weekly-analytics"].update_time.GetCurrentTime()
+    old["monthly-analytics"].run_as.id = "ulla"
+    packed = {record.name: record.SerializeToString() for record in old.values()}
+    await store.client.hset(store.keys("schedules")["records"], mapping=packed)
+    await bring_up_to_date(schedules, catalog, settings)
+
+    async def payload(name: str) -> AnalyticsSystemAnalytics:
+        return AnalyticsSystemAnalytics.FromString((await schedules.get(name)).record.payload)
+
+    assert await payload("daily-analytics") == AnalyticsSystemAnalytics(period=1, completed=True)
+    assert await payload("weekly-analytics") == AnalyticsSystemAnalytics(period=2, completed=True)
+    assert await payload("monthly-analytics") == AnalyticsSystemAnalytics(period=3)
+    assert (await schedules.get("weekly-analytics")).record.paused

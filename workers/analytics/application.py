@@ -11,20 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from base.database.tables import forms, users
 from base.date_ranges import DateRange
 from workers.analytics.counting import count_submissions, whole_submissions, within
-from workers.analytics.times import period_range, timestamp
+from workers.analytics.times import ended_range, period_range, timestamp
 
 
 async def system_analytics(
-    connection: AsyncConnection, word: str, zone: ZoneInfo, performance: EnginePerformance
+    connection: AsyncConnection, word: str, zone: ZoneInfo, performance: EnginePerformance, ended_by: datetime | None
 ) -> SystemAnalytics:
-    """Calculates them for the period of that word, which ends now."""
+    """Calculates them for the period of that word: the one under way, or the last that has ended by a moment."""
     now = datetime.now(UTC)
-    asked = period_range(word, now, zone)
+    asked = ended_range(word, ended_by, zone) if ended_by else period_range(word, now, zone)
     counted = await count_submissions(connection, whole_submissions(asked), zone)
     people = await _users(connection, asked)
     made = await _forms(connection, asked)
     return SystemAnalytics(
         period=word,
+        completed=ended_by is not None,
         date_range=_told(asked),
         calculate_time=timestamp(now),
         users=people,

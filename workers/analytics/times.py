@@ -1,6 +1,6 @@
 """Moments as the contract has them, and the ranges that periods amount to."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -24,14 +24,30 @@ def period_range(word: str, now: datetime, zone: ZoneInfo) -> DateRange:
     """From the period's beginning to now. Midnights are those of the zone."""
     if word == "week":
         return DateRange(now - timedelta(days=7), now, zone)
-    local = now.astimezone(zone)
-    begins = {
-        "day": (local.year, local.month, local.day),
-        "month": (local.year, local.month, 1),
-        "quarter": (local.year, local.month - (local.month - 1) % _QUARTER, 1),
-        "year": (local.year, 1, 1),
+    return DateRange(_midnight(_first_day(word, now.astimezone(zone).date()), zone), now, zone)
+
+
+def ended_range(word: str, moment: datetime, zone: ZoneInfo) -> DateRange:
+    """The last whole period that has ended by that moment: the one before the period that holds it. Weeks begin on Monday."""
+    end = _first_day(word, moment.astimezone(zone).date())
+    start = _first_day(word, end - timedelta(days=1))
+    return DateRange(_midnight(start, zone), _midnight(end, zone), zone)
+
+
+def _first_day(word: str, day: date) -> date:
+    """Of the period that holds the day."""
+    return {
+        "day": day,
+        "week": day - timedelta(days=day.weekday()),
+        "month": day.replace(day=1),
+        "quarter": day.replace(month=day.month - (day.month - 1) % _QUARTER, day=1),
+        "year": day.replace(month=1, day=1),
     }[word]
-    return DateRange(datetime(*begins, tzinfo=zone).astimezone(UTC), now, zone)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """In UTC. A midnight that a change of clocks leaves out is the first instant after it."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:

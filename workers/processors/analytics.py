@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated
 
 from qcollector.jobs.v1.analytics_pb2 import (
@@ -60,11 +61,12 @@ async def system_statistics(
     began = time.monotonic()
     await job.progress(10, "calculating")
     with _faults_of_the_request(range_field=""):
-        zone = _within(ContractRange(timezone=payload.timezone), job).zone
+        zone = _within(ContractRange(timezone=payload.timezone or (job.slot.timezone if job.slot else "")), job).zone
+    ended_by = (job.slot.time if job.slot else datetime.now(UTC)) if payload.completed else None
     word = period_word(payload.period)
     performance = await engine_performance(engine)
     async with reading(database) as connection:
-        analytics = await system_analytics(connection, word, zone, performance)
+        analytics = await system_analytics(connection, word, zone, performance, ended_by)
     await job.progress(90, "keeping the result")
     await keep(kept, job, word, analytics)
     return AnalyticsSystemAnalyticsResult(analytics=analytics, processing_time_ms=_since(began))

@@ -41,7 +41,7 @@ class _AnalyticsPeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Analy
     """Since the year began."""
 
 class AnalyticsPeriod(_AnalyticsPeriod, metaclass=_AnalyticsPeriodEnumTypeWrapper):
-    """How far back statistics go."""
+    """How far back statistics go; with `completed`, the length of the period that has ended."""
 
 ANALYTICS_PERIOD_UNSPECIFIED: AnalyticsPeriod.ValueType  # 0
 """Not set: a month."""
@@ -375,19 +375,25 @@ class AnalyticsSystemAnalytics(_message.Message):
 
     PERIOD_FIELD_NUMBER: _builtins.int
     TIMEZONE_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
     period: Global___AnalyticsPeriod.ValueType
     """How far back. Unset means month."""
     timezone: _builtins.str
-    """The IANA zone that days are in. Empty means SCHEDULE_TIMEZONE."""
+    """The IANA zone that days are in. Empty means the schedule's zone in a schedule, and SCHEDULE_TIMEZONE otherwise."""
+    completed: _builtins.bool
+    """Whether to cover the last whole period that has ended, instead of the one that has begun: yesterday, the calendar week (from Monday),
+    month, quarter or year before. In a schedule that counts from the slot, however late the job runs.
+    """
     def __init__(
         self,
         *,
         period: Global___AnalyticsPeriod.ValueType = ...,
         timezone: _builtins.str = ...,
+        completed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "timezone", b"timezone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "period", b"period", "timezone", b"timezone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -435,8 +441,11 @@ class SystemAnalytics(_message.Message):
     SUBMISSIONS_FIELD_NUMBER: _builtins.int
     PERFORMANCE_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
     period: _builtins.str
     """The period's word."""
+    completed: _builtins.bool
+    """Whether the period is a whole one that has ended."""
     @_builtins.property
     def date_range(self) -> _export_pb2.DateRange:
         """The range that it came to."""
@@ -476,10 +485,11 @@ class SystemAnalytics(_message.Message):
         submissions: Global___SubmissionStats | None = ...,
         performance: Global___EnginePerformance | None = ...,
         summary: Global___SystemSummary | None = ...,
+        completed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "date_range", b"date_range", "forms", b"forms", "performance", b"performance", "submissions", b"submissions", "summary", b"summary", "users", b"users"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "date_range", b"date_range", "forms", b"forms", "performance", b"performance", "period", b"period", "submissions", b"submissions", "summary", b"summary", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculate_time", b"calculate_time", "completed", b"completed", "date_range", b"date_range", "forms", b"forms", "performance", b"performance", "period", b"period", "submissions", b"submissions", "summary", b"summary", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

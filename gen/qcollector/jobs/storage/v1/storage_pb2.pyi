@@ -35,6 +35,8 @@ class JobEnvelope(_message.Message):
     ACCEPT_TIME_FIELD_NUMBER: _builtins.int
     HAS_SECRET_FIELD_NUMBER: _builtins.int
     TRACESTATE_FIELD_NUMBER: _builtins.int
+    SLOT_TIME_FIELD_NUMBER: _builtins.int
+    SLOT_TIMEZONE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The job's id."""
     queue_name: _builtins.str
@@ -51,6 +53,8 @@ class JobEnvelope(_message.Message):
     """Whether the payload message had sensitive values."""
     tracestate: _builtins.str
     """What the trace's vendors added to its context."""
+    slot_timezone: _builtins.str
+    """The IANA zone of that schedule."""
     @_builtins.property
     def created_by(self) -> _job_pb2.Caller:
         """Who enqueued it."""
@@ -62,6 +66,10 @@ class JobEnvelope(_message.Message):
     @_builtins.property
     def accept_time(self) -> _timestamp_pb2.Timestamp:
         """When the service took it."""
+
+    @_builtins.property
+    def slot_time(self) -> _timestamp_pb2.Timestamp:
+        """The slot of the schedule that enqueued it, or when that was triggered. Unset for other jobs."""
 
     def __init__(
         self,
@@ -77,10 +85,12 @@ class JobEnvelope(_message.Message):
         accept_time: _timestamp_pb2.Timestamp | None = ...,
         has_secret: _builtins.bool = ...,
         tracestate: _builtins.str = ...,
+        slot_time: _timestamp_pb2.Timestamp | None = ...,
+        slot_timezone: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "created_by", b"created_by", "options", b"options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "created_by", b"created_by", "options", b"options", "slot_time", b"slot_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "created_by", b"created_by", "has_secret", b"has_secret", "id", b"id", "job_type", b"job_type", "options", b"options", "payload", b"payload", "queue_name", b"queue_name", "request_id", b"request_id", "traceparent", b"traceparent", "tracestate", b"tracestate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "created_by", b"created_by", "has_secret", b"has_secret", "id", b"id", "job_type", b"job_type", "options", b"options", "payload", b"payload", "queue_name", b"queue_name", "request_id", b"request_id", "slot_time", b"slot_time", "slot_timezone", b"slot_timezone", "traceparent", b"traceparent", "tracestate", b"tracestate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -620,11 +620,19 @@ export declare type AnalyticsSystemAnalytics = Message<"qcollector.jobs.v1.Analy
   period: AnalyticsPeriod;
 
   /**
-   * The IANA zone that days are in. Empty means SCHEDULE_TIMEZONE.
+   * The IANA zone that days are in. Empty means the schedule's zone in a schedule, and SCHEDULE_TIMEZONE otherwise.
    *
    * @generated from field: string timezone = 2;
    */
   timezone: string;
+
+  /**
+   * Whether to cover the last whole period that has ended, instead of the one that has begun: yesterday, the calendar week (from Monday),
+   * month, quarter or year before. In a schedule that counts from the slot, however late the job runs.
+   *
+   * @generated from field: bool completed = 3;
+   */
+  completed: boolean;
 };
 
 /**
@@ -641,11 +649,19 @@ export declare type AnalyticsSystemAnalyticsJson = {
   period?: AnalyticsPeriodJson;
 
   /**
-   * The IANA zone that days are in. Empty means SCHEDULE_TIMEZONE.
+   * The IANA zone that days are in. Empty means the schedule's zone in a schedule, and SCHEDULE_TIMEZONE otherwise.
    *
    * @generated from field: string timezone = 2;
    */
   timezone?: string;
+
+  /**
+   * Whether to cover the last whole period that has ended, instead of the one that has begun: yesterday, the calendar week (from Monday),
+   * month, quarter or year before. In a schedule that counts from the slot, however late the job runs.
+   *
+   * @generated from field: bool completed = 3;
+   */
+  completed?: boolean;
 };
 
 /**
@@ -763,6 +779,13 @@ export declare type SystemAnalytics = Message<"qcollector.jobs.v1.SystemAnalytic
    * @generated from field: qcollector.jobs.v1.SystemSummary summary = 8;
    */
   summary?: SystemSummary | undefined;
+
+  /**
+   * Whether the period is a whole one that has ended.
+   *
+   * @generated from field: bool completed = 9;
+   */
+  completed: boolean;
 };
 
 /**
@@ -826,6 +849,13 @@ export declare type SystemAnalyticsJson = {
    * @generated from field: qcollector.jobs.v1.SystemSummary summary = 8;
    */
   summary?: SystemSummaryJson;
+
+  /**
+   * Whether the period is a whole one that has ended.
+   *
+   * @generated from field: bool completed = 9;
+   */
+  completed?: boolean;
 };
 
 /**
@@ -1559,7 +1589,7 @@ export declare type UserSummaryJson = {
 export declare const UserSummarySchema: GenMessage<UserSummary, {jsonType: UserSummaryJson}>;
 
 /**
- * How far back statistics go.
+ * How far back statistics go; with `completed`, the length of the period that has ended.
  *
  * @generated from enum qcollector.jobs.v1.AnalyticsPeriod
  */
@@ -1608,7 +1638,7 @@ export enum AnalyticsPeriod {
 }
 
 /**
- * How far back statistics go.
+ * How far back statistics go; with `completed`, the length of the period that has ended.
  *
  * @generated from enum qcollector.jobs.v1.AnalyticsPeriod
  */
