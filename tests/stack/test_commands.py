@@ -64,6 +64,7 @@ def test_a_worker_refuses_queues_that_are_not_declared(tmp_path: Path) -> None:
     ],
 )
 def test_envoy_takes_the_configuration_that_the_settings_amount_to(tmp_path: Path, told: dict[str, str]) -> None:
+    told = {"JWT_SECRET": "a-secret-of-the-tests", **told}
     answer = qjobs("envoy", "--validate", "--service", "jobs.internal:50051", told=environment(tmp_path, **told))
     assert answer.returncode == 0, answer.stderr
 
