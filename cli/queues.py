@@ -15,7 +15,8 @@ from qcollector.jobs.v1.queue_pb2 import QueueLimits, QueueQuantiles, QueueRateL
 
 from cli.columns import Column, Columns
 from cli.details import fields
-from cli.moments import in_words
+from cli.mapping import moment
+from cli.moments import in_words, shown
 from cli.session import BULK_SECONDS, Session
 from cli.words import count_of, yes_or_no
 
@@ -49,13 +50,13 @@ async def show(session: Session, queue: str) -> None:
     session.screen.one(answer.stats, lambda: in_full(answer.stats))
 
 
-async def pause(session: Session, queue: str) -> None:
-    answer = await session.call(session.jobs.PauseQueue, PauseQueueRequest(queue_name=queue))
+async def pause(session: Session, queue: str, reason: str) -> None:
+    answer = await session.call(session.jobs.PauseQueue, PauseQueueRequest(queue_name=queue, reason=reason))
     session.screen.one(answer, lambda: f"{queue} is paused: its jobs stay waiting, running ones end.")
 
 
-async def resume(session: Session, queue: str) -> None:
-    answer = await session.call(session.jobs.ResumeQueue, ResumeQueueRequest(queue_name=queue))
+async def resume(session: Session, queue: str, reason: str) -> None:
+    answer = await session.call(session.jobs.ResumeQueue, ResumeQueueRequest(queue_name=queue, reason=reason))
     session.screen.one(answer, lambda: f"{queue} runs again.")
 
 
@@ -79,12 +80,14 @@ async def clean(session: Session, queue: str, grace: float, *, yes: bool) -> Non
     )
 
 
-async def limit(session: Session, queue: str, max_active: int | None, rate: tuple[int, int] | None) -> None:
+async def limit(
+    session: Session, queue: str, max_active: int | None, rate: tuple[int, int] | None, reason: str
+) -> None:
     """Sets limits; without any it shows those in force."""
     if max_active is None and rate is None:
         stats = (await session.call(session.jobs.GetQueueStats, GetQueueStatsRequest(queue_name=queue))).stats
     else:
-        request = UpdateQueueRequest(queue_name=queue, max_active=max_active)
+        request = UpdateQueueRequest(queue_name=queue, max_active=max_active, reason=reason)
         if rate is not None:
             request.rate.CopyFrom(QueueRateLimit(max=rate[0], period_ms=rate[1]))
         stats = (await session.call(session.jobs.UpdateQueue, request)).stats
@@ -98,7 +101,7 @@ def in_full(queue: QueueStats) -> str:
     return fields(
         [
             ("Queue", queue.queue_name),
-            ("Paused", yes_or_no(queue.paused)),
+            ("Paused", _paused(queue)),
             ("Limits", _limits(queue.limits)),
             ("Held now", ", ".join(f"{getattr(counts, word):,} {word}" for word in held)),
             ("Since it began", ", ".join(f"{getattr(totals, word):,.0f} {word}" for word in held[3:])),
@@ -108,6 +111,16 @@ def in_full(queue: QueueStats) -> str:
             ("Run", _quantiles(queue.run_ms)),
         ]
     )
+
+
+def _paused(queue: QueueStats) -> str:
+    if not queue.paused:
+        return yes_or_no(queue.paused)
+    pause = queue.pause
+    since = f"since {shown(moment(pause.time))}" if pause.HasField("time") else ""
+    by = f"by {pause.by.name or pause.by.id}" if pause.HasField("by") else ""
+    told = " ".join(word for word in ("yes", since, by) if word)
+    return f"{told}: {pause.reason}" if pause.reason else told
 
 
 def _limits(limits: QueueLimits) -> str:

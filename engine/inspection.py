@@ -23,6 +23,10 @@ class Inspection:
         self._default_limits = default_limits
         self._pages = Pages(store)
 
+    def default_max_active(self, queue: str) -> int:
+        """The contract's most active jobs of a queue; 0 where it sets no limit."""
+        return self._default_limits.get(queue, 0)
+
     async def get(self, queue: str, job_id: str) -> JobRecord | None:
         return (await self.get_many(queue, [job_id]))[0]
 

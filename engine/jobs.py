@@ -224,12 +224,27 @@ class QueueLimits:
     rate_period: int = 0
     """Milliseconds."""
 
+    @property
+    def etag(self) -> str:
+        """Stands for these limits: equal ones have the same, whoever set them."""
+        return f"{self.max_active}-{self.rate_max}-{self.rate_period}"
+
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
     p50: float = 0.0
     p95: float = 0.0
     p99: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePause:
+    """Who paused a queue, when (milliseconds; 0 if nobody knows) and why."""
+
+    time: int
+    by: bytes
+    """A Caller, serialized."""
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +264,7 @@ class QueueSnapshot:
     wait: Quantiles
     run: Quantiles
     limits: QueueLimits
+    pause: QueuePause | None = None
     last_event: str = field(default="0-0", compare=False)
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from engine.jobs import Quantiles, QueueLimits, QueueSnapshot, State
+from engine.jobs import Quantiles, QueueLimits, QueuePause, QueueSnapshot, State
 from engine.packing import unpack
 
 _MINUTE: Final = 60_000
@@ -44,8 +44,14 @@ def read_snapshot(queue: str, answer: Sequence[Any], default_max_active: int) ->
             rate_max=int(meta.get("rate_max", 0)),
             rate_period=int(meta.get("rate_period", 0)),
         ),
+        pause=_pause(meta) if "paused" in meta else None,
         last_event=last,
     )
+
+
+def _pause(meta: Mapping[str, bytes]) -> QueuePause:
+    reason = meta.get("pause_reason", b"").decode("utf-8", "replace")
+    return QueuePause(int(meta.get("paused_at", 0)), meta.get("paused_by", b""), reason)
 
 
 def read_run_times(answers: Iterable[Sequence[Any]]) -> Quantiles:

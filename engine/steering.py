@@ -1,13 +1,18 @@
 """What operators do: cancel, retry, promote and delete jobs, one or many; pause, limit and clean queues."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from qcollector.jobs.v1.job_pb2 import Caller
 
 from engine.actions import CANCEL, DELETE, PROMOTE, RETRY, Action, job_not_found, refusal
 from engine.bulk import Bulk, BulkResult, apply
+from engine.errors import EtagMismatchError
 from engine.inspection import Inspection
-from engine.jobs import JobQuery, JobRecord, State
+from engine.jobs import JobQuery, JobRecord, QueueLimits, State
 from engine.packing import pack
 from engine.store import Store
+
+Value = int | bool | bytes | str
 
 
 class Steering:
@@ -78,26 +83,45 @@ class Steering:
             return await self._bulk.by_query(action, queue, names, reason, token, validate_only=validate_only)
         return await self._bulk.by_ids(action, queue, names, reason, validate_only=validate_only)
 
-    async def pause(self, queue: str) -> None:
-        """No further job starts once this returns."""
-        await self._steer(queue, {"paused": 1})
+    async def pause(self, queue: str, by: Caller | None = None, reason: str = "") -> None:
+        """No further job starts once this returns. Who paused a queue, and why, is told until it is resumed."""
+        caller = (by or Caller()).SerializeToString()
+        await self._steer(queue, {"paused": 1, "paused_at": True, "paused_by": caller, "pause_reason": reason})
 
     async def resume(self, queue: str) -> None:
-        await self._steer(queue, {"paused": False})
+        await self._steer(queue, dict.fromkeys(("paused", "paused_at", "paused_by", "pause_reason"), False))
 
-    async def limit(self, queue: str, max_active: int | None = None, rate: tuple[int, int] | None = None) -> None:
-        """Sets limits over all workers: `max_active` 0 takes that away, `rate` is (jobs, ms), jobs 0 takes it away."""
+    async def limit(
+        self, queue: str, max_active: int | None = None, rate: tuple[int, int] | None = None, etag: str = ""
+    ) -> None:
+        """Sets limits over all workers: `max_active` 0 takes that away, `rate` is (jobs, ms), jobs 0 takes it away.
+
+        Raises:
+          EtagMismatchError: the limits in force are not those that the caller has seen.
+        """
+        expected = await self._expected(queue, etag) if etag else None
         fields: dict[str, int | bool] = {}
         if max_active is not None:
             fields["max_active"] = max_active
         if rate is not None:
             jobs, period = rate
             fields |= {"rate_max": jobs or False, "rate_period": period if jobs else False, "rate_began": False}
-        if fields:
-            await self._steer(queue, fields)
+        if fields and not await self._steer(queue, fields, expected):
+            raise _limits_changed(queue)
 
-    async def _steer(self, queue: str, fields: dict[str, int | bool]) -> None:
-        await self._store.run("steer", queue, pack([part for pair in fields.items() for part in pair]))
+    async def _expected(self, queue: str, etag: str) -> QueueLimits:
+        """The limits that the etag stands for, which are those in force. Raises EtagMismatchError."""
+        (snapshot,) = await self._inspection.stats([queue])
+        if snapshot.limits.etag != etag:
+            raise _limits_changed(queue)
+        return snapshot.limits
+
+    async def _steer(self, queue: str, fields: Mapping[str, Value], expected: QueueLimits | None = None) -> bool:
+        """Returns whether it was done: not where other limits than those expected are in force."""
+        compared = [expected.max_active, expected.rate_max, expected.rate_period] if expected else []
+        packed = pack([part for pair in fields.items() for part in pair])
+        default = self._inspection.default_max_active(queue)
+        return bool(await self._store.run("steer", queue, packed, pack(compared), default))
 
     async def clean(self, queue: str, grace_ms: int) -> dict[State, int]:
         """Removes finished jobs that ended at least `grace_ms` ago; how many, by state."""
@@ -108,3 +132,9 @@ class Steering:
             for state, count in zip(removed, counts, strict=True):
                 removed[state] += count
         return removed
+
+
+def _limits_changed(queue: str) -> EtagMismatchError:
+    return EtagMismatchError(
+        f"The limits of {queue} have been changed since you read them. Read them again, and change those.", queue=queue
+    )

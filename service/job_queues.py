@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import structlog
 from qcollector.jobs.v1.job_service_pb2 import (
     CleanQueueRequest,
     CleanQueueResponse,
@@ -20,9 +21,12 @@ from qcollector.jobs.v1.job_service_pb2 import (
 from qcollector.jobs.v1.queue_pb2 import QueueStats
 
 from engine.errors import FieldProblem, RequestInvalidError
+from service.call import caller
 from service.paged import Paging
 from service.parts import Calls, Context
 from service.views import queue_view
+
+log = structlog.get_logger()
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 QUEUES: Final[Paging[str]] = Paging("queues", str, usual=1000, most=1000)
@@ -38,11 +42,15 @@ class QueueCalls(Calls):
         return GetQueueStatsResponse(stats=await self._stats(request.queue_name))
 
     async def PauseQueue(self, request: PauseQueueRequest, _context: Context) -> PauseQueueResponse:
-        await self.parts.steering.pause(self.queue(request.queue_name))
+        queue = self.queue(request.queue_name)
+        await self.parts.steering.pause(queue, caller().proto(), request.reason)
+        _audit("queue_paused", queue, request.reason)
         return PauseQueueResponse(queue_name=request.queue_name, paused=True)
 
     async def ResumeQueue(self, request: ResumeQueueRequest, _context: Context) -> ResumeQueueResponse:
-        await self.parts.steering.resume(self.queue(request.queue_name))
+        queue = self.queue(request.queue_name)
+        await self.parts.steering.resume(queue)
+        _audit("queue_resumed", queue, request.reason)
         return ResumeQueueResponse(queue_name=request.queue_name, paused=False)
 
     async def CleanQueue(self, request: CleanQueueRequest, _context: Context) -> CleanQueueResponse:
@@ -61,9 +69,15 @@ class QueueCalls(Calls):
             queue,
             max_active=request.max_active if request.HasField("max_active") else None,
             rate=(request.rate.max, request.rate.period_ms) if request.HasField("rate") else None,
+            etag=request.etag,
         )
+        _audit("queue_limited", queue, request.reason)
         return UpdateQueueResponse(stats=await self._stats(queue))
 
     async def _stats(self, name: str) -> QueueStats:
         (queue,) = await self.parts.inspection.stats([self.queue(name)])
         return queue_view(queue)
+
+
+def _audit(event: str, queue: str, reason: str) -> None:
+    log.info(event, audit=True, caller=caller().id, queue=queue, reason=reason)

@@ -3,13 +3,14 @@
 from functools import cache
 
 from google.protobuf.struct_pb2 import Struct
-from qcollector.jobs.v1.job_pb2 import Job, JobFailure, JobOptions
+from qcollector.jobs.v1.job_pb2 import Caller, Job, JobFailure, JobOptions
 from qcollector.jobs.v1.options_pb2 import Backoff
 from qcollector.jobs.v1.payload_pb2 import JobPayload, JobResult
 from qcollector.jobs.v1.queue_pb2 import JobType as JobTypeView
 from qcollector.jobs.v1.queue_pb2 import (
     QueueCounts,
     QueueLimits,
+    QueuePause,
     QueueQuantiles,
     QueueRate,
     QueueRateLimit,
@@ -19,6 +20,7 @@ from qcollector.jobs.v1.queue_pb2 import (
 
 from engine.catalog import Catalog, JobType
 from engine.jobs import JobRecord, Quantiles, QueueSnapshot, State
+from engine.jobs import QueuePause as EnginePause
 from engine.masking import masked
 from engine.schema import json_schema
 from service.times import timestamp
@@ -91,8 +93,15 @@ def queue_view(queue: QueueSnapshot) -> QueueStats:
         limits=QueueLimits(
             max_active=limits.max_active,
             rate=QueueRateLimit(max=limits.rate_max, period_ms=limits.rate_period) if limits.rate_max else None,
+            etag=limits.etag,
         ),
+        pause=_pause(queue.pause) if queue.pause is not None else None,
     )
+
+
+def _pause(pause: EnginePause) -> QueuePause:
+    by = Caller.FromString(pause.by) if pause.by else None
+    return QueuePause(time=timestamp(pause.time) if pause.time else None, by=by, reason=pause.reason)
 
 
 def _quantiles(quantiles: Quantiles) -> QueueQuantiles:

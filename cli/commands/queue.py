@@ -9,6 +9,8 @@ from cli.command import OperatorGroup
 from cli.completion import queue_names
 from cli.parameters import DURATION, RATE, queue_argument, yes_option
 
+reason_option = click.option("--reason", default="", help="Why, for those who come after.")
+
 
 @click.group(cls=OperatorGroup)
 def queue() -> None:
@@ -34,20 +36,22 @@ def show(queue: str) -> Action:
 
 @queue.command()
 @queue_argument
-def pause(queue: str) -> Action:
+@reason_option
+def pause(queue: str, reason: str) -> Action:
     """Let no further job of a queue start; running ones end."""
     from cli import queues
 
-    return lambda session: queues.pause(session, queue)
+    return lambda session: queues.pause(session, queue, reason)
 
 
 @queue.command()
 @queue_argument
-def resume(queue: str) -> Action:
+@reason_option
+def resume(queue: str, reason: str) -> Action:
     """Let a queue's jobs start again."""
     from cli import queues
 
-    return lambda session: queues.resume(session, queue)
+    return lambda session: queues.resume(session, queue, reason)
 
 
 @queue.command()
@@ -69,11 +73,12 @@ def clean(queue: str, older_than: float, yes: bool) -> Action:
     "--max-active", type=click.IntRange(min=0), help="Jobs active at once over all workers; 0 for any number."
 )
 @click.option("--rate", type=RATE, help="Starts in a time, such as 100/1m; 0/1s takes the limit away.")
-def limit(queue: str, max_active: int | None, rate: tuple[int, int] | None) -> Action:
+@reason_option
+def limit(queue: str, max_active: int | None, rate: tuple[int, int] | None, reason: str) -> Action:
     """Set a queue's limits over all workers, or show them."""
     from cli import queues
 
-    return lambda session: queues.limit(session, queue, max_active, rate)
+    return lambda session: queues.limit(session, queue, max_active, rate, reason)
 
 
 @queue.command()

@@ -28,7 +28,7 @@ async def test_pausing_resuming_limiting_and_cleaning_a_queue(qjobs: Qjobs) -> N
     limited = succeeded(
         await qjobs("queue", "limit", "test:work", "--max-active", "3", "--rate", "100/1m", "-o", "json")
     ).json
-    assert limited["limits"] == {"maxActive": 3, "rate": {"max": 100, "periodMs": 60_000}}
+    assert limited["limits"] == {"maxActive": 3, "rate": {"max": 100, "periodMs": 60_000}, "etag": "3-100-60000"}
     assert "at most 3 active" in succeeded(await qjobs("queue", "limit", "test:work")).out
     assert "0 completed" in succeeded(await qjobs("queue", "clean", "test:work", "--yes")).out
 

@@ -1,5 +1,6 @@
 """What administrators, and owners, do to jobs and queues."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,10 @@ from qcollector.jobs.v1.job_service_pb2 import (
     RetryJobRequest,
     UpdateQueueRequest,
 )
+from structlog.testing import capture_logs
 from testjobs.v1.testjobs_pb2 import NoopResult
+
+from engine.store import Store
 
 from .conftest import WORK, Noop, Running, Worker, refusal_in, refused
 
@@ -221,6 +225,61 @@ async def test_limits_hold_over_all_workers_until_taken_away(service: Running, w
     free = await update(UpdateQueueRequest(queue_name=WORK, max_active=0, rate={"max": 0}))
     assert (free.stats.limits.max_active, free.stats.limits.HasField("rate")) == (0, False)
     assert len((await worker.of().claim(4)).jobs) == 2
+
+
+async def test_limits_that_somebody_else_has_changed_are_not_overwritten(service: Running) -> None:
+    update = service.admin.jobs.UpdateQueue
+    seen = (await update(UpdateQueueRequest(queue_name=WORK, max_active=2))).stats.limits
+    first = await update(UpdateQueueRequest(queue_name=WORK, max_active=3, etag=seen.etag))
+    assert (first.stats.limits.max_active, first.stats.limits.etag != seen.etag) == (3, True)
+    refusal = await refused(update(UpdateQueueRequest(queue_name=WORK, max_active=4, etag=seen.etag)))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.ABORTED, "ETAG_MISMATCH")
+    rate = {"max": 5, "period_ms": 1000}
+    await asyncio.gather(
+        update(UpdateQueueRequest(queue_name=WORK, max_active=7)),
+        update(UpdateQueueRequest(queue_name=WORK, rate=rate)),
+    )
+    now = (await service.admin.jobs.GetQueueStats(GetQueueStatsRequest(queue_name=WORK))).stats.limits
+    assert (now.max_active, now.rate.max, now.rate.period_ms) == (7, 5, 1000)
+
+
+async def test_of_many_who_change_the_limits_that_they_have_seen_one_wins(service: Running) -> None:
+    seen = (await service.admin.jobs.GetQueueStats(GetQueueStatsRequest(queue_name=WORK))).stats.limits
+
+    async def change(most: int) -> bool:
+        try:
+            wanted = UpdateQueueRequest(queue_name=WORK, max_active=most, etag=seen.etag)
+            await service.admin.jobs.UpdateQueue(wanted)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.ABORTED
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*(change(most) for most in range(100, 120)))) == 1
+
+
+async def test_a_pause_tells_who_made_it_since_when_and_why_until_it_ends(service: Running) -> None:
+    jobs = service.admin.jobs
+    stats = GetQueueStatsRequest(queue_name=WORK)
+    with capture_logs() as lines:
+        await jobs.PauseQueue(PauseQueueRequest(queue_name=WORK, reason="the disk is full"))
+    first = (await jobs.GetQueueStats(stats)).stats
+    assert (first.paused, first.pause.by.id, first.pause.reason) == (True, "a-admin", "the disk is full")
+    assert first.pause.time.seconds
+    await service.as_("admin", "second").jobs.PauseQueue(PauseQueueRequest(queue_name=WORK, reason="still"))
+    again = (await jobs.GetQueueStats(stats)).stats.pause
+    assert (again.time, again.by.id, again.reason) == (first.pause.time, "second", "still")
+    await jobs.ResumeQueue(ResumeQueueRequest(queue_name=WORK, reason="there is room"))
+    resumed = (await jobs.GetQueueStats(stats)).stats
+    assert (resumed.paused, resumed.HasField("pause")) == (False, False)
+    (line,) = [line for line in lines if line["event"] == "queue_paused"]
+    assert (line["audit"], line["caller"], line["queue"], line["reason"]) == (True, "a-admin", WORK, "the disk is full")
+
+
+async def test_a_pause_of_the_release_before_is_one_of_nobody(service: Running, store: Store) -> None:
+    await store.client.hset(store.keys(WORK)["meta"], "paused", 1)
+    stats = (await service.admin.jobs.GetQueueStats(GetQueueStatsRequest(queue_name=WORK))).stats
+    assert (stats.paused, stats.pause.HasField("by"), stats.pause.HasField("time")) == (True, False, False)
 
 
 @pytest.mark.parametrize(

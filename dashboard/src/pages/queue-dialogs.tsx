@@ -3,11 +3,23 @@
 import { useState } from "preact/hooks";
 import { cleanQueue, setPaused, updateQueue } from "../api/calls";
 import { ApiError, messageOf, type Violation } from "../api/errors";
-import type { QueueLimitsJson } from "../gen/qcollector/jobs/v1/queue_pb";
+import type { QueueLimitsJson, QueuePauseJson } from "../gen/qcollector/jobs/v1/queue_pb";
 import { Action } from "../ui/action";
 import { Dialog } from "../ui/dialog";
-import { plural } from "../ui/format";
+import { dateTime, plural } from "../ui/format";
 import { tell } from "../ui/toasts";
+
+/** That a queue is paused, and by whom, since when and why. */
+export function PausedBadge({ pause }: { pause: QueuePauseJson | undefined }) {
+  const by = pause?.by?.name || pause?.by?.id;
+  const told = [by && `by ${by}`, pause?.time && `since ${dateTime(pause.time)}`].filter(Boolean).join(" ");
+  return (
+    <>
+      <span class="badge paused">paused</span> {told}
+      {pause?.reason && `: ${pause.reason}`}
+    </>
+  );
+}
 
 export function PauseButton({ queue, paused }: { queue: string; paused: boolean }) {
   const label = paused ? "Resume" : "Pause";
@@ -103,6 +115,7 @@ export function LimitsButton({ queue, limits }: { queue: string; limits: QueueLi
   const run = async (data: FormData): Promise<string> => {
     const max = number(data, "max");
     await updateQueue(queue, {
+      ...(limits?.etag && { etag: limits.etag }),
       maxActive: number(data, "maxActive"),
       rate: { max, periodMs: max === 0 ? 0 : Math.round(number(data, "period") * 1000) },
     });

@@ -15,7 +15,7 @@ import { Graphs } from "./graphs";
 import { FilterBar, filterOf, filterWords, PAGE_SIZES, pageSizeOf, StateTabs } from "./job-filter";
 import { JobTable } from "./job-rows";
 import { UnservedWarning } from "./overview";
-import { CleanButton, LimitsButton, PauseButton } from "./queue-dialogs";
+import { CleanButton, LimitsButton, PauseButton, PausedBadge } from "./queue-dialogs";
 
 /** Which actions the states' tabs offer; without a tab all of them. */
 const ACTIONS: Readonly<Record<string, readonly JobAction[]>> = {
@@ -38,7 +38,7 @@ export function Queue({ name }: { name: string }) {
   }
   return (
     <>
-      <PageHead title={name} note={stats?.paused && <span class="badge paused">paused</span>}>
+      <PageHead title={name} note={stats?.paused && <PausedBadge pause={stats.pause} />}>
         <a class="button" href={links.enqueue({ queue: name })}>
           Enqueue a job
         </a>

@@ -1422,16 +1422,20 @@ class PauseQueueRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
+    reason: _builtins.str
+    """Why, for those who come after. It stands in the log with the caller, and is shown as long as the queue is paused."""
     def __init__(
         self,
         *,
         queue_name: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_name", b"queue_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_name", b"queue_name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1470,16 +1474,20 @@ class ResumeQueueRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
+    reason: _builtins.str
+    """Why, for those who come after. It stands in the log with the caller."""
     def __init__(
         self,
         *,
         queue_name: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_name", b"queue_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_name", b"queue_name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1602,10 +1610,18 @@ class UpdateQueueRequest(_message.Message):
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     MAX_ACTIVE_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
     max_active: _builtins.int
     """The most jobs active at once over all workers. 0 takes the limit away; unset leaves it."""
+    etag: _builtins.str
+    """The `limits.etag` that the caller has seen: where other limits are in force by now, nothing is changed (ABORTED, ETAG_MISMATCH).
+    Empty compares nothing.
+    """
+    reason: _builtins.str
+    """Why, for those who come after. It stands in the log with the caller."""
     @_builtins.property
     def rate(self) -> _queue_pb2.QueueRateLimit:
         """How many jobs may start in each period. A `max` of 0 takes the limit away; unset leaves it."""
@@ -1616,10 +1632,12 @@ class UpdateQueueRequest(_message.Message):
         queue_name: _builtins.str = ...,
         max_active: _builtins.int | None = ...,
         rate: _queue_pb2.QueueRateLimit | None = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_active", b"_max_active", "max_active", b"max_active", "rate", b"rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_active", b"_max_active", "max_active", b"max_active", "queue_name", b"queue_name", "rate", b"rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_active", b"_max_active", "etag", b"etag", "max_active", b"max_active", "queue_name", b"queue_name", "rate", b"rate", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_active: _TypeAlias = _typing.Literal["max_active"]  # noqa: Y015
     _WhichOneofArgType__max_active: _TypeAlias = _typing.Literal["_max_active", b"_max_active"]  # noqa: Y015

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from qcollector.jobs.v1 import job_pb2 as _job_pb2
 from qcollector.jobs.v1 import options_pb2 as _options_pb2
 import builtins as _builtins
 import sys
@@ -161,8 +162,11 @@ class QueueLimits(_message.Message):
 
     MAX_ACTIVE_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     max_active: _builtins.int
     """The most jobs active at once. 0 means no limit."""
+    etag: _builtins.str
+    """Stands for these limits: UpdateQueue with it changes them only while they are in force."""
     @_builtins.property
     def rate(self) -> Global___QueueRateLimit:
         """How many jobs may start in each period. Unset means no limit."""
@@ -172,10 +176,11 @@ class QueueLimits(_message.Message):
         *,
         max_active: _builtins.int = ...,
         rate: Global___QueueRateLimit | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_active", b"max_active", "rate", b"rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "max_active", b"max_active", "rate", b"rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,6 +227,7 @@ class QueueStats(_message.Message):
     WAIT_MS_FIELD_NUMBER: _builtins.int
     RUN_MS_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    PAUSE_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
     paused: _builtins.bool
@@ -252,6 +258,10 @@ class QueueStats(_message.Message):
     def limits(self) -> Global___QueueLimits:
         """The limits in force."""
 
+    @_builtins.property
+    def pause(self) -> Global___QueuePause:
+        """Who paused it. Unset while it is not paused."""
+
     def __init__(
         self,
         *,
@@ -264,14 +274,49 @@ class QueueStats(_message.Message):
         wait_ms: Global___QueueQuantiles | None = ...,
         run_ms: Global___QueueQuantiles | None = ...,
         limits: Global___QueueLimits | None = ...,
+        pause: Global___QueuePause | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "limits", b"limits", "per_minute", b"per_minute", "run_ms", b"run_ms", "totals", b"totals", "wait_ms", b"wait_ms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "limits", b"limits", "pause", b"pause", "per_minute", b"per_minute", "run_ms", b"run_ms", "totals", b"totals", "wait_ms", b"wait_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "limits", b"limits", "oldest_waiting_age_ms", b"oldest_waiting_age_ms", "paused", b"paused", "per_minute", b"per_minute", "queue_name", b"queue_name", "run_ms", b"run_ms", "totals", b"totals", "wait_ms", b"wait_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "limits", b"limits", "oldest_waiting_age_ms", b"oldest_waiting_age_ms", "pause", b"pause", "paused", b"paused", "per_minute", b"per_minute", "queue_name", b"queue_name", "run_ms", b"run_ms", "totals", b"totals", "wait_ms", b"wait_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueueStats: _TypeAlias = QueueStats  # noqa: Y015
+
+@_typing.final
+class QueuePause(_message.Message):
+    """The pause of a queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why. Empty where nobody said."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """Since when. Unset for a pause that release 0.1 made."""
+
+    @_builtins.property
+    def by(self) -> _job_pb2.Caller:
+        """Who paused it. Unset for a pause that release 0.1 made."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        by: _job_pb2.Caller | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "reason", b"reason", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueuePause: _TypeAlias = QueuePause  # noqa: Y015
 
 @_typing.final
 class HealthCheck(_message.Message):

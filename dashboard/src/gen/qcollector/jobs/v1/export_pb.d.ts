@@ -369,6 +369,20 @@ export declare type ExportMetadata = Message<"qcollector.jobs.v1.ExportMetadata"
    * @generated from field: google.protobuf.Timestamp expire_time = 11;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * Cells of an Excel file whose text was cut to 32,767 characters, the most that Excel allows. CSV and JSON hold the whole text.
+   *
+   * @generated from field: int32 truncated_cells = 12;
+   */
+  truncatedCells: number;
+
+  /**
+   * The first 20 of these cells, such as "Submissions!C12".
+   *
+   * @generated from field: repeated string truncated_places = 13;
+   */
+  truncatedPlaces: string[];
 };
 
 /**
@@ -453,6 +467,20 @@ export declare type ExportMetadataJson = {
    * @generated from field: google.protobuf.Timestamp expire_time = 11;
    */
   expireTime?: TimestampJson;
+
+  /**
+   * Cells of an Excel file whose text was cut to 32,767 characters, the most that Excel allows. CSV and JSON hold the whole text.
+   *
+   * @generated from field: int32 truncated_cells = 12;
+   */
+  truncatedCells?: number;
+
+  /**
+   * The first 20 of these cells, such as "Submissions!C12".
+   *
+   * @generated from field: repeated string truncated_places = 13;
+   */
+  truncatedPlaces?: string[];
 };
 
 /**

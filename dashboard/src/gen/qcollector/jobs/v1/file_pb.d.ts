@@ -12,8 +12,8 @@ import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 export declare const file_qcollector_jobs_v1_file: GenFile;
 
 /**
- * Makes thumbnails, an optimised copy and a WebP of an image. Takes JPEG, PNG, WebP, GIF, AVIF and TIFF; animations stay
- * animations. Orientation is applied; EXIF, positions, comments and other metadata are removed; a colour profile is kept, or
+ * Makes thumbnails, an optimised copy and a WebP of an image. Takes JPEG, PNG, WebP, GIF, AVIF and TIFF, told by the file's
+ * content, whatever its name ends in; animations stay animations. Orientation is applied; EXIF, positions, comments and other metadata are removed; a colour profile is kept, or
  * applied where the output cannot have it. Where CLAMAV_HOST is set, the image is scanned for malware first.
  *
  * @generated from message qcollector.jobs.v1.FileImageProcess
@@ -43,8 +43,8 @@ export declare type FileImageProcess = Message<"qcollector.jobs.v1.FileImageProc
 };
 
 /**
- * Makes thumbnails, an optimised copy and a WebP of an image. Takes JPEG, PNG, WebP, GIF, AVIF and TIFF; animations stay
- * animations. Orientation is applied; EXIF, positions, comments and other metadata are removed; a colour profile is kept, or
+ * Makes thumbnails, an optimised copy and a WebP of an image. Takes JPEG, PNG, WebP, GIF, AVIF and TIFF, told by the file's
+ * content, whatever its name ends in; animations stay animations. Orientation is applied; EXIF, positions, comments and other metadata are removed; a colour profile is kept, or
  * applied where the output cannot have it. Where CLAMAV_HOST is set, the image is scanned for malware first.
  *
  * @generated from message qcollector.jobs.v1.FileImageProcess
@@ -101,7 +101,8 @@ export declare type FileImageOptions = Message<"qcollector.jobs.v1.FileImageOpti
   thumbnailSizes: FileThumbnailSize[];
 
   /**
-   * An optimised copy in the image's own format, "optimized_<file>", kept only when smaller. Unset means true.
+   * An optimised copy in the image's own format, "optimized_<file>", kept only when smaller. If the name's ending is not one of
+   * that format, the copy gets the right one: a PNG named "a.jpg" becomes "optimized_a.png". Unset means true.
    *
    * @generated from field: optional bool optimize_original = 3;
    */
@@ -151,7 +152,8 @@ export declare type FileImageOptionsJson = {
   thumbnailSizes?: FileThumbnailSizeJson[];
 
   /**
-   * An optimised copy in the image's own format, "optimized_<file>", kept only when smaller. Unset means true.
+   * An optimised copy in the image's own format, "optimized_<file>", kept only when smaller. If the name's ending is not one of
+   * that format, the copy gets the right one: a PNG named "a.jpg" becomes "optimized_a.png". Unset means true.
    *
    * @generated from field: optional bool optimize_original = 3;
    */

@@ -2767,6 +2767,13 @@ export declare type PauseQueueRequest = Message<"qcollector.jobs.v1.PauseQueueRe
    * @generated from field: string queue_name = 1;
    */
   queueName: string;
+
+  /**
+   * Why, for those who come after. It stands in the log with the caller, and is shown as long as the queue is paused.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
 };
 
 /**
@@ -2781,6 +2788,13 @@ export declare type PauseQueueRequestJson = {
    * @generated from field: string queue_name = 1;
    */
   queueName?: string;
+
+  /**
+   * Why, for those who come after. It stands in the log with the caller, and is shown as long as the queue is paused.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason?: string;
 };
 
 /**
@@ -2849,6 +2863,13 @@ export declare type ResumeQueueRequest = Message<"qcollector.jobs.v1.ResumeQueue
    * @generated from field: string queue_name = 1;
    */
   queueName: string;
+
+  /**
+   * Why, for those who come after. It stands in the log with the caller.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
 };
 
 /**
@@ -2863,6 +2884,13 @@ export declare type ResumeQueueRequestJson = {
    * @generated from field: string queue_name = 1;
    */
   queueName?: string;
+
+  /**
+   * Why, for those who come after. It stands in the log with the caller.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason?: string;
 };
 
 /**
@@ -3089,6 +3117,21 @@ export declare type UpdateQueueRequest = Message<"qcollector.jobs.v1.UpdateQueue
    * @generated from field: qcollector.jobs.v1.QueueRateLimit rate = 3;
    */
   rate?: QueueRateLimit | undefined;
+
+  /**
+   * The `limits.etag` that the caller has seen: where other limits are in force by now, nothing is changed (ABORTED, ETAG_MISMATCH).
+   * Empty compares nothing.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+
+  /**
+   * Why, for those who come after. It stands in the log with the caller.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
 };
 
 /**
@@ -3117,6 +3160,21 @@ export declare type UpdateQueueRequestJson = {
    * @generated from field: qcollector.jobs.v1.QueueRateLimit rate = 3;
    */
   rate?: QueueRateLimitJson;
+
+  /**
+   * The `limits.etag` that the caller has seen: where other limits are in force by now, nothing is changed (ABORTED, ETAG_MISMATCH).
+   * Empty compares nothing.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag?: string;
+
+  /**
+   * Why, for those who come after. It stands in the log with the caller.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason?: string;
 };
 
 /**

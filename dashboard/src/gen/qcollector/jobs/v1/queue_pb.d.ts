@@ -5,6 +5,7 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import type { Caller, CallerJson } from "./job_pb";
 import type { Backoff, BackoffJson, Role, RoleJson } from "./options_pb";
 
 /**
@@ -321,6 +322,13 @@ export declare type QueueLimits = Message<"qcollector.jobs.v1.QueueLimits"> & {
    * @generated from field: qcollector.jobs.v1.QueueRateLimit rate = 2;
    */
   rate?: QueueRateLimit | undefined;
+
+  /**
+   * Stands for these limits: UpdateQueue with it changes them only while they are in force.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
 };
 
 /**
@@ -342,6 +350,13 @@ export declare type QueueLimitsJson = {
    * @generated from field: qcollector.jobs.v1.QueueRateLimit rate = 2;
    */
   rate?: QueueRateLimitJson;
+
+  /**
+   * Stands for these limits: UpdateQueue with it changes them only while they are in force.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag?: string;
 };
 
 /**
@@ -466,6 +481,13 @@ export declare type QueueStats = Message<"qcollector.jobs.v1.QueueStats"> & {
    * @generated from field: qcollector.jobs.v1.QueueLimits limits = 9;
    */
   limits?: QueueLimits | undefined;
+
+  /**
+   * Who paused it. Unset while it is not paused.
+   *
+   * @generated from field: qcollector.jobs.v1.QueuePause pause = 10;
+   */
+  pause?: QueuePause | undefined;
 };
 
 /**
@@ -536,6 +558,13 @@ export declare type QueueStatsJson = {
    * @generated from field: qcollector.jobs.v1.QueueLimits limits = 9;
    */
   limits?: QueueLimitsJson;
+
+  /**
+   * Who paused it. Unset while it is not paused.
+   *
+   * @generated from field: qcollector.jobs.v1.QueuePause pause = 10;
+   */
+  pause?: QueuePauseJson;
 };
 
 /**
@@ -543,6 +572,68 @@ export declare type QueueStatsJson = {
  * Use `create(QueueStatsSchema)` to create a new message.
  */
 export declare const QueueStatsSchema: GenMessage<QueueStats, {jsonType: QueueStatsJson}>;
+
+/**
+ * The pause of a queue.
+ *
+ * @generated from message qcollector.jobs.v1.QueuePause
+ */
+export declare type QueuePause = Message<"qcollector.jobs.v1.QueuePause"> & {
+  /**
+   * Since when. Unset for a pause that release 0.1 made.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Who paused it. Unset for a pause that release 0.1 made.
+   *
+   * @generated from field: qcollector.jobs.v1.Caller by = 2;
+   */
+  by?: Caller | undefined;
+
+  /**
+   * Why. Empty where nobody said.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * The pause of a queue.
+ *
+ * @generated from message qcollector.jobs.v1.QueuePause
+ */
+export declare type QueuePauseJson = {
+  /**
+   * Since when. Unset for a pause that release 0.1 made.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: TimestampJson;
+
+  /**
+   * Who paused it. Unset for a pause that release 0.1 made.
+   *
+   * @generated from field: qcollector.jobs.v1.Caller by = 2;
+   */
+  by?: CallerJson;
+
+  /**
+   * Why. Empty where nobody said.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+};
+
+/**
+ * Describes the message qcollector.jobs.v1.QueuePause.
+ * Use `create(QueuePauseSchema)` to create a new message.
+ */
+export declare const QueuePauseSchema: GenMessage<QueuePause, {jsonType: QueuePauseJson}>;
 
 /**
  * One thing that was checked.
