@@ -1,7 +1,7 @@
 """Reads jobs and queues: single jobs, pages of them, statistics, logs. Changes nothing."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from redis import exceptions as redis_errors
 
@@ -11,6 +11,11 @@ from engine.pages import BY_STATE, CREATED, CREATED_DESC, Pages
 from engine.records import read_record, read_state
 from engine.statistics import read_run_times, read_snapshot
 from engine.store import Store, translated
+
+_GET_BYTES: Final = 1_000_000
+_GET_JOBS: Final = 200
+"""Bounds of what one script call reads, as it blocks the store while it runs; a single job may be larger."""
+_GET_PIECES: Final = 5
 
 __all__ = ["BY_STATE", "CREATED", "CREATED_DESC", "Inspection"]
 
@@ -31,8 +36,11 @@ class Inspection:
         return (await self.get_many(queue, [job_id]))[0]
 
     async def get_many(self, queue: str, names: Sequence[str]) -> list[JobRecord | None]:
-        """The jobs of these ids, None where there is none, all as of one instant."""
-        return (await self._get(queue, names))[0]
+        """The jobs of these ids, None for those that do not exist. Large jobs are read in several steps."""
+        records: list[JobRecord | None] = []
+        while len(records) < len(names):
+            records += (await self._get(queue, names[len(records) : len(records) + _GET_JOBS]))[0]
+        return records
 
     async def snapshot(self, queue: str, job_id: str) -> tuple[JobRecord | None, str]:
         """The job, and the id of the queue's last event at that very instant."""
@@ -49,14 +57,15 @@ class Inspection:
         return read_state(kept) if kept else None
 
     async def _get(self, queue: str, names: Sequence[str]) -> tuple[list[JobRecord | None], str]:
-        answer = await self._store.run("get", queue, pack(list(names)))
+        """As many of them, from the first on, as one call reads."""
+        last, *pieces = await self._store.run("get", queue, pack(list(names)), _GET_BYTES)
         records = []
-        for place, job_id in enumerate(names):
-            state, envelope, secret, output, failures = answer[1 + place * 5 : 6 + place * 5]
+        for job_id, first in zip(names, range(0, len(pieces), _GET_PIECES), strict=False):
+            state, envelope, secret, output, failures = pieces[first : first + _GET_PIECES]
             records.append(
                 read_record(job_id, state, envelope, secret, output, failures) if state and envelope else None
             )
-        return records, answer[0].decode()
+        return records, last.decode()
 
     async def page(
         self, queue: str | Sequence[str], query: JobQuery, order: str = "", size: int = 50, token: str = ""

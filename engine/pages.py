@@ -13,7 +13,7 @@ from engine.walking import Found, Walker
 
 CREATED, CREATED_DESC, BY_STATE = "createTime", "createTime desc", "state"
 
-_STEPS: Final = 20
+_STEPS: Final = 50
 """Script calls for one page, beside the first of each queue: a search that finds little answers a short page and goes on with
 the next."""
 _PAGE_BYTES: Final = 1_000_000
@@ -106,7 +106,7 @@ class Pages:
         for queue in dict.fromkeys(one.queue for one in found):
             ours = [one for one in found if one.queue == queue]
             names = pack([one.job_id for one in ours])
-            async with self._store.look:
+            async with self._store.looks.turn():
                 answer = await self._store.run("fetch", queue, names, _PAGE_BYTES)
             for place in range(len(answer) // _PIECES):
                 state, envelope, output, failures = answer[place * _PIECES : (place + 1) * _PIECES]

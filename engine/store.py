@@ -16,6 +16,7 @@ from base.telemetry.pools import PoolState
 from engine.connecting import closed_connections_told, connect
 from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.keys import Keys
+from engine.looks import Looks
 from engine.scripts import Script, load_scripts
 
 RETRY_AFTER = 2.0
@@ -38,8 +39,6 @@ _UNABLE = re.compile(r"(MISCONF|NOREPLICAS|BUSY|UNBLOCKED)\b")
 _PROBE_MS = 60_000
 CALLS_AT_ONCE = 64
 """Calls that one process makes at once. Further ones wait for their turn, instead of finding no connection left."""
-LOOKS_AT_ONCE = 1
-"""Scripts that look through many jobs, which one process runs at once: the store does nothing else meanwhile."""
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 
@@ -53,8 +52,8 @@ class Store:
         self._keys: dict[str, Keys] = {}
         self.turn = asyncio.Semaphore(calls_at_once)
         """Held during each call, but for those that wait for something to happen."""
-        self.look = asyncio.Semaphore(LOOKS_AT_ONCE)
-        """Held, before `turn`, by those that look through many jobs."""
+        self.looks = Looks()
+        """Turns that are taken, before `turn`, by those that look through many jobs."""
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:

@@ -10,7 +10,7 @@ from engine.packing import pack
 from engine.paging import Place, ScoredPlace
 from engine.store import Store
 
-LOOKED_AT: Final = 500
+LOOKED_AT: Final = 200
 """Jobs that one script call looks at, at most."""
 _ROW: Final = 4
 _PURGED: Final = 2
@@ -85,7 +85,7 @@ class Walker:
         return _read(queue, answer)
 
     async def _look(self, script: str, queue: str, *arguments: Any) -> Any:
-        async with self._store.look:
+        async with self._store.looks.turn():
             return await self._store.run(script, queue, *arguments)
 
 

@@ -10,25 +10,24 @@
 --- @include index
 --- @include drop
 --- @include waiting
-local MOST_LINES = 4000
-local answer, lines = {}, 0
+local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
-  answer[i] = record and record[STATE] or ''
-  if record and string.find(admits, answer[i], 1, true) then
-    lines = lines + math.min(record[LOGS], LOG_LINES)
-    if answer[i] == 'w' then
+  local state = record and record[STATE] or ''
+  if record and string.find(admits, state, 1, true) then
+    if not may_drop(id, record) then break end
+    if state == 'w' then
       leave_wait(id, record)
-    elseif answer[i] == 'd' then
+    elseif state == 'd' then
       redis.call('ZREM', delayed, id)
     else
-      leave_finished(answer[i], { id })
+      leave_finished(state, { id })
     end
     drop({ id }, { record })
     tell(id, '-', record[PROGRESS], reason ~= '' and 'deleted: ' .. reason or 'deleted')
   end
-  if lines > MOST_LINES then break end
+  answer[i] = state
 end
 write_index()
 publish()

@@ -1,13 +1,16 @@
--- Jobs with all that is kept of them, and the queue's last event at that instant.
+-- Jobs with all that is kept of them, as many from the first on as `most` bytes hold, the first whatever its size; and the queue's last event at that instant.
 -- KEYS: jobs states secrets results failures events
--- ARGV: names
+-- ARGV: names most
 -- FLAGS: allow-oom
 -- names: packed ids
 -- RETURNS: last event, then for each job state, envelope, secret, result, failures (false where there is none)
 local wanted = cmsgpack.unpack(names)
 local last = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)
 local answer = { last[1] and last[1][1] or '0-0' }
-for _, id in ipairs(wanted) do
+local bytes = 0
+for i, id in ipairs(wanted) do
+  for _, key in ipairs({ jobs, secrets, results, failures }) do bytes = bytes + redis.call('HSTRLEN', key, id) end
+  if i > 1 and bytes > tonumber(most) then break end
   answer[#answer + 1] = redis.call('HGET', states, id)
   answer[#answer + 1] = redis.call('HGET', jobs, id)
   answer[#answer + 1] = redis.call('HGET', secrets, id)

@@ -114,7 +114,7 @@ if finished_count > 0 then
   for _, state in ipairs({ 'c', 'f' }) do
     local expiring = finished_sets[state].expiring
     local over = redis.call('ZCARD', expiring) - FINISHED_KEPT
-    if over > 0 then drop_finished(state, redis.call('ZRANGE', expiring, 0, math.min(over, 500) - 1)) end
+    if over > 0 then drop_finished(state, redis.call('ZRANGE', expiring, 0, math.min(over, 300) - 1)) end
   end
 end
 write_tally()

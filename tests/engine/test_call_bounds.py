@@ -4,12 +4,13 @@ from typing import Any, cast
 
 import pytest
 
-from engine.claims import Claims
+from engine.actions import DELETE
+from engine.claims import Claims, Note
 from engine.jobs import ClaimedJob, Outcome, Settlement, State
 from engine.packing import unpack
 from engine.store import Store
 
-from .conftest import Engine, job
+from .conftest import QUEUE, Engine, job
 
 SIZE, LIMIT = 300_000, 1_000_000
 
@@ -60,22 +61,80 @@ def _shortened(record: bytes, size: int) -> bytes:
     return b"\xdc\x00\x1a" + record[3 : -len(tail)]
 
 
-async def test_jobs_and_results_are_written_a_megabyte_at_a_time(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes: list[tuple[str, int]] = []
-    run = Store.run
+class Calls:
+    """Each script call's name, most bytes of an argument, and answer."""
 
-    async def counted(self: Store, name: str, scope: str, *arguments: Any) -> Any:
-        sizes.append((name, max((len(one) for one in arguments if isinstance(one, bytes)), default=0)))
-        return await run(self, name, scope, *arguments)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[tuple[str, int, Any]] = []
+        run = Store.run
 
-    monkeypatch.setattr(Store, "run", counted)
+        async def counted(store: Store, name: str, scope: str, *arguments: Any) -> Any:
+            answer = await run(store, name, scope, *arguments)
+            size = max((len(one) for one in arguments if isinstance(one, bytes)), default=0)
+            self.made.append((name, size, answer))
+            return answer
+
+        monkeypatch.setattr(Store, "run", counted)
+
+    def answers(self, name: str) -> list[Any]:
+        return [answer for called, _, answer in self.made if called == name]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    return Calls(monkeypatch)
+
+
+async def test_jobs_and_results_are_written_a_megabyte_at_a_time(engine: Engine, calls: Calls) -> None:
     await engine.add(*(job(payload=b"x" * SIZE) for _ in range(7)))
     worker = engine.worker()
     held = [one for jobs in await _claims(worker) for one in jobs]
     ended = [Settlement(one.id, one.fence, Outcome.COMPLETE, result=b"r" * SIZE) for one in held]
     assert (await worker.settle(ended, 0)).lost == {}
     assert (await engine.stats()).counts[State.COMPLETED] == 7
-    assert len([size for name, size in sizes if name == "enqueue"]) == 3
-    assert max(size for _, size in sizes) < LIMIT + 1000
+    assert len(calls.answers("enqueue")) == 3
+    assert max(size for _, size, _ in calls.made) < LIMIT + 1000
+
+
+async def test_jobs_are_read_a_megabyte_at_a_time_whoever_asks_for_many(engine: Engine, calls: Calls) -> None:
+    added = [job(payload=b"x" * SIZE) for _ in range(7)]
+    await engine.add(*added)
+    found = await engine.inspection.get_many(QUEUE, ["none", *(one.id for one in added), "none either"])
+    assert [record.id if record else "" for record in found] == ["", *(one.id for one in added), ""]
+    assert [len(answer) // 5 for answer in calls.answers("get")] == [4, 3, 2]
+
+
+async def test_a_job_of_any_size_can_be_read(engine: Engine) -> None:
+    added = [job(payload=b"x" * 3 * LIMIT) for _ in range(2)]
+    await engine.add(*added)
+    assert None not in await engine.inspection.get_many(QUEUE, [one.id for one in added])
+
+
+async def _ended(engine: Engine, count: int, lines: int = 0, **fields: Any) -> list[str]:
+    """Completed jobs with log lines."""
+    await engine.add(*(job(**fields) for _ in range(count)))
+    worker = engine.worker()
+    held = (await worker.claim(count)).jobs
+    await worker.note([Note(one.id, one.fence, messages=(("log", "x"),) * lines) for one in held])
+    await worker.settle([Settlement(one.id, one.fence, Outcome.COMPLETE) for one in held], 0)
+    return [one.id for one in held]
+
+
+async def test_log_lines_are_removed_a_thousand_at_a_time(engine: Engine, calls: Calls) -> None:
+    await _ended(engine, 12, lines=200)
+    assert (await engine.steering.clean(QUEUE, 0))[State.COMPLETED] == 12
+    assert [completed for completed, *_ in calls.answers("clean")] == [5, 5, 2]
+    names = await _ended(engine, 12, lines=200)
+    assert (await engine.steering.change_many(DELETE, QUEUE, names)).changed == 12
+    assert [len(states) for states in calls.answers("delete")] == [5, 5, 2]
+    await _ended(engine, 12, lines=200)
+    assert (await engine.worker(queue_min_retention=0, retention_completed_hours=0).reap()).forgotten == 12
+    assert [forgotten for _, forgotten, _ in calls.answers("reap")] == [5, 5, 2]
+    assert await cast("Any", engine.store.client).hlen(engine.store.keys(QUEUE)["logs"]) == 0
+
+
+async def test_few_jobs_are_removed_at_a_time(engine: Engine, calls: Calls) -> None:
+    for _ in range(2):
+        await _ended(engine, 400)
+    assert (await engine.steering.clean(QUEUE, 0))[State.COMPLETED] == 800
+    assert [completed for completed, *_ in calls.answers("clean")] == [300, 300, 200]

@@ -2,6 +2,18 @@
 -- Forgets jobs that have left their state's set. An id of a caller's own stays known for a day.
 --- @include retention
 local GONE_MS = 86400000
+-- What one call forgets at most: log lines are removed one by one, and large values take long to free.
+local DROP_JOBS, DROP_LINES, DROP_BYTES = 300, 1000, 25000000
+local forgotten_jobs, forgotten_lines, forgotten_bytes = 0, 0, 0
+
+-- Whether this call may forget one more job, which is counted then. The first may be of any size.
+local function may_drop(id, record)
+  if forgotten_jobs >= DROP_JOBS or forgotten_lines >= DROP_LINES or forgotten_bytes >= DROP_BYTES then return false end
+  forgotten_jobs = forgotten_jobs + 1
+  forgotten_lines = forgotten_lines + math.min(record[LOGS], LOG_LINES)
+  forgotten_bytes = forgotten_bytes + (record[SIZE] or redis.call('HSTRLEN', jobs, id)) + redis.call('HSTRLEN', results, id)
+  return true
+end
 
 local function drop(dropped, records)
   if #dropped == 0 then return end
@@ -36,19 +48,21 @@ local function drop(dropped, records)
   end
 end
 
--- Forgets finished jobs of one state; returns how many. What an older release has left of a job that is not in this state any more,
--- goes without it.
+-- Forgets finished jobs of one state, as many from the first on as one call may: returns which, and whether it stopped short.
+-- What an older release has left of a job that is not in this state any more, goes without it.
 local function drop_finished(state, names)
-  if #names == 0 then return 0 end
-  local dropped, records = {}, {}
+  if #names == 0 then return {}, false end
+  local dropped, records, leaving = {}, {}, {}
   for i, kept in ipairs(redis.call('HMGET', states, unpack(names))) do
     local record = kept and unpack_record(kept)
     if not record or record[STATE] == state then
+      if record and not may_drop(names[i], record) then break end
       dropped[#dropped + 1] = names[i]
       records[#dropped] = record
     end
+    leaving[i] = names[i]
   end
-  leave_finished(state, names)
+  if #leaving > 0 then leave_finished(state, leaving) end
   drop(dropped, records)
-  return #dropped
+  return dropped, #leaving < #names
 end

@@ -27,7 +27,8 @@ local function expire(state, keep, age, min_age)
   local wanted = math.max(aged, surplus, count - FINISHED_KEPT)
   if wanted <= 0 then return 0, false end
   local heads = redis.call('ZRANGE', expiring, 0, math.min(wanted, EXPIRY_STEP) - 1)
-  return drop_finished(state, heads), wanted > EXPIRY_STEP
+  local dropped, short = drop_finished(state, heads)
+  return #dropped, short or wanted > EXPIRY_STEP
 end
 
 -- Forgets the names of `times` that are due, and their fields in `hash`.
