@@ -15,7 +15,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up board test golden check test-system bench chaos gen setup absent
+.PHONY: help demo up board test golden check test-system bench scale chaos gen setup absent
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,9 @@ chaos: $(STAMP) ## Kill processes for minutes and count what is left.
 
 bench: $(STAMP) ## Measure, beside Bull and BullMQ where Node is present.
 	@PYTHONPATH=tests/plugin python -m bench
+
+scale: $(STAMP) ## Measure whether cost stays bounded as queues and jobs grow (minutes, 7 GB of memory); fails where it does not.
+	@PYTHONPATH=tests/plugin python -m bench.scale
 
 gen: $(STAMP) ## Generate the code for the contract, and the reference of the command line.
 	@python tools/generate.py

@@ -1,0 +1,1 @@
+"""Whether cost stays bounded as queues grow: `python -m bench.scale`."""
