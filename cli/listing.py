@@ -1,11 +1,12 @@
-"""Jobs page by page, of one queue or merged from several, and how they are shown in rows."""
+"""Jobs page by page, of one queue or of all, and how they are shown in rows."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from qcollector.jobs.v1.job_pb2 import Job
-from qcollector.jobs.v1.job_service_pb2 import ListJobsRequest
+from qcollector.jobs.v1.job_service_pb2 import ListJobsRequest, ListJobsResponse
 
+from cli.bars import bar
 from cli.columns import Column, Columns
 from cli.filters import job_filter
 from cli.mapping import moment
@@ -16,6 +17,8 @@ from cli.words import colour_of, state_word
 
 PAGE: Final = 500
 """The most that the service gives."""
+ALL_QUEUES: Final = "-"
+"""In a queue's place."""
 NEWEST, OLDEST, NEXT = "newest", "oldest", "queue"
 ORDERS: Final = {NEWEST: "create_time desc", OLDEST: "create_time", NEXT: "state"}
 
@@ -34,33 +37,42 @@ JOBS: Final[Columns[Job]] = (
 _LONGEST_REASON: Final = 80
 
 
-async def show(session: Session, queues: Sequence[str], wanted: Filter, order: str, limit: int) -> None:
+async def show(session: Session, queue: str, wanted: Filter, order: str, limit: int) -> None:
     """Prints the jobs that match, `limit` at most (0 means all), and says where there would have been more."""
     count = 0
     # One more than wanted tells whether there are more.
     size = min(limit + 1, PAGE) if limit else PAGE
     with session.screen.listing(JOBS, "No job matches.") as write:
-        async for page in _pages(session, queues, wanted, order, size):
-            if limit and count + len(page) > limit:
-                write(page[: limit - count])
+        async for jobs in _found(session, _pages(session, queue, wanted, order, size)):
+            if limit and count + len(jobs) > limit:
+                write(jobs[: limit - count])
                 session.screen.hint(f"The first {limit} are shown: --limit says how many, 0 means all.")
                 return
-            write(page)
-            count += len(page)
+            write(jobs)
+            count += len(jobs)
 
 
-def _pages(
-    session: Session, queues: Sequence[str], wanted: Filter, order: str, size: int
-) -> AsyncIterator[Sequence[Job]]:
-    if len(queues) == 1:
-        return pages(session, queues[0], wanted, order, size)
-    return _merged([pages(session, queue, wanted, order, size) for queue in queues], size, newest=order == NEWEST)
+async def _found(session: Session, pages: AsyncIterator[ListJobsResponse]) -> AsyncIterator[Sequence[Job]]:
+    """The pages that hold jobs. While a search finds none, it shows how many it has looked at."""
+    scanned = 0
+    jobs: Sequence[Job] = ()
+    while True:
+        with bar(session.screen, "Searching", None) as progress:
+            async for page in pages:
+                scanned += page.scanned
+                jobs = page.jobs
+                if jobs:
+                    break
+                progress.show(scanned, f"{scanned:,} jobs looked at")
+            else:
+                return
+        yield jobs
 
 
-async def pages(session: Session, queue: str, wanted: Filter, order: str, size: int) -> AsyncIterator[Sequence[Job]]:
-    """The jobs of one queue that match."""
+def _pages(session: Session, queue: str, wanted: Filter, order: str, size: int) -> AsyncIterator[ListJobsResponse]:
+    """What matches, of one queue or, for an empty name, of all."""
     conditions = job_filter(wanted)
-    request = ListJobsRequest(queue_name=queue, order_by=ORDERS[order], page_size=size)
+    request = ListJobsRequest(queue_name=queue or ALL_QUEUES, order_by=ORDERS[order], page_size=size)
     for field, value in conditions.ListFields():
         if field.is_repeated:
             getattr(request, field.name).extend(value)
@@ -68,57 +80,7 @@ async def pages(session: Session, queue: str, wanted: Filter, order: str, size: 
             getattr(request, field.name).CopyFrom(value)
         else:
             setattr(request, field.name, value)
-    while True:
-        answer = await session.call(session.jobs.ListJobs, request)
-        yield answer.jobs
-        if not answer.next_page_token:
-            return
-        request.page_token = answer.next_page_token
-
-
-async def _merged(
-    sources: Sequence[AsyncIterator[Sequence[Job]]], size: int, *, newest: bool
-) -> AsyncIterator[Sequence[Job]]:
-    """The jobs of several queues in the order of their creation; a page of each is held at a time."""
-    heads = [head for source in sources if (head := await _Head.of(source)) is not None]
-    page: list[Job] = []
-    while heads:
-        head = (max if newest else min)(heads, key=_Head.created)
-        page.append(head.take())
-        if len(page) == size:
-            yield page
-            page = []
-        if not await head.refill():
-            heads.remove(head)
-    yield page
-
-
-class _Head:
-    """What comes next from one queue."""
-
-    def __init__(self, source: AsyncIterator[Sequence[Job]]) -> None:
-        self._source = source
-        self._jobs: list[Job] = []
-
-    @classmethod
-    async def of(cls, source: AsyncIterator[Sequence[Job]]) -> "_Head | None":
-        head = cls(source)
-        return head if await head.refill() else None
-
-    def created(self) -> tuple[int, int]:
-        return self._jobs[-1].create_time.seconds, self._jobs[-1].create_time.nanos
-
-    def take(self) -> Job:
-        return self._jobs.pop()
-
-    async def refill(self) -> bool:
-        """Whether there is another one."""
-        while not self._jobs:
-            page = await anext(self._source, None)
-            if page is None:
-                return False
-            self._jobs = list(reversed(page))
-        return True
+    return session.pages(session.jobs.ListJobs, request)
 
 
 def _cut(text: str) -> str:

@@ -25,8 +25,7 @@ from cli.words import state_word
 
 async def list_jobs(session: Session, queue: str, wanted: Filter, order: str, limit: int) -> None:
     """The jobs of one queue, or of all."""
-    queues = [queue] if queue else await queues_with(session, wanted.job_type)
-    await listing.show(session, queues, wanted, order, limit)
+    await listing.show(session, queue, wanted, order, limit)
 
 
 async def show(session: Session, named: Named) -> None:

@@ -113,7 +113,7 @@ class Bulk:
                 return result
             place = Place.of_key(step.came_to, queue)
             # What is enqueued meanwhile is not chased.
-            wanted = replace(wanted, created_before=min(wanted.created_before or step.now + 1, step.now + 1))
+            wanted = replace(wanted, created_before=_earlier(wanted.created_before, step.now + 1))
             spent = result.matched >= BULK_LIMIT or result.scanned >= LOOK_LIMIT or time.monotonic() > deadline
             if spent:
                 rest = await self._walker.step(queue, wanted, place, 1)
@@ -143,3 +143,7 @@ class Bulk:
 
 def _is_spent(action: Action, purged: bool, state: str) -> bool:
     return action is RETRY and purged and state in {State.FAILED, State.CANCELLED}
+
+
+def _earlier(bound: int | None, time: int) -> int:
+    return time if bound is None else min(bound, time)

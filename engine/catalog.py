@@ -70,6 +70,17 @@ class Catalog:
                 f"queue {queue} has no job type {word!r}; its types are {words}", queue=queue, type=word
             ) from None
 
+    def queues_with(self, word: str) -> tuple[str, ...]:
+        """The queues that have a type with that word; all of them for an empty word.
+
+        Raises:
+          JobTypeUnknownError: no queue has one.
+        """
+        found = tuple(queue for queue, words in self._words.items() if not word or word in words)
+        if not found:
+            raise JobTypeUnknownError(f"no queue has a job type {word!r}", type=word)
+        return found
+
     def by_message(self, full_name: str) -> JobType:
         """The type whose payload is the message of that full name.
 

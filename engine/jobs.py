@@ -182,13 +182,17 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class JobQuery:
-    """Which jobs of a queue. All conditions hold together; an empty one holds always. Times are Unix milliseconds."""
+    """Which jobs of a queue. All conditions hold together; an empty one holds always.
+
+    Times are Unix milliseconds, of any sign.
+    """
 
     states: frozenset[State] = frozenset()
     type: str = ""
     owner: str = ""
     created_after: int = 0
-    created_before: int = 0
+    created_before: int | None = None
+    """None is no bound, for 0 is a time."""
     text: str = ""
 
 

@@ -90,9 +90,14 @@ class Walker:
 
 
 def _conditions(query: JobQuery) -> bytes:
-    after, before = min(max(query.created_after, 0), _LAST_MS), query.created_before
     states = "".join(sorted(query.states))
-    return pack((states, query.type, query.owner, after, before if before <= _LAST_MS else 0, query.text))
+    after = min(max(query.created_after, 0), _LAST_MS)
+    return pack((states, query.type, query.owner, after, _upper_bound(query.created_before), query.text))
+
+
+def _upper_bound(before: int | None) -> int:
+    """As the scripts take it: 0 is no bound. No job was created in the first millisecond of 1970, or earlier."""
+    return 0 if before is None or before > _LAST_MS else max(before, 1)
 
 
 def _rows(flat: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -1,7 +1,7 @@
 """Which jobs a caller means: the filters of the contract as the engine's queries."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.job_pb2 import JobState
@@ -10,6 +10,11 @@ from engine.catalog import Catalog
 from engine.errors import FieldProblem, RequestInvalidError
 from engine.jobs import STATES_BY_PROTO, JobQuery, State
 from service.times import milliseconds
+
+ALL_QUEUES: Final = "-"
+"""In a queue's place: every queue."""
+
+Bound = Literal["created_after", "created_before"]
 
 
 class Filter(Protocol):
@@ -27,6 +32,7 @@ class Filter(Protocol):
     def created_before(self) -> Timestamp: ...
     @property
     def text(self) -> str: ...
+    def HasField(self, field_name: Bound, /) -> bool: ...  # noqa: N802  (the messages' own)
 
 
 def job_query(wanted: Filter, queue: str, catalog: Catalog, owner: str, path: str = "") -> JobQuery:
@@ -36,14 +42,27 @@ def job_query(wanted: Filter, queue: str, catalog: Catalog, owner: str, path: st
       JobTypeUnknownError: the queue has no such type.
       RequestInvalidError: names the state or time at fault, below `path`.
     """
+    after = _bound(wanted, "created_after", f"{path}createdAfter")
+    before = _bound(wanted, "created_before", f"{path}createdBefore")
+    if after is not None and before is not None and after > before:
+        said = "is before createdAfter, so that no job can match; exchange the two"
+        raise RequestInvalidError([FieldProblem(f"{path}createdBefore", "range", said)])
     return JobQuery(
         states=frozenset(_state(state, f"{path}states[{place}]") for place, state in enumerate(wanted.states)),
         type=catalog.type(queue, wanted.job_type).type if wanted.job_type else "",
         owner=owner,
-        created_after=milliseconds(wanted.created_after, f"{path}createdAfter"),
-        created_before=milliseconds(wanted.created_before, f"{path}createdBefore"),
+        created_after=after or 0,
+        created_before=before,
         text=wanted.text,
     )
+
+
+def _bound(wanted: Filter, field: Bound, name: str) -> int | None:
+    """Unix milliseconds; None where it is not set. Jobs are created at whole ones, so parts of one are rounded up."""
+    if not wanted.HasField(field):
+        return None
+    time = wanted.created_after if field == "created_after" else wanted.created_before
+    return milliseconds(time, name) + (time.nanos % 1_000_000 > 0)
 
 
 def _state(state: JobState.ValueType, field: str) -> State:

@@ -22,12 +22,13 @@ from qcollector.jobs.v1.job_service_pb2 import (
 from base.storage import StorageRoots
 from engine.actions import job_not_found
 from engine.declarations import JobType
-from engine.errors import JobStateConflictError, ResultNotFoundError
+from engine.errors import FieldProblem, JobStateConflictError, RequestInvalidError, ResultNotFoundError
+from engine.inspection import BY_STATE
 from engine.jobs import JobRecord, LogLine, State
 from engine.masking import masked
 from service.auth import Principal
 from service.call import caller, current_call
-from service.filters import job_query
+from service.filters import ALL_QUEUES, job_query
 from service.paged import Paging
 from service.parts import Calls, Context, Parts
 from service.permissions import creator, require_full_view
@@ -63,16 +64,30 @@ class QueryCalls(Calls):
         return GetJobResponse(job=job_view(record, self.parts.catalog, full=full))
 
     async def ListJobs(self, request: ListJobsRequest, _context: Context) -> ListJobsResponse:
-        queue = self.queue(request.queue_name)
+        queues = self._queues(request)
         if not caller().is_admin and request.created_by not in {"", caller().id}:
             return ListJobsResponse()
         owner = request.created_by if caller().is_admin else caller().id
-        query = job_query(request, queue, self.parts.catalog, owner)
+        query = job_query(request, queues[0], self.parts.catalog, owner)
         page = await self.parts.inspection.page(
-            queue, query, _order(request.order_by), min(request.page_size or PAGE_SIZE, MOST_JOBS), request.page_token
+            queues, query, _order(request.order_by), min(request.page_size or PAGE_SIZE, MOST_JOBS), request.page_token
         )
         jobs = [job_view(record, self.parts.catalog) for record in page.jobs]
-        return ListJobsResponse(jobs=jobs, next_page_token=page.next_token)
+        return ListJobsResponse(jobs=jobs, next_page_token=page.next_token, scanned=page.scanned)
+
+    def _queues(self, request: ListJobsRequest) -> tuple[str, ...]:
+        """The queues that are listed: for all of them, those that have the type.
+
+        Raises:
+          QueueUnknownError, JobTypeUnknownError: there is no such queue, or no queue has such a type.
+          RequestInvalidError: all queues were asked for in the order of a single one.
+        """
+        if request.queue_name != ALL_QUEUES:
+            return (self.queue(request.queue_name),)
+        if request.order_by == BY_STATE:
+            said = 'the order "state" is that of a single queue: name the queue, or order by "create_time"'
+            raise RequestInvalidError([FieldProblem("orderBy", "single_queue", said)])
+        return self.parts.catalog.queues_with(request.job_type)
 
     async def ListJobLogs(self, request: ListJobLogsRequest, _context: Context) -> ListJobLogsResponse:
         await self.own_job(request.queue_name, request.job_id)

@@ -2,17 +2,19 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from qcollector.jobs.v1.job_service_pb2 import DeleteJobRequest
+from qcollector.jobs.v1.job_service_pb2 import DeleteJobRequest, ListQueueStatsRequest
 from testjobs.v1.testjobs_pb2 import Noop, Script, ScriptResult, Secret, Serial, Step
 
 from cli.exits import Exit
 from cli.screen import Screen
 from engine.inspection import Inspection
-from engine.jobs import JobRecord
-from tests.cli.conftest import Qjobs, Running, Worker, qjobs_at, succeeded
+from engine.jobs import JobPage, JobRecord
+from tests.cli.conftest import Qjobs, Running, Terminal, Worker, qjobs_at, succeeded
 from tests.conftest import eventually
 
 WORK = "test:work"
@@ -110,6 +112,29 @@ async def test_lists_cross_pages_and_queues_and_tell_that_they_go_on(qjobs: Qjob
         assert [job["id"] for job in listed] == expected
     assert succeeded(await qjobs("job", "list", "--type", "welcome", "-o", "json")).json == []
     assert len(succeeded(await qjobs("job", "list", "--text", "n00", "--after", "1h", "-o", "yaml")).yaml) == 7
+
+
+async def test_a_search_of_all_queues_is_one_walk_that_tells_how_far_it_has_come(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.walking.LOOKED_AT", 2)
+    monkeypatch.setattr("engine.pages._STEPS", 1)
+    walked: list[int] = []
+    page = Inspection.page
+
+    async def noted(self: Inspection, queue: str | Sequence[str], *rest: Any) -> JobPage:
+        walked.append(len(queue))
+        return await page(self, queue, *rest)
+
+    monkeypatch.setattr(Inspection, "page", noted)
+    for number in range(40):
+        await service.admin.enqueue((Noop, Serial)[number % 2](), job_id=f"n{number:02}")
+    at_terminal = qjobs_at(f"127.0.0.1:{service.service.port}", out=Terminal)
+    said = succeeded(await at_terminal("job", "list", "--text", "n00", "-o", "jsonl"))
+    assert [job["id"] for job in said.lines] == ["n00"]
+    assert "jobs looked at" in said.err
+    assert len(walked) > 5
+    assert set(walked) == {len((await service.admin.jobs.ListQueueStats(ListQueueStatsRequest())).queues)}
 
 
 async def test_single_jobs_are_cancelled_retried_promoted_and_removed(qjobs: Qjobs, service: Running) -> None:

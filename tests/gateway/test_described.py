@@ -73,6 +73,7 @@ def test_jobs_from_enqueue_to_removal(call: Call) -> None:
     job = f"email:send/jobs/{enqueued['jobId']}"
     assert call("GET", job).json["data"]["payload"]["emailWelcome"]
     assert call("GET", "email:send/jobs?pageSize=3").json["jobs"]
+    assert call("GET", "-/jobs?pageSize=3").json["jobs"]
     assert call("GET", f"{job}/logs").status == 200
     for step in ("promote", "cancel", "retry", "cancel"):
         assert call("POST", f"{job}/{step}", {}).status == 200

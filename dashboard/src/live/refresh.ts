@@ -38,21 +38,28 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
   const [round, setRound] = useState(0);
   const reload = useCallback(() => setRound((before) => before + 1), []);
   const latest = useRef(load);
+  const under = useRef<AbortController | undefined>(undefined);
   latest.current = load;
   const every = refreshSeconds.value;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `round` is there to load again.
   useEffect(() => {
     const end = new AbortController();
+    under.current = end;
     const keep = (before: { key: string; data?: T | undefined }) => (before.key === key ? before.data : undefined);
-    latest.current(end.signal).then(
-      (data) => setState({ key, data }),
-      (error: unknown) => {
-        if (end.signal.aborted) return;
-        const told = error instanceof ApiError ? error : new ApiError(0, String(error));
-        setState((before) => ({ key, data: keep(before), error: told }));
-      },
-    );
+    latest
+      .current(end.signal)
+      .then(
+        (data) => setState({ key, data }),
+        (error: unknown) => {
+          if (end.signal.aborted) return;
+          const told = error instanceof ApiError ? error : new ApiError(0, String(error));
+          setState((before) => ({ key, data: keep(before), error: told }));
+        },
+      )
+      .finally(() => {
+        if (under.current === end) under.current = undefined;
+      });
     return () => end.abort();
   }, [key, round]);
 
@@ -60,7 +67,8 @@ export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise
   useEffect(() => {
     if (!again || every === 0) return;
     const timer = setInterval(() => {
-      if (!disturbs()) reload();
+      // What takes longer than the interval is let finish.
+      if (!disturbs() && under.current === undefined) reload();
     }, every * 1000);
     return () => clearInterval(timer);
   }, [again, every, state]);

@@ -1,10 +1,10 @@
 /** One queue: its figures, its jobs page by page, and everything that steers them. */
 
 import { useEffect, useState } from "preact/hooks";
-import { type Chosen, type JobAction, listJobs } from "../api/calls";
+import type { Chosen, JobAction } from "../api/calls";
 import type { QueueStatsJson } from "../gen/qcollector/jobs/v1/queue_pb";
 import { queues } from "../live/queues";
-import { useLoaded } from "../live/refresh";
+import { useJobs } from "../live/search";
 import { links, route, setQuery } from "../route";
 import { mayManage, session } from "../session";
 import { count, duration, plural } from "../ui/format";
@@ -110,13 +110,12 @@ function Jobs({ name, stats }: { name: string; stats: QueueStatsJson | undefined
   const what = JSON.stringify([filter, pageSize]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another page or search begins without a choice.
   useEffect(() => setChosen(new Set()), [name, what, token]);
-  const page = useLoaded(`${name} ${what} ${token}`, (signal) =>
-    listJobs(
-      name,
-      { filter, pageSize, ...(isState(state) && { orderBy: "state" }), ...(token && { pageToken: token }) },
-      signal,
-    ),
-  );
+  const page = useJobs(name, {
+    filter,
+    pageSize,
+    ...(isState(state) && { orderBy: "state" }),
+    ...(token && { pageToken: token }),
+  });
   const jobs = page.data?.jobs ?? [];
   return (
     <section class="panel" aria-label="Jobs">
@@ -134,7 +133,7 @@ function Jobs({ name, stats }: { name: string; stats: QueueStatsJson | undefined
       )}
       <Problem error={page.error} />
       {page.loading ? (
-        <Loading />
+        <Searching looked={page.looked} onStop={page.stop} />
       ) : jobs.length === 0 ? (
         <p class="empty">
           {page.data?.nextPageToken ? "Nothing found so far; there is more to look through." : "No jobs."}
@@ -145,6 +144,19 @@ function Jobs({ name, stats }: { name: string; stats: QueueStatsJson | undefined
       <Pager token={token} next={page.data?.nextPageToken ?? ""} shown={jobs.length} pageSize={pageSize} />
       {!mayManage.value && <p class="hint">As {session.value?.role} you see the jobs that you enqueued yourself.</p>}
     </section>
+  );
+}
+
+/** Until there is a page to show. */
+function Searching({ looked, onStop }: { readonly looked: number; readonly onStop: () => void }) {
+  if (looked === 0) return <Loading />;
+  return (
+    <p class="empty" aria-busy="true">
+      Nothing found so far among {plural(looked, "job")}…{" "}
+      <button type="button" onClick={onStop}>
+        Stop
+      </button>
+    </p>
   );
 }
 

@@ -494,16 +494,19 @@ class ListJobsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
-    """The queue's name."""
+    """The queue's name. "-" means all queues: their jobs come in one order, under one token."""
     job_type: _builtins.str
-    """Of this type. Empty means all."""
+    """Of this type. Empty means all. Found by looking at jobs one after the other: see `scanned`."""
     created_by: _builtins.str
     """Enqueued by this caller. Empty means all that the caller may see."""
     text: _builtins.str
-    """In whose id, payload or failure this text stands, letter for letter. Sensitive values are not searched."""
+    """In whose id, payload or failure this text stands, letter for letter. Sensitive values are not searched. Found by looking at jobs
+    one after the other: see `scanned`.
+    """
     order_by: _builtins.str
-    """"create_time desc" (newest first; the default), "create_time", or, with a single state, "state": the queue's own order, which is
-    next to run first for waiting and delayed jobs, latest ended first for ended ones. The names may also be in camelCase.
+    """"create_time desc" (newest first; the default), "create_time", or, with one queue and a single state, "state": the queue's own
+    order, which is next to run first for waiting and delayed jobs, latest ended first for ended ones. The names may also be in
+    camelCase. Jobs created in the same millisecond come in the order of their ids.
     """
     page_size: _builtins.int
     """Jobs on a page. 0 means 50; more than 500 are taken as 500."""
@@ -519,7 +522,7 @@ class ListJobsRequest(_message.Message):
 
     @_builtins.property
     def created_before(self) -> _timestamp_pb2.Timestamp:
-        """Enqueued before."""
+        """Enqueued before. Not earlier than `created_after`."""
 
     def __init__(
         self,
@@ -545,14 +548,19 @@ Global___ListJobsRequest: _TypeAlias = ListJobsRequest  # noqa: Y015
 
 @_typing.final
 class ListJobsResponse(_message.Message):
-    """A page."""
+    """A page. Every job that matches from the first page to the last is on exactly one of them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOBS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SCANNED_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page. Empty on the last."""
+    scanned: _builtins.int
+    """Jobs that were looked at for this page, matching or not. States, creator and times are found by an index; for `job_type` and `text`
+    the service looks at a bounded number of jobs for each page: add the pages' figures up to show how far a search has come.
+    """
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.Job]:
         """The jobs. A page may be short, or empty, with more to come: go by the token."""
@@ -562,10 +570,11 @@ class ListJobsResponse(_message.Message):
         *,
         jobs: _abc.Iterable[_job_pb2.Job] | None = ...,
         next_page_token: _builtins.str = ...,
+        scanned: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token", "scanned", b"scanned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

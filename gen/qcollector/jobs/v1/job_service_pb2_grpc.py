@@ -241,7 +241,7 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """The jobs of a queue that match, page by page. Users see their own, administrators all.
+        """The jobs that match, of one queue or of all, page by page. Users see their own, administrators all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -62,7 +62,7 @@ class JobServiceStub:
     GetJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]
     """One job. With `wait_seconds` the answer comes when the job ends, or after that time as it then stands."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]
-    """The jobs of a queue that match, page by page. Users see their own, administrators all."""
+    """The jobs that match, of one queue or of all, page by page. Users see their own, administrators all."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]
     """Follows one job: a snapshot, then every change, then its end; then the stream ends."""
     WatchQueues: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchQueuesRequest, _job_service_pb2.WatchQueuesResponse]
@@ -147,7 +147,7 @@ class JobServiceAsyncStub(JobServiceStub):
     GetJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]  # type: ignore[assignment]
     """One job. With `wait_seconds` the answer comes when the job ends, or after that time as it then stands."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]  # type: ignore[assignment]
-    """The jobs of a queue that match, page by page. Users see their own, administrators all."""
+    """The jobs that match, of one queue or of all, page by page. Users see their own, administrators all."""
     WatchJob: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Follows one job: a snapshot, then every change, then its end; then the stream ends."""
     WatchQueues: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchQueuesRequest, _job_service_pb2.WatchQueuesResponse]  # type: ignore[assignment]
@@ -271,7 +271,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.ListJobsResponse, _abc.Awaitable[_job_service_pb2.ListJobsResponse]]:
-        """The jobs of a queue that match, page by page. Users see their own, administrators all."""
+        """The jobs that match, of one queue or of all, page by page. Users see their own, administrators all."""
 
     @_abc_1.abstractmethod
     def WatchJob(
