@@ -1,92 +1,223 @@
--- The transcoder ignores the fields of a body that the contract does not know: a bulk action whose filter is misspelt would mean
--- every job. So they are refused here, by name. CALLS and SHAPES, which stand above this, are made from the contract.
+-- What a request holds, against the contract. The transcoder ignores fields of a body that it does not know (a misspelt filter would
+-- mean every job), and describes wrong values in words that name no remedy. So both are refused here, by field. CALLS and TYPES,
+-- which stand above this, are made from the contract. One pass, whose cost is linear in the request's length: strings and the
+-- service's own values are skipped by loops that LuaJIT compiles, and what is no JSON ends it.
 
-local FREE = 0 -- a value whose fields are the service's to judge
+local FREE = 0 -- a value that is the service's to judge
 local DEEPEST = 100 -- the transcoder goes no deeper
+local MOST_PROBLEMS = 20 -- that are told at once
+local LONGEST_PLACE = 200
 
-local function shape_of(method, path)
-  path = string.gsub(path, "?.*", "")
-  for _, call in ipairs(CALLS) do
-    if call.method == method and string.find(path, call.path) then
-      return call.shape
-    end
-  end
-end
+local byte, find, sub = string.byte, string.find, string.sub
 
-local function place(stack)
-  local words = {}
-  for _, level in ipairs(stack) do
-    if level.is_object then
-      table.insert(words, (#words > 0 and "." or "") .. level.name)
-    else
-      table.insert(words, "[" .. level.index .. "]")
-    end
-  end
-  return string.sub(table.concat(words), 1, 200)
-end
-
+-- The position of the quote that ends the string whose content begins at `at`; nil if nothing ends it.
 local function end_of_string(text, at)
-  local stop = string.find(text, '["\\]', at)
-  while stop and string.byte(text, stop) == 92 do
-    stop = string.find(text, '["\\]', stop + 2)
+  local stop = find(text, '"', at, true)
+  while stop do
+    local before = stop - 1
+    while before >= at and byte(text, before) == 92 do
+      before = before - 1
+    end
+    if (stop - before) % 2 == 1 then
+      return stop
+    end
+    stop = find(text, '"', stop + 1, true)
   end
-  return stop
 end
 
--- The first field that is unknown, with the names that there are instead. What is no JSON is left to the transcoder.
-local function unknown_field(text, shape)
-  local stack, top, value, at = {}, nil, shape, 1
+-- The position behind the object or list that begins at `at`; nil if it surely is no JSON. (The transcoder would take 'text'.)
+local function end_of_free(text, at)
+  local depth = 0
   while true do
-    local from, _, sign = string.find(text, '([{}%[%]",])', at)
-    if from == nil then
+    local sign = byte(text, at)
+    if sign == nil or sign == 39 then
+      return nil
+    elseif sign == 34 then
+      at = end_of_string(text, at + 1)
+      if at == nil then
+        return nil
+      end
+    elseif sign == 123 or sign == 91 then
+      depth = depth + 1
+    elseif sign == 125 or sign == 93 then
+      depth = depth - 1
+      if depth == 0 then
+        return at + 1
+      end
+    end
+    at = at + 1
+  end
+end
+
+-- The first sign that is no white space, and its position.
+local function next_sign(text, at)
+  local sign = byte(text, at)
+  while sign == 32 or sign == 10 or sign == 13 or sign == 9 do
+    at = at + 1
+    sign = byte(text, at)
+  end
+  return sign, at
+end
+
+-- Its methods that read return the position behind what they have read; nil where that is no JSON, or enough problems are known.
+local Scan = {}
+Scan.__index = Scan
+
+local function new_scan()
+  return setmetatable({ places = {}, problems = {}, edits = {} }, Scan)
+end
+
+function Scan:report(description)
+  local place = string.gsub(sub(table.concat(self.places), 1, LONGEST_PLACE), "[^ -~]", "?")
+  table.insert(self.problems, { field = (string.gsub(place, "^%.", "")), description = description })
+  return #self.problems < MOST_PROBLEMS
+end
+
+-- A value without parts at `from` to `to`.
+function Scan:plain(kind, token, quoted, from, to)
+  if kind == FREE then
+    return true
+  end
+  local problem, name = checked_value(TYPES[kind], token, quoted)
+  if problem then
+    return self:report(problem)
+  elseif name then
+    table.insert(self.edits, { from = from, to = to, text = name })
+  end
+  return true
+end
+
+function Scan:value(text, at, kind)
+  local sign
+  sign, at = next_sign(text, at)
+  if sign == 34 then
+    local stop = end_of_string(text, at + 1)
+    return stop and self:plain(kind, sub(text, at + 1, stop - 1), true, at + 1, stop - 1) and stop + 1
+  elseif sign == 123 or sign == 91 then
+    return self:holder(text, at, kind, sign)
+  end
+  local _, stop = find(text, "^[%w+.-]+", at)
+  if stop == nil then
+    return nil
+  end
+  local token = sub(text, at, stop)
+  return (token == "null" or self:plain(kind, token, false, at, stop)) and stop + 1
+end
+
+-- An object or list.
+function Scan:holder(text, at, kind, sign)
+  local declared = kind ~= FREE and TYPES[kind]
+  local is_list = sign == 91
+  if declared and #self.places < DEEPEST then
+    if is_list and declared.kind == "list" then
+      return self:list(text, at + 1, declared)
+    elseif not is_list and (declared.kind == "message" or declared.kind == "map") then
+      return self:object(text, at + 1, declared)
+    elseif is_list or declared.kind ~= "object" then
+      local problem = checked_value(declared, "", false)
+      if not self:report(problem) then
+        return nil
+      end
+    end
+  end
+  return end_of_free(text, at)
+end
+
+function Scan:list(text, at, declared)
+  local depth, index, sign = #self.places + 1, 0, nil
+  sign, at = next_sign(text, at)
+  if sign == 93 then
+    return at + 1
+  end
+  while true do
+    if index == declared.most then
+      self:report("must contain no more than " .. declared.most .. " item(s)")
       return nil
     end
-    at = from + 1
-    if sign == '"' then
-      local stop = end_of_string(text, at)
-      if stop == nil then
-        return nil
-      end
-      if top and top.awaits_name then
-        top.awaits_name = false
-        top.name = string.sub(text, at, stop - 1)
-        value = FREE
-        if top.shape ~= FREE then
-          local fields = SHAPES[top.shape].fields
-          value = fields[top.name] or fields["*"]
-          if value == nil then
-            return place(stack), SHAPES[top.shape].names
-          end
-        end
-      end
-      at = stop + 1
-    elseif sign == "{" or sign == "[" then
-      top = { shape = value, is_object = sign == "{", awaits_name = sign == "{", name = "", index = 0 }
-      stack[#stack + 1] = top
-      if #stack > DEEPEST then
-        return nil
-      end
-    elseif sign == "," then
-      if top == nil then
-        return nil
-      elseif top.is_object then
-        top.awaits_name = true
-      else
-        top.index = top.index + 1
-        value = top.shape
-      end
-    else
-      stack[#stack] = nil
-      top = stack[#stack]
-      if top == nil then
-        return nil
-      end
+    self.places[depth] = "[" .. index .. "]"
+    at = self:value(text, at, declared.of)
+    if not at then
+      return nil
     end
+    self.places[depth] = nil
+    sign, at = next_sign(text, at)
+    if sign == 93 then
+      return at + 1
+    elseif sign ~= 44 then
+      return nil
+    end
+    at, index = at + 1, index + 1
   end
 end
 
--- Why the body of a call is refused; nil if it is not.
-local function body_problem(body, shape)
-  local unknown, names = unknown_field(body:getBytes(0, body:length()), shape)
-  return unknown and unknown .. ": there is no such field; there are " .. names .. "."
+-- The type of an object's field; nil if there is no such field, or enough problems are known.
+function Scan:field(declared, name, seen)
+  local depth = #self.places
+  self.places[depth] = declared.kind == "map" and '["' .. name .. '"]' or "." .. name
+  local kind = declared.kind == "map" and declared.of or declared.fields[name]
+  if kind == nil then
+    return self:report("there is no such field; there are " .. declared.names) and FREE
+  elseif declared.kind == "message" and seen[name] then
+    return self:report("is given twice") and FREE
+  end
+  seen[name] = true
+  return kind
+end
+
+function Scan:object(text, at, declared)
+  local depth, count, seen, sign = #self.places + 1, 0, {}, nil
+  sign, at = next_sign(text, at)
+  if sign == 125 then
+    return at + 1
+  end
+  while true do
+    local stop = sign == 34 and end_of_string(text, at + 1)
+    if not stop then
+      return nil
+    end
+    self.places[depth] = ""
+    local kind = self:field(declared, sub(text, at + 1, stop - 1), seen)
+    sign, at = next_sign(text, stop + 1)
+    at = kind and sign == 58 and self:value(text, at + 1, kind)
+    if not at then
+      return nil
+    end
+    self.places[depth] = nil
+    count = count + 1
+    sign, at = next_sign(text, at)
+    if sign == 125 then
+      return at + 1
+    elseif sign ~= 44 then
+      return nil
+    elseif count == declared.most then
+      self:report("must contain no more than " .. declared.most .. " entries")
+      return nil
+    end
+    sign, at = next_sign(text, at + 1)
+  end
+end
+
+function Scan:edited(text)
+  if #self.edits == 0 then
+    return nil
+  end
+  local pieces, at = {}, 1
+  for _, edit in ipairs(self.edits) do
+    table.insert(pieces, sub(text, at, edit.from - 1))
+    table.insert(pieces, edit.text)
+    at = edit.to + 1
+  end
+  table.insert(pieces, sub(text, at))
+  return table.concat(pieces)
+end
+
+-- What is wrong with a body, field by field; and the body as the transcoder takes it, where that differs. A body that is no JSON has
+-- one problem, of no field.
+local function checked_body(text, kind)
+  local scan = new_scan()
+  local at = scan:value(text, 1, kind)
+  if #scan.problems == 0 and not (at and next_sign(text, at) == nil) then
+    return { { field = "", description = "the body is not a JSON object" } }
+  end
+  return scan.problems, scan:edited(text)
 end

@@ -8,11 +8,59 @@ local function refuse(handle, status, message)
   handle:respond({ [":status"] = status }, message)
 end
 
+-- What the call with that head takes.
+local function call_of(headers)
+  local path = string.gsub(headers:get(":path"), "?.*", "")
+  for _, call in ipairs(CALLS) do
+    if call.method == headers:get(":method") and string.find(path, call.path) then
+      return call
+    end
+  end
+end
+
+-- Stands in the answer as google.rpc.BadRequest.
+local function refuse_fields(handle, problems)
+  local first, more = problems[1], #problems - 1
+  local metadata = handle:streamInfo():dynamicMetadata()
+  metadata:set("qjobs", "refused", "fields")
+  metadata:set("qjobs", "violations", problems)
+  local message = (first.field ~= "" and first.field .. ": " or "") .. first.description
+  refuse(handle, "400", message .. (more > 0 and " (and " .. more .. " more)" or ""))
+end
+
+-- The query is read before any of the body is held. Returns whether the call may go on.
+local function take_query(handle, call)
+  local headers = handle:headers()
+  local problems, path = checked_query(headers:get(":path"), call.type)
+  if #problems > 0 then
+    refuse_fields(handle, problems)
+    return false
+  elseif path then
+    headers:replace(":path", path)
+  end
+  return true
+end
+
+local function take_body(handle, call)
+  local body = handle:body()
+  local length = body and body:length() or 0
+  if length > MAX_BODY then
+    refuse(handle, "413", "")
+  elseif length > 0 then
+    local problems, text = checked_body(body:getBytes(0, length), call.type)
+    if #problems > 0 then
+      refuse_fields(handle, problems)
+    elseif text then
+      body:setBytes(text)
+    end
+  end
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   headers:remove(TOKEN_HEADER)
-  local shape = not is_grpc(headers) and shape_of(headers:get(":method"), headers:get(":path"))
-  if not shape then
+  local call = not is_grpc(headers) and call_of(headers)
+  if not call or not take_query(handle, call) or not call.has_body then
     return
   end
   local ticket = reserve(handle, announced(headers))
@@ -21,16 +69,7 @@ function envoy_on_request(handle)
     refuse(handle, "503", "")
     return
   end
-  local body = handle:body()
-  local length = body and body:length() or 0
-  if length > MAX_BODY then
-    refuse(handle, "413", "")
-  elseif length > 0 then
-    local problem = body_problem(body, shape)
-    if problem then
-      refuse(handle, "400", problem)
-    end
-  end
+  take_body(handle, call)
   ticket()
 end
 

@@ -105,7 +105,7 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
             body_script=_script(
                 folder,
                 bounds(settings, THREADS) + _tables(),
-                *("admission.lua", "fields.lua", "gateway.lua"),
+                *("admission.lua", "values.lua", "fields.lua", "queries.lua", "gateway.lua"),
             ),
             descriptors=str(descriptors),
             services=[service.full_name for service in _services()],
@@ -138,7 +138,7 @@ def _script(folder: Path, known: str, *sources: str) -> str:
 
 
 def _tables() -> str:
-    """What the bodies of calls may hold."""
+    """What calls may hold."""
     return tables(
         (_http_rule(method.GetOptions()), method.input_type) for service in _services() for method in service.methods
     )

@@ -1,4 +1,4 @@
-"""What the bodies of calls may hold, as tables for envoy/fields.lua."""
+"""What calls may hold, as tables for envoy/fields.lua and envoy/queries.lua."""
 
 import json
 import re
@@ -6,29 +6,51 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from google.api.http_pb2 import HttpRule
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from engine.fields import is_map, map_fields
+from engine.fields import is_map, map_fields, rules_of
 
 FREE: Final = 0
-"""The shape of a value whose fields are not told by its descriptor."""
+"""The type of a value that is the service's to judge."""
+
+_SCALARS: Final = {
+    FieldDescriptor.TYPE_STRING: 'kind = "text"',
+    FieldDescriptor.TYPE_BYTES: 'kind = "text"',
+    FieldDescriptor.TYPE_BOOL: 'kind = "switch"',
+    FieldDescriptor.TYPE_FLOAT: 'kind = "number"',
+    FieldDescriptor.TYPE_DOUBLE: 'kind = "number"',
+    FieldDescriptor.TYPE_INT32: f'kind = "whole", least = {-(2**31)}, most = {2**31 - 1}',
+    FieldDescriptor.TYPE_UINT32: f'kind = "whole", least = 0, most = {2**32 - 1}',
+}
+_WELL_KNOWN: Final = {
+    "google.protobuf.Timestamp": 'kind = "moment"',
+    "google.protobuf.Duration": 'kind = "span"',
+    "google.protobuf.FieldMask": 'kind = "text"',
+    "google.protobuf.Struct": 'kind = "object"',
+    "google.protobuf.Any": 'kind = "object"',
+}
 
 
 def tables(calls: Iterable[tuple[HttpRule, Descriptor]]) -> str:
-    """The Lua tables CALLS and SHAPES of these calls: what each takes, and the fields of the messages in it."""
-    shapes = _Shapes()
+    """The Lua tables CALLS and TYPES of these calls: where each is, whether it has a body, and what its fields are."""
+    types = _Types()
+    # A path without variables comes before one that has some in the same places.
+    bound = sorted(
+        ((method, path, rule, message) for rule, message in calls for method, path in _bound(rule)),
+        key=lambda call: call[1].count("{"),
+    )
     lines = [
-        f"{{ method = {json.dumps(method)}, path = {json.dumps(_pattern(path))}, shape = {shapes.of(message)} }},"
-        for rule, message in calls
-        for method, path in _with_body(rule)
+        f"{{ method = {json.dumps(method)}, path = {json.dumps(_pattern(path))}, type = {types.of(message)}, "
+        f"has_body = {json.dumps(bool(rule.body))} }},"
+        for method, path, rule, message in bound
     ]
-    return "\n".join(["local CALLS = {", *lines, "}", "local SHAPES = {", *shapes.lines(), "}", ""])
+    return "\n".join(["local CALLS = {", *lines, "}", "local TYPES = {", *types.lines(), "}", ""])
 
 
-def _with_body(rule: HttpRule) -> Iterator[tuple[str, str]]:
+def _bound(rule: HttpRule) -> Iterator[tuple[str, str]]:
     method = rule.WhichOneof("pattern")
-    if rule.body and method:
-        assert rule.body == "*", "a body is a whole request"
+    if method:
+        assert rule.body in {"", "*"}, "a body is a whole request"
         yield method.upper(), getattr(rule, method)
 
 
@@ -38,38 +60,63 @@ def _pattern(path: str) -> str:
     return "^" + "[^/]+".join(re.sub(r"([^\w/])", r"%\1", part) for part in parts) + "/?$"
 
 
-class _Shapes:
-    """Numbers messages as they are met. A field's number is its message's, or FREE."""
+class _Types:
+    """Numbers types as they are met, each once."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._lines: list[str] = []
 
-    def of(self, message: Descriptor) -> int:
-        if message.full_name.startswith("google."):
-            return FREE
-        if message.full_name not in self._numbers:
-            self._numbers[message.full_name] = len(self._lines) + 1
-            place = len(self._lines)
-            self._lines.append("")  # a message that holds itself finds its own number
-            fields = {name: self._value(field) for field in message.fields for name in (field.json_name, field.name)}
-            self._lines[place] = _shape(fields, ", ".join(sorted(field.json_name for field in message.fields)))
-        return self._numbers[message.full_name]
-
     def lines(self) -> list[str]:
         return self._lines
 
-    def _value(self, field: FieldDescriptor) -> int:
+    def of(self, message: Descriptor) -> int:
+        if message.full_name in _WELL_KNOWN:
+            return self._known(_WELL_KNOWN[message.full_name])
+        if message.full_name.startswith("google."):
+            return FREE
+        if message.full_name not in self._numbers:
+            number = self._numbers[message.full_name] = self._add(
+                ""
+            )  # a message that holds itself finds its own number
+            fields = {name: self._field(field) for field in message.fields for name in (field.json_name, field.name)}
+            listed = ", ".join(f"[{json.dumps(name)}] = {kind}" for name, kind in fields.items())
+            names = ", ".join(sorted(field.json_name for field in message.fields))
+            self._lines[number - 1] = f'{{ kind = "message", names = {json.dumps(names)}, fields = {{ {listed} }} }},'
+        return self._numbers[message.full_name]
+
+    def _field(self, field: FieldDescriptor) -> int:
         if is_map(field):
             _, value = map_fields(field)
-            below = self._value(value)
-            if below == FREE:
-                return FREE
-            self._lines.append(_shape({"*": below}, ""))
-            return len(self._lines)
-        return FREE if field.message_type is None else self.of(field.message_type)
+            return self._holder("map", self._value(value), rules_of(field).map.max_pairs)
+        below = self._value(field)
+        return self._holder("list", below, rules_of(field).repeated.max_items) if field.is_repeated else below
 
+    def _value(self, field: FieldDescriptor) -> int:
+        if field.message_type is not None:
+            return self.of(field.message_type)
+        if field.enum_type is not None:
+            return self._enum(field.enum_type)
+        return self._known(_SCALARS[field.type]) if field.type in _SCALARS else FREE
 
-def _shape(fields: dict[str, int], names: str) -> str:
-    listed = ", ".join(f"[{json.dumps(name)}] = {number}" for name, number in fields.items())
-    return f"{{ names = {json.dumps(names)}, fields = {{ {listed} }} }},"
+    def _enum(self, enum: EnumDescriptor) -> int:
+        """Its values by their names, by the words that are behind the names' common beginning, and by their numbers."""
+        prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
+        short = {value.name: value.name.removeprefix(prefix).lower() for value in enum.values}
+        words = {word: name for name in short for word in (name.lower(), short[name])}
+        words |= {str(value.number): str(value.number) for value in enum.values}
+        listed = ", ".join(f"[{json.dumps(word)}] = {json.dumps(name)}" for word, name in words.items())
+        shown = ", ".join(short[value.name] for value in enum.values if value.number)
+        return self._known(f'kind = "enum", shown = {json.dumps(shown)}, words = {{ {listed} }}')
+
+    def _holder(self, kind: str, below: int, most: int) -> int:
+        return self._known(f'kind = "{kind}", of = {below}' + (f", most = {most}" if most else ""))
+
+    def _known(self, content: str) -> int:
+        if content not in self._numbers:
+            self._numbers[content] = self._add(f"{{ {content} }},")
+        return self._numbers[content]
+
+    def _add(self, line: str) -> int:
+        self._lines.append(line)
+        return len(self._lines)

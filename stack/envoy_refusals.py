@@ -30,6 +30,8 @@ class Refusal:
     reason: str = ""
     wait: int = 0
     """Seconds after which trying again may help."""
+    violations: str = ""
+    """Where Envoy finds the fields at fault: the command that stands for a list of google.rpc.BadRequest's violations."""
     when: tuple[dict[str, Any], ...] = ()
     becomes: int = 0
     """The HTTP status instead, if it is another."""
@@ -52,6 +54,14 @@ def local_replies(settings: Settings) -> dict[str, Any]:
 
 def _refusals(settings: Settings) -> Iterator[Refusal]:
     limit, rate = settings.rest_max_body_bytes, settings.rest_rate_limit
+    yield Refusal(
+        400,
+        StatusCode.INVALID_ARGUMENT,
+        "%LOCAL_REPLY_BODY%",
+        "REQUEST_INVALID",
+        violations="%DYNAMIC_METADATA(qjobs:violations)%",
+        when=(_noted("qjobs", ["refused"], "fields"),),
+    )
     yield Refusal(
         400, StatusCode.INVALID_ARGUMENT, "The request cannot be understood. %LOCAL_REPLY_BODY%", "REQUEST_INVALID"
     )
@@ -141,6 +151,8 @@ def _over_rest(refusal: Refusal) -> dict[str, Any]:
         details.append({"@type": f"{_TYPE}ErrorInfo", "reason": refusal.reason, "domain": DOMAIN})
     if refusal.wait:
         details.append({"@type": f"{_TYPE}RetryInfo", "retryDelay": f"{refusal.wait}s"})
+    if refusal.violations:
+        details.append({"@type": f"{_TYPE}BadRequest", "fieldViolations": refusal.violations})
     json = {"code": refusal.number, "message": refusal.message, "details": details}
     return _mapper(refusal, []) | {"body_format_override": {"json_format": json}}
 
