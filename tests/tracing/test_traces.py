@@ -11,7 +11,7 @@ import pytest
 
 from base.settings import PROJECT
 from base.telemetry.tracing import CLOSE_SECONDS
-from tests.conftest import ValkeyServer
+from tests.conftest import ValkeyServer, until
 from tests.gateway.front import running_envoy, running_service, token
 from tests.tracing.collector import collecting_over_http
 from tests.tracing.conftest import HEADERS, Traced
@@ -194,3 +194,37 @@ def imported(then: str, *, missing: bool = False, **told: str) -> str:
         timeout=60,
     )
     return process.stdout.strip()
+
+
+LINK = "export:data/jobs/any/result?downloadToken"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"{LINK}=forged-SECRET", 401),  # by the service
+        (f"{LINK}=forged-SECRET&nothing=1", 400),  # by Envoy, before it is transcoded
+        ("stats?downloadToken=forged-SECRET", 401),  # by Envoy, before anything
+        ("nothing/at/all/here?downloadToken=forged-SECRET", 401),
+    ],
+)
+def test_the_token_of_a_signed_link_is_in_no_log_and_no_span(traced: Traced, path: str, status: int) -> None:
+    request_id = f"link-{status}-{len(path)}"
+    answer = traced.front.call("GET", path, authorization=None, x_request_id=request_id)
+    assert answer.status == status, answer.text
+    url = f"http://127.0.0.1:{traced.front.rest}/api/v1/queue/{path.partition('?')[0]}"
+    span = until(
+        lambda: [one for one in traced.collector.spans() if one.attributes.get("guid:x-request-id") == request_id],
+        what=lambda: f"the span of {request_id}: {traced.collector.spans()}",
+    )[0]
+    assert span.attributes["http.url"] == url
+    assert not [one for one in traced.collector.spans() if "SECRET" in repr(one)]
+    access_log = Path(traced.told["DATA_DIR"]) / "envoy" / "logs" / "envoy.log"
+    line = until(
+        lambda: [line for line in access_log.read_text().splitlines() if request_id in line],
+        what=access_log.read_text,
+    )[0]
+    assert json.loads(line)["path"] == url.partition(f":{traced.front.rest}")[2]
+    for log in Path(traced.told["DATA_DIR"]).rglob("*"):
+        if log.suffix in {".log", ".out"}:
+            assert "SECRET" not in log.read_text(errors="replace"), log
