@@ -1,6 +1,6 @@
 """What is done to many jobs at once: counted first, confirmed, carried out with a bar, and reported."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,13 +13,14 @@ from qcollector.jobs.v1.job_service_pb2 import (
     BatchRetryJobsRequest,
 )
 
-from cli.bars import Bar, bar
+from cli.bars import bar
 from cli.exits import Exit
 from cli.filters import job_filter
 from cli.mapping import as_json
 from cli.selection import Filter
 from cli.session import BULK_SECONDS, Session
 from cli.words import count_of
+from client import JobsError
 
 IDS_A_CALL: Final = 1000
 SHOWN_FAILURES: Final = 20
@@ -48,63 +49,91 @@ class Report:
     """What came of it in one queue."""
 
     queue: str
-    matched: int
+    matched: int = 0
+    more: bool = False
+    """Whether more may match than were counted."""
     changed: int = 0
     failures: Sequence[BatchJobFailure] = ()
 
 
-async def by_filter(session: Session, deed: Deed, queues: Sequence[str], wanted: Filter, *, yes: bool) -> Exit:
-    """Does it to every job of these queues that matches and whose state admits it."""
-    request = {"filter": job_filter(wanted)}
-    reports = []
-    for queue in queues:
-        answer = await _call(session, deed, queue_name=queue, validate_only=True, **request)
-        reports.append(Report(queue, answer.matched))
-    total = sum(report.matched for report in reports)
-    if not total:
+async def by_filter(
+    session: Session, deed: Deed, queues: Sequence[str], wanted: Filter, reason: str, *, yes: bool
+) -> Exit:
+    """Does it to every job of these queues that matches and whose state admits it; without conditions to all of them."""
+    chosen: dict[str, Any] = {"filter": job_filter(wanted)} if wanted else {"all": True}
+    counted = [await _count(session, deed, queue, chosen) for queue in queues]
+    reports = [report for report in counted if report.matched]
+    if not reports:
         session.screen.say(f"No job matches that can be {deed.done.lower()}.")
         return _tell(session, deed, [])
-    reports = [report for report in reports if report.matched]
-    session.screen.confirm(_question(deed, reports, total), yes=yes)
-    with bar(session.screen, f"{deed.word} {count_of(total, 'job')}", total) as shown:
-        for report in reports:
-            await _work_through(session, deed, report, request, shown)
+    session.screen.confirm(_question(deed, reports), yes=yes)
+    total = None if any(report.more for report in reports) else sum(report.matched for report in reports)
+    chosen["reason"] = reason
+    try:
+        with bar(session.screen, f"{deed.word} {_amount(reports)}", total) as shown:
+            for report in reports:
+                async for _ in _worked_through(session, deed, report, chosen):
+                    shown.show(sum(each.changed for each in reports), report.queue)
+    except JobsError:
+        _tell(session, deed, reports)  # what was done until then is done
+        raise
     return _tell(session, deed, reports)
 
 
-async def by_ids(session: Session, deed: Deed, queues: Sequence[tuple[str, Sequence[str]]]) -> Exit:
+async def by_ids(session: Session, deed: Deed, queues: Sequence[tuple[str, Sequence[str]]], reason: str) -> Exit:
     """Does it to the jobs of these ids, queue by queue."""
     reports = []
     for queue, ids in queues:
         report = Report(queue, len(ids))
         for first in range(0, len(ids), IDS_A_CALL):
-            answer = await _call(session, deed, queue_name=queue, job_ids=ids[first : first + IDS_A_CALL])
-            report.changed += answer.changed
-            report.failures = [*report.failures, *answer.failures]
+            some = ids[first : first + IDS_A_CALL]
+            _add(report, await _call(session, deed, queue_name=queue, job_ids=some, reason=reason))
         reports.append(report)
     return _tell(session, deed, reports)
 
 
-async def _work_through(session: Session, deed: Deed, report: Report, request: Any, shown: Bar) -> None:
-    """Calls until no more match; one call changes a hundred thousand at most."""
-    more = True
-    while more:
-        answer = await _call(session, deed, queue_name=report.queue, **request)
-        report.changed += answer.changed
-        report.failures = [*report.failures, *answer.failures]
-        shown.show(report.changed, report.queue)
-        more = answer.more and answer.changed > 0
+async def _count(session: Session, deed: Deed, queue: str, chosen: dict[str, Any]) -> Report:
+    """As many as one call counts; a call that came upon none is followed by the next."""
+    token = ""
+    while True:
+        answer = await _call(session, deed, queue_name=queue, validate_only=True, page_token=token, **chosen)
+        token = answer.next_page_token
+        if answer.matched or not token:
+            return Report(queue, answer.matched, more=bool(token))
+
+
+async def _worked_through(session: Session, deed: Deed, report: Report, chosen: dict[str, Any]) -> AsyncIterator[None]:
+    """Calls until none is left; each call looks at a part of the queue and is one step of the iteration."""
+    report.matched, token = 0, ""
+    while True:
+        answer = await _call(session, deed, queue_name=report.queue, page_token=token, **chosen)
+        report.matched += answer.matched
+        _add(report, answer)
+        yield
+        token = answer.next_page_token
+        if not token:
+            return
+
+
+def _add(report: Report, answer: Any) -> None:
+    report.changed += answer.changed
+    report.failures = [*report.failures, *answer.failures]
 
 
 async def _call(session: Session, deed: Deed, **request: Any) -> Any:
     return await session.call(getattr(session.jobs, deed.method), deed.request(**request), seconds=BULK_SECONDS)
 
 
-def _question(deed: Deed, reports: Sequence[Report], total: int) -> str:
+def _question(deed: Deed, reports: Sequence[Report]) -> str:
     if len(reports) == 1:
-        return f"{deed.word} {count_of(total, 'job')} of {reports[0].queue}?"
-    each = ", ".join(f"{report.matched:,} of {report.queue}" for report in reports)
-    return f"{deed.word} {count_of(total, 'job')} ({each})?"
+        return f"{deed.word} {_amount(reports)} of {reports[0].queue}?"
+    each = ", ".join(f"{_amount([report])} of {report.queue}" for report in reports)
+    return f"{deed.word} {_amount(reports)} ({each})?"
+
+
+def _amount(reports: Sequence[Report]) -> str:
+    total = count_of(sum(report.matched for report in reports), "job")
+    return f"at least {total}" if any(report.more for report in reports) else total
 
 
 def _tell(session: Session, deed: Deed, reports: Sequence[Report]) -> Exit:
@@ -120,7 +149,7 @@ def _tell(session: Session, deed: Deed, reports: Sequence[Report]) -> Exit:
         for report in reports:
             session.screen.say(f"{deed.done} {count_of(report.changed, 'job')} of {report.queue}.")
         for failure in failed[:SHOWN_FAILURES]:
-            session.screen.hint(f"  {failure.job_id}: {failure.error.message}")
+            session.screen.hint(f"  {failure.job.job_id}: {failure.error.message}")
         if len(failed) > SHOWN_FAILURES:
             session.screen.hint(f"  and {len(failed) - SHOWN_FAILURES} more: -o json lists them.")
     return Exit.FAILED if failed else Exit.OK
@@ -128,4 +157,4 @@ def _tell(session: Session, deed: Deed, reports: Sequence[Report]) -> Exit:
 
 def _without_details(failure: BatchJobFailure) -> BatchJobFailure:
     """Its code and message, which say what the details say."""
-    return BatchJobFailure(job_id=failure.job_id, error=Status(code=failure.error.code, message=failure.error.message))
+    return BatchJobFailure(job=failure.job, error=Status(code=failure.error.code, message=failure.error.message))

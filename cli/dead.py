@@ -24,11 +24,11 @@ async def show(session: Session, named: Named) -> None:
     session.screen.one(job, lambda: in_full(job))
 
 
-async def change(session: Session, deed: str, named: Named) -> Exit | None:
+async def change(session: Session, deed: str, named: Named, reason: str) -> Exit | None:
     """As for any jobs, but each of them must have failed for good."""
     for job_id in named.ids:
         await _dead(session, Named(named.queue, (job_id,)))
-    return await steering.change(session, deed, named, "")
+    return await steering.change(session, deed, named, reason)
 
 
 async def _dead(session: Session, named: Named) -> Job:

@@ -132,6 +132,7 @@ def jobs_options(*, states: bool) -> Decorated:
         queue_option,
         filter_options(states=states),
         click.option("--all", "every", is_flag=True, help="Mean every job, where no condition is set."),
+        click.option("--reason", default="", help="Why: for those who watch the jobs, and for the audit log."),
         yes_option,
     ]
 

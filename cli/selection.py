@@ -23,13 +23,14 @@ class Filter:
 
 @dataclass(frozen=True)
 class Chosen:
-    """How a command was told which jobs it is for, and whether to ask first."""
+    """How a command was told which jobs it is for, whether to ask first, and why it is given."""
 
     words: tuple[str, ...]
     queue: str
     wanted: Filter
     every: bool
     yes: bool
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -43,20 +43,19 @@ async def get(session: Session, named: Named) -> Job:
 async def change(session: Session, deed: str, named: Named, reason: str) -> Exit | None:
     """Does it to the jobs of these ids. A single one answers for itself, many are reported."""
     places = [(await queue_of(session, named.queue, job_id), job_id) for job_id in named.ids]
-    if len(places) == 1 or reason:
-        for queue, job_id in places:
-            await _change_one(session, deed, queue, job_id, reason)
+    if len(places) == 1:
+        await _change_one(session, deed, *places[0], reason)
         return None
     by_queue = groupby(sorted(places), key=lambda place: place[0])
     return await bulk.by_ids(
-        session, bulk.DEEDS[deed], [(queue, [job_id for _, job_id in of]) for queue, of in by_queue]
+        session, bulk.DEEDS[deed], [(queue, [job_id for _, job_id in of]) for queue, of in by_queue], reason
     )
 
 
-async def change_all(session: Session, deed: str, queue: str, wanted: Filter, *, yes: bool) -> Exit:
+async def change_all(session: Session, deed: str, queue: str, wanted: Filter, reason: str, *, yes: bool) -> Exit:
     """Does it to all jobs that match, of one queue or of all."""
     queues = [queue] if queue else await queues_with(session, wanted.job_type)
-    return await bulk.by_filter(session, bulk.DEEDS[deed], queues, wanted, yes=yes)
+    return await bulk.by_filter(session, bulk.DEEDS[deed], queues, wanted, reason, yes=yes)
 
 
 async def queues_with(session: Session, job_type: str) -> Sequence[str]:
@@ -68,16 +67,16 @@ async def queues_with(session: Session, job_type: str) -> Sequence[str]:
 
 
 async def _change_one(session: Session, deed: str, queue: str, job_id: str, reason: str) -> None:
-    name = {"queue_name": queue, "job_id": job_id}
+    request = {"queue_name": queue, "job_id": job_id, "reason": reason}
     calls = session.jobs
     if deed == "remove":
-        await session.call(calls.DeleteJob, DeleteJobRequest(**name))
+        await session.call(calls.DeleteJob, DeleteJobRequest(**request))
         session.screen.one(DeleteJobResponse(), lambda: f"Removed {queue}/{job_id}.")
         return
     if deed == "cancel":
-        job = (await session.call(calls.CancelJob, CancelJobRequest(**name, reason=reason))).job
+        job = (await session.call(calls.CancelJob, CancelJobRequest(**request))).job
     elif deed == "retry":
-        job = (await session.call(calls.RetryJob, RetryJobRequest(**name))).job
+        job = (await session.call(calls.RetryJob, RetryJobRequest(**request))).job
     else:
-        job = (await session.call(calls.PromoteJob, PromoteJobRequest(**name))).job
+        job = (await session.call(calls.PromoteJob, PromoteJobRequest(**request))).job
     session.screen.one(job, lambda: f"{queue}/{job_id} is {state_word(job.state)}.")

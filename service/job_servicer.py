@@ -2,6 +2,7 @@
 
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceServicer
 
+from service.job_bulk import BulkCalls
 from service.job_enqueue import EnqueueCalls
 from service.job_overview import OverviewCalls
 from service.job_queries import QueryCalls
@@ -10,5 +11,7 @@ from service.job_steering import SteeringCalls
 from service.job_watch import WatchCalls
 
 
-class JobServicer(EnqueueCalls, QueryCalls, WatchCalls, SteeringCalls, QueueCalls, OverviewCalls, JobServiceServicer):
+class JobServicer(
+    EnqueueCalls, QueryCalls, WatchCalls, SteeringCalls, BulkCalls, QueueCalls, OverviewCalls, JobServiceServicer
+):
     """Every call of JobService."""

@@ -68,8 +68,10 @@ def _change(deed: str, chosen: Chosen) -> Action:
     whole_queue = bool(chosen.words and ":" in chosen.words[-1]) or bool(chosen.queue and not chosen.words)
     named = some_jobs(replace(chosen, every=chosen.every or whole_queue))
     if named.ids:
-        return lambda session: dead.change(session, deed, named)
-    return lambda session: steering.change_all(session, deed, named.queue, _failed(chosen.wanted), yes=chosen.yes)
+        return lambda session: dead.change(session, deed, named, chosen.reason)
+    return lambda session: steering.change_all(
+        session, deed, named.queue, _failed(chosen.wanted), chosen.reason, yes=chosen.yes
+    )
 
 
 def _failed(wanted: Filter) -> Filter:

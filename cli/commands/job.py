@@ -139,10 +139,9 @@ def retry(chosen: Chosen) -> Action:
 
 @job.command()
 @jobs_options(states=True)
-@click.option("--reason", default="", help="Why, for those who look at the job later; with a single id.")
-def cancel(chosen: Chosen, reason: str) -> Action:
+def cancel(chosen: Chosen) -> Action:
     """Cancel jobs that have not ended, also running ones: by their ids, or all that match."""
-    return _change("cancel", chosen, reason)
+    return _change("cancel", chosen)
 
 
 @job.command()
@@ -159,15 +158,11 @@ def remove(chosen: Chosen) -> Action:
     return _change("remove", chosen)
 
 
-def _change(deed: str, chosen: Chosen, reason: str = "") -> Action:
+def _change(deed: str, chosen: Chosen) -> Action:
     """By ids, or by what the jobs have in common, which is asked about first."""
     from cli import steering
 
     named = some_jobs(chosen)
     if named.ids:
-        if reason and len(named.ids) > 1:
-            raise click.UsageError("--reason goes with a single id.")
-        return lambda session: steering.change(session, deed, named, reason)
-    if reason:
-        raise click.UsageError("--reason goes with a single id.")
-    return lambda session: steering.change_all(session, deed, named.queue, chosen.wanted, yes=chosen.yes)
+        return lambda session: steering.change(session, deed, named, chosen.reason)
+    return lambda session: steering.change_all(session, deed, named.queue, chosen.wanted, chosen.reason, yes=chosen.yes)

@@ -12,8 +12,11 @@ from testjobs.v1.testjobs_pb2 import Noop, Script, ScriptResult, Secret, Serial,
 
 from cli.exits import Exit
 from cli.screen import Screen
+from engine import bulk
+from engine.errors import StoreUnavailableError
 from engine.inspection import Inspection
 from engine.jobs import JobPage, JobRecord
+from engine.steering import Steering
 from tests.cli.conftest import Qjobs, Running, Terminal, Worker, qjobs_at, succeeded
 from tests.conftest import eventually
 
@@ -161,6 +164,45 @@ async def test_a_bulk_action_counts_first_and_wants_a_yes(qjobs: Qjobs, service:
     assert "Removed 5 jobs" in succeeded(await qjobs("job", "remove", WORK, "--all", "--yes")).out
     assert (await qjobs("job", "remove", WORK)).status == Exit.USAGE
     assert (await qjobs("job", "remove", WORK, "x", "--all")).status == Exit.USAGE
+
+
+async def test_a_bulk_action_goes_on_until_none_is_left_and_reports_the_sum(
+    qjobs: Qjobs, service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_CHUNK", 2)
+    monkeypatch.setattr(bulk, "LOOK_LIMIT", 2)
+    for _ in range(5):
+        await service.admin.enqueue(Noop())
+    asked = await qjobs("job", "cancel", WORK, "--all", "--reason", "over")
+    assert "Cancel at least 2 jobs of test:work?" in asked.err
+    said = succeeded(await qjobs("job", "cancel", WORK, "--all", "--reason", "over", "--yes", "-o", "json")).json
+    assert said == [{"queueName": WORK, "matched": 5, "changed": 5, "failures": []}]
+    found = succeeded(await qjobs("job", "list", WORK, "-o", "json")).json
+    assert [job["failedReason"] for job in found] == ["over"] * 5
+    ids = [job["id"] for job in found[:2]]
+    assert "Retried 2 jobs" in succeeded(await qjobs("job", "retry", WORK, *ids, "--reason", "not over")).out
+
+
+async def test_a_bulk_action_that_breaks_off_reports_what_it_has_done(
+    qjobs: Qjobs, service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_CHUNK", 2)
+    monkeypatch.setattr(bulk, "LOOK_LIMIT", 2)
+    for _ in range(5):
+        await service.admin.enqueue(Noop())
+    change, calls = Steering.change_many, []
+
+    async def break_at_the_third(self: Steering, *args: Any, **more: Any) -> bulk.BulkResult:
+        calls.append(more)
+        if len([call for call in calls if not call["validate_only"]]) == 3:
+            raise StoreUnavailableError("The store is away.", retry_after=1)
+        return await change(self, *args, **more)
+
+    monkeypatch.setattr(Steering, "change_many", break_at_the_third)
+    said = await qjobs("job", "cancel", WORK, "--all", "--yes")
+    assert said.status == Exit.UNAVAILABLE
+    assert "Cancelled 4 jobs of test:work." in said.out
+    assert len(succeeded(await qjobs("job", "list", WORK, "--state", "waiting", "-o", "json")).json) == 1
 
 
 async def test_an_answer_other_than_yes_changes_nothing(qjobs: Qjobs, service: Running, monkeypatch) -> None:

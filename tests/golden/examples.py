@@ -113,12 +113,12 @@ def list_jobs(stage: Stage) -> Exchange:
 
 @example("JobService.RetryJob")
 def retry_job(stage: Stage) -> Exchange:
-    return stage.rest("POST", "email:send/jobs/mail-3/retry", {})
+    return stage.rest("POST", "email:send/jobs/mail-3/retry", {"reason": "The mailbox has room again."})
 
 
 @example("JobService.DeleteJob")
 def delete_job(stage: Stage) -> Exchange:
-    return stage.rest("DELETE", "email:send/jobs/mail-3")
+    return stage.rest("DELETE", "email:send/jobs/mail-3?reason=Sent+by+hand.")
 
 
 @example("JobService.CancelJob")
@@ -129,7 +129,9 @@ def cancel_job(stage: Stage) -> Exchange:
 
 @example("JobService.PromoteJob")
 def promote_job(stage: Stage) -> Exchange:
-    return stage.rest("POST", f"email:send/jobs/{stage.enqueue('mail-5', delay=HOUR)}/promote", {})
+    return stage.rest(
+        "POST", f"email:send/jobs/{stage.enqueue('mail-5', delay=HOUR)}/promote", {"reason": "It is urgent."}
+    )
 
 
 @example("JobService.EnqueueJob")
@@ -148,28 +150,30 @@ def stream_enqueue_jobs(stage: Stage) -> Exchange:
     return stage.grpc(method, {"job": MAIL}, {"job": {"queueName": "no:such", "jobType": "welcome"}})
 
 
-def _in_bulk(stage: Stage, action: str, prefix: str) -> Exchange:
-    return stage.rest("POST", f"email:send/jobs:{action}", {"jobIds": [prefix, "nobody"]})
+def _in_bulk(stage: Stage, action: str, body: dict[str, Any]) -> Exchange:
+    return stage.rest("POST", f"email:send/jobs:{action}", body)
 
 
 @example("JobService.BatchPromoteJobs")
 def batch_promote_jobs(stage: Stage) -> Exchange:
-    return _in_bulk(stage, "promote", stage.enqueue("bulk-1", delay=HOUR))
+    job_id = stage.enqueue("bulk-1", delay=HOUR)
+    return _in_bulk(stage, "promote", {"jobIds": [job_id, "nobody"], "reason": "The mail server is back."})
 
 
 @example("JobService.BatchCancelJobs")
 def batch_cancel_jobs(stage: Stage) -> Exchange:
-    return _in_bulk(stage, "cancel", "bulk-1")
+    chosen = {"states": ["JOB_STATE_WAITING"], "text": "bulk-1"}
+    return _in_bulk(stage, "cancel", {"filter": chosen, "reason": "The campaign is over."})
 
 
 @example("JobService.BatchRetryJobs")
 def batch_retry_jobs(stage: Stage) -> Exchange:
-    return _in_bulk(stage, "retry", "bulk-1")
+    return _in_bulk(stage, "retry", {"jobIds": ["bulk-1"]})
 
 
 @example("JobService.BatchDeleteJobs")
 def batch_delete_jobs(stage: Stage) -> Exchange:
-    return _in_bulk(stage, "delete", "bulk-1")
+    return _in_bulk(stage, "delete", {"all": True, "validateOnly": True})
 
 
 @example("JobService.PauseQueue")

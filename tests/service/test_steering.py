@@ -132,8 +132,8 @@ async def test_jobs_are_cancelled_by_their_ids_and_each_refusal_is_told(service:
     waiting = [await service.app.enqueue(Noop()) for _ in range(3)]
     ids = [*waiting, done, "gone"]
     answer = await service.admin.jobs.BatchCancelJobs(BatchCancelJobsRequest(queue_name=WORK, job_ids=ids))
-    assert (answer.matched, answer.changed, answer.more) == (3, 3, False)
-    assert [(failure.job_id, refusal_in(failure.error).reason) for failure in answer.failures] == [
+    assert (answer.matched, answer.changed, answer.scanned, answer.next_page_token) == (3, 3, 5, "")
+    assert [(failure.job.job_id, refusal_in(failure.error).reason) for failure in answer.failures] == [
         (done, "JOB_STATE_CONFLICT"),
         ("gone", "JOB_NOT_FOUND"),
     ]
@@ -153,11 +153,11 @@ async def test_jobs_are_chosen_by_filter(service: Running, worker: Worker) -> No
     answer = await service.admin.jobs.BatchCancelJobs(request)
     assert (answer.matched, answer.changed) == (2, 2)
     assert await held(service) == {"waiting": 2, "cancelled": 2}
-    again = await service.admin.jobs.BatchRetryJobs(BatchRetryJobsRequest(queue_name=WORK, filter=JobFilter()))
+    again = await service.admin.jobs.BatchRetryJobs(BatchRetryJobsRequest(queue_name=WORK, all=True))
     assert again.changed == 2
     assert await held(service) == {"waiting": 4}
     await worker.start()
-    deleted = await service.admin.jobs.BatchDeleteJobs(BatchDeleteJobsRequest(queue_name=WORK, filter=JobFilter()))
+    deleted = await service.admin.jobs.BatchDeleteJobs(BatchDeleteJobsRequest(queue_name=WORK, all=True))
     assert deleted.changed == 3
     assert await held(service) == {"active": 1}
 
@@ -165,25 +165,9 @@ async def test_jobs_are_chosen_by_filter(service: Running, worker: Worker) -> No
 async def test_delayed_jobs_are_promoted_together(service: Running) -> None:
     for _ in range(3):
         await service.app.enqueue(Noop(), delay=60_000)
-    answer = await service.admin.jobs.BatchPromoteJobs(BatchPromoteJobsRequest(queue_name=WORK, filter=JobFilter()))
+    answer = await service.admin.jobs.BatchPromoteJobs(BatchPromoteJobsRequest(queue_name=WORK, all=True))
     assert answer.changed == 3
     assert await held(service) == {"waiting": 3}
-
-
-@pytest.mark.parametrize("method", ["Cancel", "Retry", "Delete", "Promote"])
-async def test_a_bulk_call_must_say_which_jobs(service: Running, method: str) -> None:
-    """Neither is not everything: that takes an empty filter."""
-    await service.app.enqueue(Noop())
-    from qcollector.jobs.v1 import job_service_pb2  # noqa: PLC0415
-
-    kind = getattr(job_service_pb2, f"Batch{method}JobsRequest")
-    call = getattr(service.admin.jobs, f"Batch{method}Jobs")
-    for chosen in ({}, {"filter": JobFilter(), "job_ids": ["a"]}):
-        assert (await refused(call(kind(queue_name=WORK, **chosen)))).fields == ["filter"]
-    assert (await refused(call(kind(queue_name=WORK, job_ids=["a"] * 1001)))).fields == ["jobIds"]
-    wrong_state = {"filter": JobFilter(states=[0])}
-    assert (await refused(call(kind(queue_name=WORK, **wrong_state)))).fields == ["filter.states[0]"]
-    assert await held(service) == {"waiting": 1}
 
 
 # Queues

@@ -91,19 +91,30 @@ export const enqueueJob = (job: EnqueueJobRequestJson) =>
 export type JobAction = "retry" | "cancel" | "promote" | "delete";
 
 /** Does it to one job. */
-export async function act(action: JobAction, queue: string, id: string, body: object = {}): Promise<void> {
-  if (action === "delete") await request(jobPath(queue, id), { method: "DELETE" });
-  else await request<CancelJobResponseJson>(`${jobPath(queue, id)}/${action}`, { method: "POST", body });
+export async function act(action: JobAction, queue: string, id: string, reason = ""): Promise<void> {
+  if (action === "delete") await request(jobPath(queue, id), { method: "DELETE", query: { reason } });
+  else await request<CancelJobResponseJson>(`${jobPath(queue, id)}/${action}`, { method: "POST", body: { reason } });
 }
 
-export type Chosen = { readonly filter: JobFilterJson } | { readonly jobIds: readonly string[] };
+export type Chosen =
+  | { readonly filter: JobFilterJson }
+  | { readonly jobIds: readonly string[] }
+  | { readonly all: true };
+
+/** Those that a filter names; without a condition all. */
+export const chosenBy = (filter: JobFilterJson): Chosen =>
+  Object.keys(filter).length === 0 ? { all: true } : { filter };
 
 /** What the four bulk calls answer, each under a name of its own. */
 export type BulkReport = BatchRetryJobsResponseJson;
 
-/** Does it to many jobs, or, with `validateOnly`, counts those it would change. */
-export const actOnMany = (action: JobAction, queue: string, chosen: Chosen, validateOnly: boolean) =>
-  request<BulkReport>(`${queuePath(queue)}/jobs:${action}`, { method: "POST", body: { ...chosen, validateOnly } });
+/** One call of a bulk action, which looks at a part of the queue: `nextPageToken` goes on. With `validateOnly` it counts. */
+export const actOnMany = (
+  action: JobAction,
+  queue: string,
+  chosen: Chosen,
+  how: { readonly validateOnly?: boolean; readonly reason?: string; readonly pageToken?: string },
+) => request<BulkReport>(`${queuePath(queue)}/jobs:${action}`, { method: "POST", body: { ...chosen, ...how } });
 
 // Schedules.
 

@@ -157,7 +157,7 @@ function CancelButton({ queue, id }: { queue: string; id: string }) {
       title="Cancel this job"
       confirm="Cancel job"
       danger
-      run={() => act("cancel", queue, id, { reason })}
+      run={() => act("cancel", queue, id, reason)}
       done="The job is cancelled"
     >
       <p>It stays cancelled, also if it runs just now.</p>

@@ -1,7 +1,7 @@
 /** One queue: its figures, its jobs page by page, and everything that steers them. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { Chosen, JobAction } from "../api/calls";
+import { type Chosen, chosenBy, type JobAction } from "../api/calls";
 import type { QueueStatsJson } from "../gen/qcollector/jobs/v1/queue_pb";
 import { queues } from "../live/queues";
 import { useJobs } from "../live/search";
@@ -172,7 +172,7 @@ interface BulkBarProps {
 function BulkBar({ queue, state, chosen, query, onDone, clear }: BulkBarProps) {
   const [open, setOpen] = useState<JobAction | null>(null);
   const some = chosen.size > 0;
-  const target: Chosen = some ? { jobIds: [...chosen] } : { filter: filterOf(query) };
+  const target: Chosen = some ? { jobIds: [...chosen] } : chosenBy(filterOf(query));
   const close = (changed: boolean): void => {
     setOpen(null);
     if (!changed) return;

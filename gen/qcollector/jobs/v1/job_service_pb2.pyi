@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.rpc import status_pb2 as _status_pb2
 from qcollector.jobs.v1 import job_event_pb2 as _job_event_pb2
 from qcollector.jobs.v1 import job_pb2 as _job_pb2
+from qcollector.jobs.v1 import job_reference_pb2 as _job_reference_pb2
 from qcollector.jobs.v1 import payload_pb2 as _payload_pb2
 from qcollector.jobs.v1 import queue_pb2 as _queue_pb2
 import builtins as _builtins
@@ -869,7 +870,7 @@ class CancelJobRequest(_message.Message):
     job_id: _builtins.str
     """The job's id."""
     reason: _builtins.str
-    """Why, for those who look at the job later."""
+    """Why, for those who look at the job later, and for the audit log."""
     def __init__(
         self,
         *,
@@ -917,19 +918,23 @@ class RetryJobRequest(_message.Message):
 
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
     job_id: _builtins.str
     """The job's id."""
+    reason: _builtins.str
+    """Why: for those who watch the job, and for the audit log."""
     def __init__(
         self,
         *,
         queue_name: _builtins.str = ...,
         job_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "queue_name", b"queue_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "queue_name", b"queue_name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -967,19 +972,23 @@ class PromoteJobRequest(_message.Message):
 
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
     job_id: _builtins.str
     """The job's id."""
+    reason: _builtins.str
+    """Why: for those who watch the job, and for the audit log."""
     def __init__(
         self,
         *,
         queue_name: _builtins.str = ...,
         job_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "queue_name", b"queue_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "queue_name", b"queue_name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1017,19 +1026,23 @@ class DeleteJobRequest(_message.Message):
 
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
     job_id: _builtins.str
     """The job's id."""
+    reason: _builtins.str
+    """Why: for those who watch the job, and for the audit log."""
     def __init__(
         self,
         *,
         queue_name: _builtins.str = ...,
         job_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "queue_name", b"queue_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "queue_name", b"queue_name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1054,7 +1067,7 @@ Global___DeleteJobResponse: _TypeAlias = DeleteJobResponse  # noqa: Y015
 
 @_typing.final
 class JobFilter(_message.Message):
-    """Which jobs, all conditions together. Empty matches all."""
+    """Which jobs, all conditions together: at least one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1106,10 +1119,12 @@ class BatchJobFailure(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JOB_ID_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
-    job_id: _builtins.str
-    """The job's id."""
+    @_builtins.property
+    def job(self) -> _job_reference_pb2.JobReference:
+        """The job."""
+
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why."""
@@ -1117,12 +1132,12 @@ class BatchJobFailure(_message.Message):
     def __init__(
         self,
         *,
-        job_id: _builtins.str = ...,
+        job: _job_reference_pb2.JobReference | None = ...,
         error: _status_pb2.Status | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "job_id", b"job_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "job", b"job"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1137,18 +1152,27 @@ class BatchCancelJobsRequest(_message.Message):
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     JOB_IDS_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
+    all: _builtins.bool
+    """All jobs of the queue."""
+    reason: _builtins.str
+    """Why: as for a single job."""
     validate_only: _builtins.bool
     """Counts and changes nothing."""
+    page_token: _builtins.str
+    """The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended."""
     @_builtins.property
     def filter(self) -> Global___JobFilter:
-        """All that match. Not together with `job_ids`."""
+        """Those that match. It has at least one condition: for all jobs of the queue, set `all`."""
 
     @_builtins.property
     def job_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """These. Not together with `filter`."""
+        """These, each once."""
 
     def __init__(
         self,
@@ -1156,11 +1180,14 @@ class BatchCancelJobsRequest(_message.Message):
         queue_name: _builtins.str = ...,
         filter: Global___JobFilter | None = ...,
         job_ids: _abc.Iterable[_builtins.str] | None = ...,
+        all: _builtins.bool = ...,
+        reason: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "job_ids", b"job_ids", "queue_name", b"queue_name", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "filter", b"filter", "job_ids", b"job_ids", "page_token", b"page_token", "queue_name", b"queue_name", "reason", b"reason", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1175,16 +1202,19 @@ class BatchCancelJobsResponse(_message.Message):
     MATCHED_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
-    MORE_FIELD_NUMBER: _builtins.int
+    SCANNED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     matched: _builtins.int
-    """Jobs that match and whose state admits it."""
+    """Jobs that match and whose state admits it, of those that this call looked at."""
     changed: _builtins.int
-    """Jobs that were changed."""
-    more: _builtins.bool
-    """Whether more match than one call changes (100,000): call again."""
+    """Jobs that this call changed."""
+    scanned: _builtins.int
+    """Jobs that this call looked at."""
+    next_page_token: _builtins.str
+    """Set if jobs may be left that match: call again with it as `page_token`. Empty once none is."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchJobFailure]:
-        """The first hundred that were not."""
+        """The first hundred that it did not change, though they match or were named."""
 
     def __init__(
         self,
@@ -1192,11 +1222,12 @@ class BatchCancelJobsResponse(_message.Message):
         matched: _builtins.int = ...,
         changed: _builtins.int = ...,
         failures: _abc.Iterable[Global___BatchJobFailure] | None = ...,
-        more: _builtins.bool = ...,
+        scanned: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "failures", b"failures", "matched", b"matched", "more", b"more"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "failures", b"failures", "matched", b"matched", "next_page_token", b"next_page_token", "scanned", b"scanned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1211,18 +1242,27 @@ class BatchRetryJobsRequest(_message.Message):
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     JOB_IDS_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
+    all: _builtins.bool
+    """All jobs of the queue."""
+    reason: _builtins.str
+    """Why: as for a single job."""
     validate_only: _builtins.bool
     """Counts and changes nothing."""
+    page_token: _builtins.str
+    """The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended."""
     @_builtins.property
     def filter(self) -> Global___JobFilter:
-        """All that match. Not together with `job_ids`."""
+        """Those that match. It has at least one condition: for all jobs of the queue, set `all`."""
 
     @_builtins.property
     def job_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """These. Not together with `filter`."""
+        """These, each once."""
 
     def __init__(
         self,
@@ -1230,11 +1270,14 @@ class BatchRetryJobsRequest(_message.Message):
         queue_name: _builtins.str = ...,
         filter: Global___JobFilter | None = ...,
         job_ids: _abc.Iterable[_builtins.str] | None = ...,
+        all: _builtins.bool = ...,
+        reason: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "job_ids", b"job_ids", "queue_name", b"queue_name", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "filter", b"filter", "job_ids", b"job_ids", "page_token", b"page_token", "queue_name", b"queue_name", "reason", b"reason", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1249,16 +1292,19 @@ class BatchRetryJobsResponse(_message.Message):
     MATCHED_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
-    MORE_FIELD_NUMBER: _builtins.int
+    SCANNED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     matched: _builtins.int
-    """Jobs that match and whose state admits it."""
+    """Jobs that match and whose state admits it, of those that this call looked at."""
     changed: _builtins.int
-    """Jobs that were changed."""
-    more: _builtins.bool
-    """Whether more match than one call changes (100,000): call again."""
+    """Jobs that this call changed."""
+    scanned: _builtins.int
+    """Jobs that this call looked at."""
+    next_page_token: _builtins.str
+    """Set if jobs may be left that match: call again with it as `page_token`. Empty once none is."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchJobFailure]:
-        """The first hundred that were not."""
+        """The first hundred that it did not change, though they match or were named."""
 
     def __init__(
         self,
@@ -1266,11 +1312,12 @@ class BatchRetryJobsResponse(_message.Message):
         matched: _builtins.int = ...,
         changed: _builtins.int = ...,
         failures: _abc.Iterable[Global___BatchJobFailure] | None = ...,
-        more: _builtins.bool = ...,
+        scanned: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "failures", b"failures", "matched", b"matched", "more", b"more"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "failures", b"failures", "matched", b"matched", "next_page_token", b"next_page_token", "scanned", b"scanned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1285,18 +1332,27 @@ class BatchDeleteJobsRequest(_message.Message):
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     JOB_IDS_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
+    all: _builtins.bool
+    """All jobs of the queue."""
+    reason: _builtins.str
+    """Why: as for a single job."""
     validate_only: _builtins.bool
     """Counts and changes nothing."""
+    page_token: _builtins.str
+    """The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended."""
     @_builtins.property
     def filter(self) -> Global___JobFilter:
-        """All that match. Not together with `job_ids`."""
+        """Those that match. It has at least one condition: for all jobs of the queue, set `all`."""
 
     @_builtins.property
     def job_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """These. Not together with `filter`."""
+        """These, each once."""
 
     def __init__(
         self,
@@ -1304,11 +1360,14 @@ class BatchDeleteJobsRequest(_message.Message):
         queue_name: _builtins.str = ...,
         filter: Global___JobFilter | None = ...,
         job_ids: _abc.Iterable[_builtins.str] | None = ...,
+        all: _builtins.bool = ...,
+        reason: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "job_ids", b"job_ids", "queue_name", b"queue_name", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "filter", b"filter", "job_ids", b"job_ids", "page_token", b"page_token", "queue_name", b"queue_name", "reason", b"reason", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1323,16 +1382,19 @@ class BatchDeleteJobsResponse(_message.Message):
     MATCHED_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
-    MORE_FIELD_NUMBER: _builtins.int
+    SCANNED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     matched: _builtins.int
-    """Jobs that match and whose state admits it."""
+    """Jobs that match and whose state admits it, of those that this call looked at."""
     changed: _builtins.int
-    """Jobs that were changed."""
-    more: _builtins.bool
-    """Whether more match than one call changes (100,000): call again."""
+    """Jobs that this call changed."""
+    scanned: _builtins.int
+    """Jobs that this call looked at."""
+    next_page_token: _builtins.str
+    """Set if jobs may be left that match: call again with it as `page_token`. Empty once none is."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchJobFailure]:
-        """The first hundred that were not."""
+        """The first hundred that it did not change, though they match or were named."""
 
     def __init__(
         self,
@@ -1340,11 +1402,12 @@ class BatchDeleteJobsResponse(_message.Message):
         matched: _builtins.int = ...,
         changed: _builtins.int = ...,
         failures: _abc.Iterable[Global___BatchJobFailure] | None = ...,
-        more: _builtins.bool = ...,
+        scanned: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "failures", b"failures", "matched", b"matched", "more", b"more"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "failures", b"failures", "matched", b"matched", "next_page_token", b"next_page_token", "scanned", b"scanned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1359,18 +1422,27 @@ class BatchPromoteJobsRequest(_message.Message):
     QUEUE_NAME_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     JOB_IDS_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
+    all: _builtins.bool
+    """All jobs of the queue."""
+    reason: _builtins.str
+    """Why: as for a single job."""
     validate_only: _builtins.bool
     """Counts and changes nothing."""
+    page_token: _builtins.str
+    """The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended."""
     @_builtins.property
     def filter(self) -> Global___JobFilter:
-        """All that match. Not together with `job_ids`."""
+        """Those that match. It has at least one condition: for all jobs of the queue, set `all`."""
 
     @_builtins.property
     def job_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """These. Not together with `filter`."""
+        """These, each once."""
 
     def __init__(
         self,
@@ -1378,11 +1450,14 @@ class BatchPromoteJobsRequest(_message.Message):
         queue_name: _builtins.str = ...,
         filter: Global___JobFilter | None = ...,
         job_ids: _abc.Iterable[_builtins.str] | None = ...,
+        all: _builtins.bool = ...,
+        reason: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "job_ids", b"job_ids", "queue_name", b"queue_name", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "filter", b"filter", "job_ids", b"job_ids", "page_token", b"page_token", "queue_name", b"queue_name", "reason", b"reason", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1397,16 +1472,19 @@ class BatchPromoteJobsResponse(_message.Message):
     MATCHED_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
-    MORE_FIELD_NUMBER: _builtins.int
+    SCANNED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     matched: _builtins.int
-    """Jobs that match and whose state admits it."""
+    """Jobs that match and whose state admits it, of those that this call looked at."""
     changed: _builtins.int
-    """Jobs that were changed."""
-    more: _builtins.bool
-    """Whether more match than one call changes (100,000): call again."""
+    """Jobs that this call changed."""
+    scanned: _builtins.int
+    """Jobs that this call looked at."""
+    next_page_token: _builtins.str
+    """Set if jobs may be left that match: call again with it as `page_token`. Empty once none is."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchJobFailure]:
-        """The first hundred that were not."""
+        """The first hundred that it did not change, though they match or were named."""
 
     def __init__(
         self,
@@ -1414,11 +1492,12 @@ class BatchPromoteJobsResponse(_message.Message):
         matched: _builtins.int = ...,
         changed: _builtins.int = ...,
         failures: _abc.Iterable[Global___BatchJobFailure] | None = ...,
-        more: _builtins.bool = ...,
+        scanned: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "failures", b"failures", "matched", b"matched", "more", b"more"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "failures", b"failures", "matched", b"matched", "next_page_token", b"next_page_token", "scanned", b"scanned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

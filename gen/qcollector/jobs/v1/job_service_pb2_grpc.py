@@ -309,28 +309,36 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchCancelJobs(self, request, context):
-        """Cancels every job that matches and has not ended. For administrators.
+        """Cancels every job that is chosen and has not ended. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+        call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+        seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchRetryJobs(self, request, context):
-        """Runs every failed or cancelled job that matches again. For administrators.
+        """Runs every failed or cancelled job that is chosen again. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise
+        the call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+        seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchDeleteJobs(self, request, context):
-        """Removes every job that matches and does not run. For administrators.
+        """Removes every job that is chosen and does not run. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+        call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+        seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchPromoteJobs(self, request, context):
-        """Makes every delayed job that matches ready now. For administrators.
+        """Makes every delayed job that is chosen ready now. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+        call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+        seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -88,13 +88,25 @@ class JobServiceStub:
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]
     """Removes a job and all that is kept of it. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) while it runs. For administrators."""
     BatchCancelJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchCancelJobsRequest, _job_service_pb2.BatchCancelJobsResponse]
-    """Cancels every job that matches and has not ended. For administrators."""
+    """Cancels every job that is chosen and has not ended. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+    call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+    seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+    """
     BatchRetryJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchRetryJobsRequest, _job_service_pb2.BatchRetryJobsResponse]
-    """Runs every failed or cancelled job that matches again. For administrators."""
+    """Runs every failed or cancelled job that is chosen again. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise
+    the call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+    seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+    """
     BatchDeleteJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchDeleteJobsRequest, _job_service_pb2.BatchDeleteJobsResponse]
-    """Removes every job that matches and does not run. For administrators."""
+    """Removes every job that is chosen and does not run. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+    call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+    seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+    """
     BatchPromoteJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchPromoteJobsRequest, _job_service_pb2.BatchPromoteJobsResponse]
-    """Makes every delayed job that matches ready now. For administrators."""
+    """Makes every delayed job that is chosen ready now. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+    call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+    seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+    """
     PauseQueue: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.PauseQueueRequest, _job_service_pb2.PauseQueueResponse]
     """Lets no further job of the queue start, at once and on every worker. Running ones end. For administrators."""
     ResumeQueue: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ResumeQueueRequest, _job_service_pb2.ResumeQueueResponse]
@@ -173,13 +185,25 @@ class JobServiceAsyncStub(JobServiceStub):
     DeleteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
     """Removes a job and all that is kept of it. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) while it runs. For administrators."""
     BatchCancelJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchCancelJobsRequest, _job_service_pb2.BatchCancelJobsResponse]  # type: ignore[assignment]
-    """Cancels every job that matches and has not ended. For administrators."""
+    """Cancels every job that is chosen and has not ended. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+    call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+    seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+    """
     BatchRetryJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchRetryJobsRequest, _job_service_pb2.BatchRetryJobsResponse]  # type: ignore[assignment]
-    """Runs every failed or cancelled job that matches again. For administrators."""
+    """Runs every failed or cancelled job that is chosen again. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise
+    the call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+    seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+    """
     BatchDeleteJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchDeleteJobsRequest, _job_service_pb2.BatchDeleteJobsResponse]  # type: ignore[assignment]
-    """Removes every job that matches and does not run. For administrators."""
+    """Removes every job that is chosen and does not run. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+    call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+    seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+    """
     BatchPromoteJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchPromoteJobsRequest, _job_service_pb2.BatchPromoteJobsResponse]  # type: ignore[assignment]
-    """Makes every delayed job that matches ready now. For administrators."""
+    """Makes every delayed job that is chosen ready now. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+    call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+    seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+    """
     PauseQueue: _aio.UnaryUnaryMultiCallable[_job_service_pb2.PauseQueueRequest, _job_service_pb2.PauseQueueResponse]  # type: ignore[assignment]
     """Lets no further job of the queue start, at once and on every worker. Running ones end. For administrators."""
     ResumeQueue: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ResumeQueueRequest, _job_service_pb2.ResumeQueueResponse]  # type: ignore[assignment]
@@ -351,7 +375,10 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.BatchCancelJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.BatchCancelJobsResponse, _abc.Awaitable[_job_service_pb2.BatchCancelJobsResponse]]:
-        """Cancels every job that matches and has not ended. For administrators."""
+        """Cancels every job that is chosen and has not ended. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+        call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+        seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+        """
 
     @_abc_1.abstractmethod
     def BatchRetryJobs(
@@ -359,7 +386,10 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.BatchRetryJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.BatchRetryJobsResponse, _abc.Awaitable[_job_service_pb2.BatchRetryJobsResponse]]:
-        """Runs every failed or cancelled job that matches again. For administrators."""
+        """Runs every failed or cancelled job that is chosen again. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise
+        the call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+        seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+        """
 
     @_abc_1.abstractmethod
     def BatchDeleteJobs(
@@ -367,7 +397,10 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.BatchDeleteJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.BatchDeleteJobsResponse, _abc.Awaitable[_job_service_pb2.BatchDeleteJobsResponse]]:
-        """Removes every job that matches and does not run. For administrators."""
+        """Removes every job that is chosen and does not run. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+        call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+        seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+        """
 
     @_abc_1.abstractmethod
     def BatchPromoteJobs(
@@ -375,7 +408,10 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.BatchPromoteJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.BatchPromoteJobsResponse, _abc.Awaitable[_job_service_pb2.BatchPromoteJobsResponse]]:
-        """Makes every delayed job that matches ready now. For administrators."""
+        """Makes every delayed job that is chosen ready now. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+        call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+        seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
+        """
 
     @_abc_1.abstractmethod
     def PauseQueue(

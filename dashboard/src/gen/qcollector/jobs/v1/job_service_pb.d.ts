@@ -10,6 +10,7 @@ import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wk
 import type { Status, StatusJson } from "../../../google/rpc/status_pb";
 import type { HealthCheck, HealthCheckJson, JobType, JobTypeJson, QueueRateLimit, QueueRateLimitJson, QueueStats, QueueStatsJson, QueueTotals, QueueTotalsJson, Worker, WorkerJson } from "./queue_pb";
 import type { JobEnd, JobEndJson, JobHeartbeat, JobHeartbeatJson, JobLog, JobLogJson, JobProgress, JobProgressJson, JobReset, JobResetJson, JobSnapshot, JobSnapshotJson, JobStateChange, JobStateChangeJson } from "./job_event_pb";
+import type { JobReference, JobReferenceJson } from "./job_reference_pb";
 import type { HttpBodySchema } from "../../../google/api/httpbody_pb";
 
 /**
@@ -920,7 +921,7 @@ export declare const GetJobResponseSchema: GenMessage<GetJobResponse, {jsonType:
  */
 export declare type ListJobsRequest = Message<"qcollector.jobs.v1.ListJobsRequest"> & {
   /**
-   * The queue's name.
+   * The queue's name. "-" means all queues: their jobs come in one order, under one token.
    *
    * @generated from field: string queue_name = 1;
    */
@@ -934,7 +935,7 @@ export declare type ListJobsRequest = Message<"qcollector.jobs.v1.ListJobsReques
   states: JobState[];
 
   /**
-   * Of this type. Empty means all.
+   * Of this type. Empty means all. Found by looking at jobs one after the other: see `scanned`.
    *
    * @generated from field: string job_type = 3;
    */
@@ -955,22 +956,24 @@ export declare type ListJobsRequest = Message<"qcollector.jobs.v1.ListJobsReques
   createdAfter?: Timestamp | undefined;
 
   /**
-   * Enqueued before.
+   * Enqueued before. Not earlier than `created_after`.
    *
    * @generated from field: google.protobuf.Timestamp created_before = 6;
    */
   createdBefore?: Timestamp | undefined;
 
   /**
-   * In whose id, payload or failure this text stands, letter for letter. Sensitive values are not searched.
+   * In whose id, payload or failure this text stands, letter for letter. Sensitive values are not searched. Found by looking at jobs
+   * one after the other: see `scanned`.
    *
    * @generated from field: string text = 7;
    */
   text: string;
 
   /**
-   * "create_time desc" (newest first; the default), "create_time", or, with a single state, "state": the queue's own order, which is
-   * next to run first for waiting and delayed jobs, latest ended first for ended ones. The names may also be in camelCase.
+   * "create_time desc" (newest first; the default), "create_time", or, with one queue and a single state, "state": the queue's own
+   * order, which is next to run first for waiting and delayed jobs, latest ended first for ended ones. The names may also be in
+   * camelCase. Jobs created in the same millisecond come in the order of their ids.
    *
    * @generated from field: string order_by = 8;
    */
@@ -998,7 +1001,7 @@ export declare type ListJobsRequest = Message<"qcollector.jobs.v1.ListJobsReques
  */
 export declare type ListJobsRequestJson = {
   /**
-   * The queue's name.
+   * The queue's name. "-" means all queues: their jobs come in one order, under one token.
    *
    * @generated from field: string queue_name = 1;
    */
@@ -1012,7 +1015,7 @@ export declare type ListJobsRequestJson = {
   states?: JobStateJson[];
 
   /**
-   * Of this type. Empty means all.
+   * Of this type. Empty means all. Found by looking at jobs one after the other: see `scanned`.
    *
    * @generated from field: string job_type = 3;
    */
@@ -1033,22 +1036,24 @@ export declare type ListJobsRequestJson = {
   createdAfter?: TimestampJson;
 
   /**
-   * Enqueued before.
+   * Enqueued before. Not earlier than `created_after`.
    *
    * @generated from field: google.protobuf.Timestamp created_before = 6;
    */
   createdBefore?: TimestampJson;
 
   /**
-   * In whose id, payload or failure this text stands, letter for letter. Sensitive values are not searched.
+   * In whose id, payload or failure this text stands, letter for letter. Sensitive values are not searched. Found by looking at jobs
+   * one after the other: see `scanned`.
    *
    * @generated from field: string text = 7;
    */
   text?: string;
 
   /**
-   * "create_time desc" (newest first; the default), "create_time", or, with a single state, "state": the queue's own order, which is
-   * next to run first for waiting and delayed jobs, latest ended first for ended ones. The names may also be in camelCase.
+   * "create_time desc" (newest first; the default), "create_time", or, with one queue and a single state, "state": the queue's own
+   * order, which is next to run first for waiting and delayed jobs, latest ended first for ended ones. The names may also be in
+   * camelCase. Jobs created in the same millisecond come in the order of their ids.
    *
    * @generated from field: string order_by = 8;
    */
@@ -1076,7 +1081,7 @@ export declare type ListJobsRequestJson = {
 export declare const ListJobsRequestSchema: GenMessage<ListJobsRequest, {jsonType: ListJobsRequestJson}>;
 
 /**
- * A page.
+ * A page. Every job that matches from the first page to the last is on exactly one of them.
  *
  * @generated from message qcollector.jobs.v1.ListJobsResponse
  */
@@ -1094,10 +1099,18 @@ export declare type ListJobsResponse = Message<"qcollector.jobs.v1.ListJobsRespo
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * Jobs that were looked at for this page, matching or not. States, creator and times are found by an index; for `job_type` and `text`
+   * the service looks at a bounded number of jobs for each page: add the pages' figures up to show how far a search has come.
+   *
+   * @generated from field: int32 scanned = 3;
+   */
+  scanned: number;
 };
 
 /**
- * A page.
+ * A page. Every job that matches from the first page to the last is on exactly one of them.
  *
  * @generated from message qcollector.jobs.v1.ListJobsResponse
  */
@@ -1115,6 +1128,14 @@ export declare type ListJobsResponseJson = {
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken?: string;
+
+  /**
+   * Jobs that were looked at for this page, matching or not. States, creator and times are found by an index; for `job_type` and `text`
+   * the service looks at a bounded number of jobs for each page: add the pages' figures up to show how far a search has come.
+   *
+   * @generated from field: int32 scanned = 3;
+   */
+  scanned?: number;
 };
 
 /**
@@ -1686,7 +1707,7 @@ export declare type CancelJobRequest = Message<"qcollector.jobs.v1.CancelJobRequ
   jobId: string;
 
   /**
-   * Why, for those who look at the job later.
+   * Why, for those who look at the job later, and for the audit log.
    *
    * @generated from field: string reason = 3;
    */
@@ -1714,7 +1735,7 @@ export declare type CancelJobRequestJson = {
   jobId?: string;
 
   /**
-   * Why, for those who look at the job later.
+   * Why, for those who look at the job later, and for the audit log.
    *
    * @generated from field: string reason = 3;
    */
@@ -1780,6 +1801,13 @@ export declare type RetryJobRequest = Message<"qcollector.jobs.v1.RetryJobReques
    * @generated from field: string job_id = 2;
    */
   jobId: string;
+
+  /**
+   * Why: for those who watch the job, and for the audit log.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
 };
 
 /**
@@ -1801,6 +1829,13 @@ export declare type RetryJobRequestJson = {
    * @generated from field: string job_id = 2;
    */
   jobId?: string;
+
+  /**
+   * Why: for those who watch the job, and for the audit log.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
 };
 
 /**
@@ -1862,6 +1897,13 @@ export declare type PromoteJobRequest = Message<"qcollector.jobs.v1.PromoteJobRe
    * @generated from field: string job_id = 2;
    */
   jobId: string;
+
+  /**
+   * Why: for those who watch the job, and for the audit log.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
 };
 
 /**
@@ -1883,6 +1925,13 @@ export declare type PromoteJobRequestJson = {
    * @generated from field: string job_id = 2;
    */
   jobId?: string;
+
+  /**
+   * Why: for those who watch the job, and for the audit log.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
 };
 
 /**
@@ -1944,6 +1993,13 @@ export declare type DeleteJobRequest = Message<"qcollector.jobs.v1.DeleteJobRequ
    * @generated from field: string job_id = 2;
    */
   jobId: string;
+
+  /**
+   * Why: for those who watch the job, and for the audit log.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
 };
 
 /**
@@ -1965,6 +2021,13 @@ export declare type DeleteJobRequestJson = {
    * @generated from field: string job_id = 2;
    */
   jobId?: string;
+
+  /**
+   * Why: for those who watch the job, and for the audit log.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
 };
 
 /**
@@ -1996,7 +2059,7 @@ export declare type DeleteJobResponseJson = {
 export declare const DeleteJobResponseSchema: GenMessage<DeleteJobResponse, {jsonType: DeleteJobResponseJson}>;
 
 /**
- * Which jobs, all conditions together. Empty matches all.
+ * Which jobs, all conditions together: at least one.
  *
  * @generated from message qcollector.jobs.v1.JobFilter
  */
@@ -2045,7 +2108,7 @@ export declare type JobFilter = Message<"qcollector.jobs.v1.JobFilter"> & {
 };
 
 /**
- * Which jobs, all conditions together. Empty matches all.
+ * Which jobs, all conditions together: at least one.
  *
  * @generated from message qcollector.jobs.v1.JobFilter
  */
@@ -2106,11 +2169,11 @@ export declare const JobFilterSchema: GenMessage<JobFilter, {jsonType: JobFilter
  */
 export declare type BatchJobFailure = Message<"qcollector.jobs.v1.BatchJobFailure"> & {
   /**
-   * The job's id.
+   * The job.
    *
-   * @generated from field: string job_id = 1;
+   * @generated from field: qcollector.jobs.v1.JobReference job = 1;
    */
-  jobId: string;
+  job?: JobReference | undefined;
 
   /**
    * Why.
@@ -2127,11 +2190,11 @@ export declare type BatchJobFailure = Message<"qcollector.jobs.v1.BatchJobFailur
  */
 export declare type BatchJobFailureJson = {
   /**
-   * The job's id.
+   * The job.
    *
-   * @generated from field: string job_id = 1;
+   * @generated from field: qcollector.jobs.v1.JobReference job = 1;
    */
-  jobId?: string;
+  job?: JobReferenceJson;
 
   /**
    * Why.
@@ -2161,25 +2224,46 @@ export declare type BatchCancelJobsRequest = Message<"qcollector.jobs.v1.BatchCa
   queueName: string;
 
   /**
-   * All that match. Not together with `job_ids`.
+   * Those that match. It has at least one condition: for all jobs of the queue, set `all`.
    *
    * @generated from field: qcollector.jobs.v1.JobFilter filter = 2;
    */
   filter?: JobFilter | undefined;
 
   /**
-   * These. Not together with `filter`.
+   * These, each once.
    *
    * @generated from field: repeated string job_ids = 3;
    */
   jobIds: string[];
 
   /**
+   * All jobs of the queue.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
+
+  /**
+   * Why: as for a single job.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
    * Counts and changes nothing.
    *
-   * @generated from field: bool validate_only = 4;
+   * @generated from field: bool validate_only = 6;
    */
   validateOnly: boolean;
+
+  /**
+   * The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended.
+   *
+   * @generated from field: string page_token = 7;
+   */
+  pageToken: string;
 };
 
 /**
@@ -2196,25 +2280,46 @@ export declare type BatchCancelJobsRequestJson = {
   queueName?: string;
 
   /**
-   * All that match. Not together with `job_ids`.
+   * Those that match. It has at least one condition: for all jobs of the queue, set `all`.
    *
    * @generated from field: qcollector.jobs.v1.JobFilter filter = 2;
    */
   filter?: JobFilterJson;
 
   /**
-   * These. Not together with `filter`.
+   * These, each once.
    *
    * @generated from field: repeated string job_ids = 3;
    */
   jobIds?: string[];
 
   /**
+   * All jobs of the queue.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all?: boolean;
+
+  /**
+   * Why: as for a single job.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason?: string;
+
+  /**
    * Counts and changes nothing.
    *
-   * @generated from field: bool validate_only = 4;
+   * @generated from field: bool validate_only = 6;
    */
   validateOnly?: boolean;
+
+  /**
+   * The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended.
+   *
+   * @generated from field: string page_token = 7;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -2230,32 +2335,39 @@ export declare const BatchCancelJobsRequestSchema: GenMessage<BatchCancelJobsReq
  */
 export declare type BatchCancelJobsResponse = Message<"qcollector.jobs.v1.BatchCancelJobsResponse"> & {
   /**
-   * Jobs that match and whose state admits it.
+   * Jobs that match and whose state admits it, of those that this call looked at.
    *
    * @generated from field: int32 matched = 1;
    */
   matched: number;
 
   /**
-   * Jobs that were changed.
+   * Jobs that this call changed.
    *
    * @generated from field: int32 changed = 2;
    */
   changed: number;
 
   /**
-   * The first hundred that were not.
+   * The first hundred that it did not change, though they match or were named.
    *
    * @generated from field: repeated qcollector.jobs.v1.BatchJobFailure failures = 3;
    */
   failures: BatchJobFailure[];
 
   /**
-   * Whether more match than one call changes (100,000): call again.
+   * Jobs that this call looked at.
    *
-   * @generated from field: bool more = 4;
+   * @generated from field: int32 scanned = 4;
    */
-  more: boolean;
+  scanned: number;
+
+  /**
+   * Set if jobs may be left that match: call again with it as `page_token`. Empty once none is.
+   *
+   * @generated from field: string next_page_token = 5;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -2265,32 +2377,39 @@ export declare type BatchCancelJobsResponse = Message<"qcollector.jobs.v1.BatchC
  */
 export declare type BatchCancelJobsResponseJson = {
   /**
-   * Jobs that match and whose state admits it.
+   * Jobs that match and whose state admits it, of those that this call looked at.
    *
    * @generated from field: int32 matched = 1;
    */
   matched?: number;
 
   /**
-   * Jobs that were changed.
+   * Jobs that this call changed.
    *
    * @generated from field: int32 changed = 2;
    */
   changed?: number;
 
   /**
-   * The first hundred that were not.
+   * The first hundred that it did not change, though they match or were named.
    *
    * @generated from field: repeated qcollector.jobs.v1.BatchJobFailure failures = 3;
    */
   failures?: BatchJobFailureJson[];
 
   /**
-   * Whether more match than one call changes (100,000): call again.
+   * Jobs that this call looked at.
    *
-   * @generated from field: bool more = 4;
+   * @generated from field: int32 scanned = 4;
    */
-  more?: boolean;
+  scanned?: number;
+
+  /**
+   * Set if jobs may be left that match: call again with it as `page_token`. Empty once none is.
+   *
+   * @generated from field: string next_page_token = 5;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -2313,25 +2432,46 @@ export declare type BatchRetryJobsRequest = Message<"qcollector.jobs.v1.BatchRet
   queueName: string;
 
   /**
-   * All that match. Not together with `job_ids`.
+   * Those that match. It has at least one condition: for all jobs of the queue, set `all`.
    *
    * @generated from field: qcollector.jobs.v1.JobFilter filter = 2;
    */
   filter?: JobFilter | undefined;
 
   /**
-   * These. Not together with `filter`.
+   * These, each once.
    *
    * @generated from field: repeated string job_ids = 3;
    */
   jobIds: string[];
 
   /**
+   * All jobs of the queue.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
+
+  /**
+   * Why: as for a single job.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
    * Counts and changes nothing.
    *
-   * @generated from field: bool validate_only = 4;
+   * @generated from field: bool validate_only = 6;
    */
   validateOnly: boolean;
+
+  /**
+   * The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended.
+   *
+   * @generated from field: string page_token = 7;
+   */
+  pageToken: string;
 };
 
 /**
@@ -2348,25 +2488,46 @@ export declare type BatchRetryJobsRequestJson = {
   queueName?: string;
 
   /**
-   * All that match. Not together with `job_ids`.
+   * Those that match. It has at least one condition: for all jobs of the queue, set `all`.
    *
    * @generated from field: qcollector.jobs.v1.JobFilter filter = 2;
    */
   filter?: JobFilterJson;
 
   /**
-   * These. Not together with `filter`.
+   * These, each once.
    *
    * @generated from field: repeated string job_ids = 3;
    */
   jobIds?: string[];
 
   /**
+   * All jobs of the queue.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all?: boolean;
+
+  /**
+   * Why: as for a single job.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason?: string;
+
+  /**
    * Counts and changes nothing.
    *
-   * @generated from field: bool validate_only = 4;
+   * @generated from field: bool validate_only = 6;
    */
   validateOnly?: boolean;
+
+  /**
+   * The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended.
+   *
+   * @generated from field: string page_token = 7;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -2382,32 +2543,39 @@ export declare const BatchRetryJobsRequestSchema: GenMessage<BatchRetryJobsReque
  */
 export declare type BatchRetryJobsResponse = Message<"qcollector.jobs.v1.BatchRetryJobsResponse"> & {
   /**
-   * Jobs that match and whose state admits it.
+   * Jobs that match and whose state admits it, of those that this call looked at.
    *
    * @generated from field: int32 matched = 1;
    */
   matched: number;
 
   /**
-   * Jobs that were changed.
+   * Jobs that this call changed.
    *
    * @generated from field: int32 changed = 2;
    */
   changed: number;
 
   /**
-   * The first hundred that were not.
+   * The first hundred that it did not change, though they match or were named.
    *
    * @generated from field: repeated qcollector.jobs.v1.BatchJobFailure failures = 3;
    */
   failures: BatchJobFailure[];
 
   /**
-   * Whether more match than one call changes (100,000): call again.
+   * Jobs that this call looked at.
    *
-   * @generated from field: bool more = 4;
+   * @generated from field: int32 scanned = 4;
    */
-  more: boolean;
+  scanned: number;
+
+  /**
+   * Set if jobs may be left that match: call again with it as `page_token`. Empty once none is.
+   *
+   * @generated from field: string next_page_token = 5;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -2417,32 +2585,39 @@ export declare type BatchRetryJobsResponse = Message<"qcollector.jobs.v1.BatchRe
  */
 export declare type BatchRetryJobsResponseJson = {
   /**
-   * Jobs that match and whose state admits it.
+   * Jobs that match and whose state admits it, of those that this call looked at.
    *
    * @generated from field: int32 matched = 1;
    */
   matched?: number;
 
   /**
-   * Jobs that were changed.
+   * Jobs that this call changed.
    *
    * @generated from field: int32 changed = 2;
    */
   changed?: number;
 
   /**
-   * The first hundred that were not.
+   * The first hundred that it did not change, though they match or were named.
    *
    * @generated from field: repeated qcollector.jobs.v1.BatchJobFailure failures = 3;
    */
   failures?: BatchJobFailureJson[];
 
   /**
-   * Whether more match than one call changes (100,000): call again.
+   * Jobs that this call looked at.
    *
-   * @generated from field: bool more = 4;
+   * @generated from field: int32 scanned = 4;
    */
-  more?: boolean;
+  scanned?: number;
+
+  /**
+   * Set if jobs may be left that match: call again with it as `page_token`. Empty once none is.
+   *
+   * @generated from field: string next_page_token = 5;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -2465,25 +2640,46 @@ export declare type BatchDeleteJobsRequest = Message<"qcollector.jobs.v1.BatchDe
   queueName: string;
 
   /**
-   * All that match. Not together with `job_ids`.
+   * Those that match. It has at least one condition: for all jobs of the queue, set `all`.
    *
    * @generated from field: qcollector.jobs.v1.JobFilter filter = 2;
    */
   filter?: JobFilter | undefined;
 
   /**
-   * These. Not together with `filter`.
+   * These, each once.
    *
    * @generated from field: repeated string job_ids = 3;
    */
   jobIds: string[];
 
   /**
+   * All jobs of the queue.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
+
+  /**
+   * Why: as for a single job.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
    * Counts and changes nothing.
    *
-   * @generated from field: bool validate_only = 4;
+   * @generated from field: bool validate_only = 6;
    */
   validateOnly: boolean;
+
+  /**
+   * The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended.
+   *
+   * @generated from field: string page_token = 7;
+   */
+  pageToken: string;
 };
 
 /**
@@ -2500,25 +2696,46 @@ export declare type BatchDeleteJobsRequestJson = {
   queueName?: string;
 
   /**
-   * All that match. Not together with `job_ids`.
+   * Those that match. It has at least one condition: for all jobs of the queue, set `all`.
    *
    * @generated from field: qcollector.jobs.v1.JobFilter filter = 2;
    */
   filter?: JobFilterJson;
 
   /**
-   * These. Not together with `filter`.
+   * These, each once.
    *
    * @generated from field: repeated string job_ids = 3;
    */
   jobIds?: string[];
 
   /**
+   * All jobs of the queue.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all?: boolean;
+
+  /**
+   * Why: as for a single job.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason?: string;
+
+  /**
    * Counts and changes nothing.
    *
-   * @generated from field: bool validate_only = 4;
+   * @generated from field: bool validate_only = 6;
    */
   validateOnly?: boolean;
+
+  /**
+   * The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended.
+   *
+   * @generated from field: string page_token = 7;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -2534,32 +2751,39 @@ export declare const BatchDeleteJobsRequestSchema: GenMessage<BatchDeleteJobsReq
  */
 export declare type BatchDeleteJobsResponse = Message<"qcollector.jobs.v1.BatchDeleteJobsResponse"> & {
   /**
-   * Jobs that match and whose state admits it.
+   * Jobs that match and whose state admits it, of those that this call looked at.
    *
    * @generated from field: int32 matched = 1;
    */
   matched: number;
 
   /**
-   * Jobs that were changed.
+   * Jobs that this call changed.
    *
    * @generated from field: int32 changed = 2;
    */
   changed: number;
 
   /**
-   * The first hundred that were not.
+   * The first hundred that it did not change, though they match or were named.
    *
    * @generated from field: repeated qcollector.jobs.v1.BatchJobFailure failures = 3;
    */
   failures: BatchJobFailure[];
 
   /**
-   * Whether more match than one call changes (100,000): call again.
+   * Jobs that this call looked at.
    *
-   * @generated from field: bool more = 4;
+   * @generated from field: int32 scanned = 4;
    */
-  more: boolean;
+  scanned: number;
+
+  /**
+   * Set if jobs may be left that match: call again with it as `page_token`. Empty once none is.
+   *
+   * @generated from field: string next_page_token = 5;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -2569,32 +2793,39 @@ export declare type BatchDeleteJobsResponse = Message<"qcollector.jobs.v1.BatchD
  */
 export declare type BatchDeleteJobsResponseJson = {
   /**
-   * Jobs that match and whose state admits it.
+   * Jobs that match and whose state admits it, of those that this call looked at.
    *
    * @generated from field: int32 matched = 1;
    */
   matched?: number;
 
   /**
-   * Jobs that were changed.
+   * Jobs that this call changed.
    *
    * @generated from field: int32 changed = 2;
    */
   changed?: number;
 
   /**
-   * The first hundred that were not.
+   * The first hundred that it did not change, though they match or were named.
    *
    * @generated from field: repeated qcollector.jobs.v1.BatchJobFailure failures = 3;
    */
   failures?: BatchJobFailureJson[];
 
   /**
-   * Whether more match than one call changes (100,000): call again.
+   * Jobs that this call looked at.
    *
-   * @generated from field: bool more = 4;
+   * @generated from field: int32 scanned = 4;
    */
-  more?: boolean;
+  scanned?: number;
+
+  /**
+   * Set if jobs may be left that match: call again with it as `page_token`. Empty once none is.
+   *
+   * @generated from field: string next_page_token = 5;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -2617,25 +2848,46 @@ export declare type BatchPromoteJobsRequest = Message<"qcollector.jobs.v1.BatchP
   queueName: string;
 
   /**
-   * All that match. Not together with `job_ids`.
+   * Those that match. It has at least one condition: for all jobs of the queue, set `all`.
    *
    * @generated from field: qcollector.jobs.v1.JobFilter filter = 2;
    */
   filter?: JobFilter | undefined;
 
   /**
-   * These. Not together with `filter`.
+   * These, each once.
    *
    * @generated from field: repeated string job_ids = 3;
    */
   jobIds: string[];
 
   /**
+   * All jobs of the queue.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all: boolean;
+
+  /**
+   * Why: as for a single job.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
    * Counts and changes nothing.
    *
-   * @generated from field: bool validate_only = 4;
+   * @generated from field: bool validate_only = 6;
    */
   validateOnly: boolean;
+
+  /**
+   * The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended.
+   *
+   * @generated from field: string page_token = 7;
+   */
+  pageToken: string;
 };
 
 /**
@@ -2652,25 +2904,46 @@ export declare type BatchPromoteJobsRequestJson = {
   queueName?: string;
 
   /**
-   * All that match. Not together with `job_ids`.
+   * Those that match. It has at least one condition: for all jobs of the queue, set `all`.
    *
    * @generated from field: qcollector.jobs.v1.JobFilter filter = 2;
    */
   filter?: JobFilterJson;
 
   /**
-   * These. Not together with `filter`.
+   * These, each once.
    *
    * @generated from field: repeated string job_ids = 3;
    */
   jobIds?: string[];
 
   /**
+   * All jobs of the queue.
+   *
+   * @generated from field: bool all = 4;
+   */
+  all?: boolean;
+
+  /**
+   * Why: as for a single job.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason?: string;
+
+  /**
    * Counts and changes nothing.
    *
-   * @generated from field: bool validate_only = 4;
+   * @generated from field: bool validate_only = 6;
    */
   validateOnly?: boolean;
+
+  /**
+   * The `next_page_token` of the call before, with the same `filter` or `all`: goes on where it ended.
+   *
+   * @generated from field: string page_token = 7;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -2686,32 +2959,39 @@ export declare const BatchPromoteJobsRequestSchema: GenMessage<BatchPromoteJobsR
  */
 export declare type BatchPromoteJobsResponse = Message<"qcollector.jobs.v1.BatchPromoteJobsResponse"> & {
   /**
-   * Jobs that match and whose state admits it.
+   * Jobs that match and whose state admits it, of those that this call looked at.
    *
    * @generated from field: int32 matched = 1;
    */
   matched: number;
 
   /**
-   * Jobs that were changed.
+   * Jobs that this call changed.
    *
    * @generated from field: int32 changed = 2;
    */
   changed: number;
 
   /**
-   * The first hundred that were not.
+   * The first hundred that it did not change, though they match or were named.
    *
    * @generated from field: repeated qcollector.jobs.v1.BatchJobFailure failures = 3;
    */
   failures: BatchJobFailure[];
 
   /**
-   * Whether more match than one call changes (100,000): call again.
+   * Jobs that this call looked at.
    *
-   * @generated from field: bool more = 4;
+   * @generated from field: int32 scanned = 4;
    */
-  more: boolean;
+  scanned: number;
+
+  /**
+   * Set if jobs may be left that match: call again with it as `page_token`. Empty once none is.
+   *
+   * @generated from field: string next_page_token = 5;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -2721,32 +3001,39 @@ export declare type BatchPromoteJobsResponse = Message<"qcollector.jobs.v1.Batch
  */
 export declare type BatchPromoteJobsResponseJson = {
   /**
-   * Jobs that match and whose state admits it.
+   * Jobs that match and whose state admits it, of those that this call looked at.
    *
    * @generated from field: int32 matched = 1;
    */
   matched?: number;
 
   /**
-   * Jobs that were changed.
+   * Jobs that this call changed.
    *
    * @generated from field: int32 changed = 2;
    */
   changed?: number;
 
   /**
-   * The first hundred that were not.
+   * The first hundred that it did not change, though they match or were named.
    *
    * @generated from field: repeated qcollector.jobs.v1.BatchJobFailure failures = 3;
    */
   failures?: BatchJobFailureJson[];
 
   /**
-   * Whether more match than one call changes (100,000): call again.
+   * Jobs that this call looked at.
    *
-   * @generated from field: bool more = 4;
+   * @generated from field: int32 scanned = 4;
    */
-  more?: boolean;
+  scanned?: number;
+
+  /**
+   * Set if jobs may be left that match: call again with it as `page_token`. Empty once none is.
+   *
+   * @generated from field: string next_page_token = 5;
+   */
+  nextPageToken?: string;
 };
 
 /**
@@ -4093,7 +4380,7 @@ export declare const JobService: GenService<{
     output: typeof GetJobResponseSchema;
   },
   /**
-   * The jobs of a queue that match, page by page. Users see their own, administrators all.
+   * The jobs that match, of one queue or of all, page by page. Users see their own, administrators all.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.ListJobs
    */
@@ -4188,7 +4475,9 @@ export declare const JobService: GenService<{
     output: typeof DeleteJobResponseSchema;
   },
   /**
-   * Cancels every job that matches and has not ended. For administrators.
+   * Cancels every job that is chosen and has not ended. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+   * call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+   * seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.BatchCancelJobs
    */
@@ -4198,7 +4487,9 @@ export declare const JobService: GenService<{
     output: typeof BatchCancelJobsResponseSchema;
   },
   /**
-   * Runs every failed or cancelled job that matches again. For administrators.
+   * Runs every failed or cancelled job that is chosen again. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise
+   * the call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+   * seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.BatchRetryJobs
    */
@@ -4208,7 +4499,9 @@ export declare const JobService: GenService<{
     output: typeof BatchRetryJobsResponseSchema;
   },
   /**
-   * Removes every job that matches and does not run. For administrators.
+   * Removes every job that is chosen and does not run. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+   * call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+   * seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.BatchDeleteJobs
    */
@@ -4218,7 +4511,9 @@ export declare const JobService: GenService<{
     output: typeof BatchDeleteJobsResponseSchema;
   },
   /**
-   * Makes every delayed job that matches ready now. For administrators.
+   * Makes every delayed job that is chosen ready now. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
+   * call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
+   * seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
    *
    * @generated from rpc qcollector.jobs.v1.JobService.BatchPromoteJobs
    */
