@@ -81,7 +81,9 @@ def test_on_a_terminal_only_the_tables_own_colours_are_sequences() -> None:
 
 
 def test_a_schedule_and_a_complaint_are_escaped_too() -> None:
-    shown = schedules.in_full(Schedule(name=EVIL, description=EVIL, cron=EVIL, timezone=EVIL, created_by=EVIL))
+    shown = schedules.in_full(
+        Schedule(name=EVIL, description=EVIL, cron=EVIL, timezone=EVIL, created_by={"name": EVIL})
+    )
     assert not STEERS.search(shown)
 
 

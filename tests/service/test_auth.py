@@ -49,7 +49,7 @@ GOOD_CLAIMS: list[tuple[dict[str, Any], Principal]] = [
     ({"sub": "u-1", "role": "Admin"}, Principal("u-1", "", "Admin", Role.ROLE_USER)),
     (
         {"sub": None, "id": "7f3a", "username": "ulla", "email": "ulla@example.com", "role": "general_user"},
-        Principal("7f3a", "ulla", "general_user", Role.ROLE_USER),
+        Principal("7f3a", "ulla", "general_user", Role.ROLE_USER, "ulla@example.com"),
     ),
     ({"sub": None, "id": 42, "role": "user"}, Principal("42", "", "user", Role.ROLE_USER)),
     ({"sub": "u-1", "name": "Ulla U.", "role": "user"}, Principal("u-1", "Ulla U.", "user", Role.ROLE_USER)),
