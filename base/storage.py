@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from base.produced import OWN_FOLDER, Record
 from base.settings import Settings, SettingsError
 
 RootName = Literal["upload", "temp", "export", "backup", "log"]
@@ -45,6 +46,7 @@ class StorageRoots:
         for name, root in self.roots.items():
             try:
                 root.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+                Record(root).begin(fresh=_is_new(root))
                 _mark(root)
             except OSError as error:
                 problems.append(f"{_variable(name)}={root}: {error.strerror or error}")
@@ -78,7 +80,25 @@ class StorageRoots:
                 "the path lies outside the storage roots once its symbolic links are followed; name a file within "
                 f"{VARIABLES} (a relative path begins at DATA_DIR)"
             )
+        if any(place.is_relative_to(root / OWN_FOLDER) for root in self.roots.values()):
+            raise StoragePathError(f"the folder {OWN_FOLDER} is the service's own; name another one")
         return place
+
+    def of(self, place: Path) -> RootName:
+        """The root that a resolved place lies in; of several, one in another, the innermost."""
+        return max(
+            (name for name, root in self.roots.items() if place.is_relative_to(root)),
+            key=lambda name: len(self.roots[name].parts),
+        )
+
+    def record(self, place: Path) -> Record:
+        """The record of what jobs made, of the root that a resolved place lies in."""
+        return Record(self.roots[self.of(place)])
+
+    def label(self, place: Path) -> str:
+        """A resolved place by its root, the same on every host that shares the storage."""
+        name = self.of(place)
+        return f"{name}:{place.relative_to(self.roots[name])}"
 
     def check(self) -> list[str]:
         """What is wrong with the folders now, one line for each, by the variable's name."""
@@ -134,6 +154,12 @@ def _least_free(total: int) -> float:
 
 def _variable(name: RootName) -> str:
     return f"{name.upper()}_DIR"
+
+
+def _is_new(root: Path) -> bool:
+    """Whether nothing but what this very preparation makes is in the folder."""
+    names = {entry.name for entry in os.scandir(root)}
+    return not [name for name in names if name != OWN_FOLDER and not name.startswith(f"{MARKER}.")]
 
 
 def _mark(root: Path) -> None:

@@ -7,6 +7,7 @@ from typing import cast
 
 import psutil
 
+from base.output_names import maker
 from base.settings import Settings, load
 from bench.machine import cpu_seconds, peak_megabytes
 from workers.apart import apart
@@ -44,7 +45,9 @@ def order(photo: Path, outputs: Path, settings: Settings) -> Order:
     """All that the documentation's example asks for, and the large thumbnail."""
     return Order(
         path=photo,
+        root=outputs,
         folder=outputs,
+        maker=maker("file:process", "bench", str(photo)),
         thumbnails=THUMBNAILS,
         optimize=True,
         webp=True,

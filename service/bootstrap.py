@@ -48,6 +48,7 @@ from service.auth import TokenVerifier
 from service.boundary import Boundary
 from service.enqueueing import Enqueuer
 from service.export_checks import EXPORT_CHECKS
+from service.file_checks import FILE_CHECKS
 from service.gate import Gate
 from service.health import Health
 from service.job_servicer import JobServicer
@@ -178,7 +179,7 @@ def _parts(
     catalog = load_catalog(settings.job_plugins)
     inspection = Inspection(store, {queue.name: queue.max_active for queue in catalog.queues.values()})
     admission, intake = Admission(catalog, settings), Intake(store, settings)
-    checks = PayloadChecks(settings, database, {**EXPORT_CHECKS, **ANALYTICS_CHECKS, **MAIL_CHECKS})
+    checks = PayloadChecks(settings, database, {**EXPORT_CHECKS, **FILE_CHECKS, **ANALYTICS_CHECKS, **MAIL_CHECKS})
     schedules = Schedules(store)
     roll = RollCall(tuple(catalog.queues), store, inspection, schedules)
     instruments.add(intake.stored, QueueMetrics(roll, settings.queue_max_backlog))

@@ -32,7 +32,7 @@ from service.filters import ALL_QUEUES, job_query
 from service.paged import Paging
 from service.parts import Calls, Context, Parts
 from service.permissions import creator, require_full_view
-from service.result_files import FileGoneError, disposition, metadata_of, opened
+from service.result_files import FileGoneError, disposition, opened, stored_file
 from service.times import timestamp
 from service.views import job_view
 
@@ -100,10 +100,10 @@ class QueryCalls(Calls):
     async def DownloadResult(self, request: DownloadResultRequest, context: Context) -> AsyncIterator[HttpBody]:
         record, principal = await self._downloaded(request)
         job_type, result = self._result(record)
-        metadata = metadata_of(result) if job_type.export_file else None
-        if (link := current_call().link) and not (metadata and link.opens(metadata.sha256)):
+        stored = stored_file(result) if job_type.export_file else None
+        if (link := current_call().link) and not (stored and link.opens(stored.sha256)):
             raise _not_found(record, f"The file that this link led to is gone: job {record.id} holds another one.")
-        if metadata is None:
+        if stored is None:
             content = MessageToJson(masked(result), always_print_fields_with_no_presence=True).encode()
             await _name_download(context, f"{record.id}.json")
             for start in range(0, len(content), CHUNK_BYTES):
@@ -111,16 +111,18 @@ class QueryCalls(Calls):
             return
         payload = job_type.payload.FromString(record.envelope.payload)
         if not await self.parts.checks.may_download(payload, principal):
-            raise _not_found(record, f"What job {record.id} has exported is no longer yours to see.")
+            raise _not_found(record, f"What is in the file of job {record.id} is not, or no longer, yours to see.")
         try:
-            async with opened(metadata, self._roots) as file:
+            async with opened(stored, self._roots, f"{request.queue_name}/{record.id}") as file:
                 await _name_download(context, file.name)
                 async for body in file.bodies():
                     yield body
         except FileGoneError:
             days = self.parts.settings.export_retention_days
             raise _not_found(
-                record, f"The file of job {record.id} is gone: exports are kept for {days:g} days. Export again."
+                record,
+                f"The file of job {record.id} is gone: it was removed, or replaced by a later job of its caller. Exports are "
+                f"kept for {days:g} days. Make it again.",
             ) from None
 
     async def _downloaded(self, request: DownloadResultRequest) -> tuple[JobRecord, Principal]:

@@ -6,17 +6,20 @@ import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from qcollector.jobs.v1.export_pb2 import ExportMetadata
+from qcollector.jobs.v1.file_pb2 import FileCompressResult
 
 from base.export_files import export_place
 from base.storage import StoragePathError, StorageRoots
 
 CHUNK_BYTES: Final = 256 * 1024
+ZIP: Final = "application/zip"
 _UNQUOTED: Final = "!#$&+-.^_`|~"
 """What RFC 8187 leaves as it is, besides letters and digits."""
 
@@ -41,24 +44,44 @@ class ResultFile:
             content_type = ""
 
 
-def metadata_of(result: Message) -> ExportMetadata | None:
+@dataclass(frozen=True, slots=True)
+class StoredFile:
     """What a result tells of its file."""
+
+    path: str
+    size: float
+    name: str
+    content_type: str
+    sha256: str
+    export: bool
+    """Whether it lies in EXPORT_DIR, as exports do; archives go where their callers want them, within the storage roots."""
+
+
+def stored_file(result: Message) -> StoredFile | None:
+    """The file that a result names, if it names one."""
+    if isinstance(result, FileCompressResult):
+        name = result.file_name or PurePath(result.archive_path).name
+        return StoredFile(
+            result.archive_path, result.archive_size, name, result.content_type or ZIP, result.sha256, export=False
+        )
     for field, value in result.ListFields():
         if field.message_type is not None and isinstance(value, ExportMetadata):
-            return value
+            return StoredFile(
+                value.file_path, value.file_size, value.file_name, value.content_type, value.sha256, export=True
+            )
     return None
 
 
 @asynccontextmanager
-async def opened(metadata: ExportMetadata, roots: StorageRoots) -> AsyncIterator[ResultFile]:
-    """The file while the block lasts.
+async def opened(stored: StoredFile, roots: StorageRoots, job: str) -> AsyncIterator[ResultFile]:
+    """The file while the block lasts. `job` is the queue and id of the job that made it.
 
     Raises:
       FileGoneError: it is not there, or is not the one that was made.
     """
-    file = await asyncio.to_thread(_open, metadata, roots)
+    file = await asyncio.to_thread(_open, stored, roots, job)
     try:
-        yield ResultFile(metadata.file_name, metadata.content_type, file)
+        yield ResultFile(stored.name, stored.content_type, file)
     finally:
         file.close()
 
@@ -70,15 +93,18 @@ def disposition(name: str) -> str:
     return f'attachment; filename="{plain}"{extended}'
 
 
-def _open(metadata: ExportMetadata, roots: StorageRoots) -> BinaryIO:
+def _open(stored: StoredFile, roots: StorageRoots, job: str) -> BinaryIO:
     try:
-        place = export_place(roots, metadata.file_path)
+        place = export_place(roots, stored.path) if stored.export else roots.resolve(stored.path)
+        entry = roots.record(place).entry(place)
+        if entry is not None and entry.job != job:  # a later job of the same caller has replaced it
+            raise FileGoneError
         descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, StoragePathError) as error:
         raise FileGoneError from error
     file = os.fdopen(descriptor, "rb", buffering=0)
     state = os.fstat(descriptor)
-    if not stat.S_ISREG(state.st_mode) or state.st_size != metadata.file_size:
+    if not stat.S_ISREG(state.st_mode) or state.st_size != stored.size:
         file.close()
         raise FileGoneError
     return file

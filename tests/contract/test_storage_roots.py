@@ -1,6 +1,7 @@
 """A job touches nothing outside the storage roots, by whatever path."""
 
 import os
+import shutil
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ from threading import Barrier
 
 import pytest
 
+from base.produced import OWN_FOLDER, Record
 from base.settings import Settings, SettingsError
 from base.storage import MARKER, ROOTS, RootName, StoragePathError, StorageRoots
 from base.templates import template_exists, template_names
@@ -104,7 +106,8 @@ def test_prepare_makes_private_folders_with_a_marker_that_stays(roots: StorageRo
     assert len(set(first.values())) == len(ROOTS)
     for root in roots.roots.values():
         assert stat.S_IMODE(root.stat().st_mode) & 0o027 == 0
-        assert [entry.name for entry in root.iterdir()] == [MARKER]
+        assert {entry.name for entry in root.iterdir()} == {MARKER, OWN_FOLDER}
+        assert Record(root).since() == 0
     StorageRoots(settings).prepare()
     assert StorageRoots(settings).marker_ids() == first
     assert roots.check() == []
@@ -124,13 +127,16 @@ def test_processes_that_start_at_once_agree_on_the_marker(settings: Settings, tm
             fresh = settings.model_copy(update={"data_dir": tmp_path / str(round_)})
             seen = list(pool.map(start, [fresh] * 8))
             assert all(ids == seen[0] and all(ids.values()) for ids in seen)
-            assert all(len(list(root.iterdir())) == 1 for root in StorageRoots(fresh).roots.values())
+            for root in StorageRoots(fresh).roots.values():
+                assert {entry.name for entry in root.iterdir()} == {MARKER, OWN_FOLDER}
+                assert {entry.name for entry in (root / OWN_FOLDER).iterdir()} == {"record", "made"}
+                assert Record(root).since() == 0
 
 
 def test_check_tells_of_folders_that_are_missing_or_lost_their_marker(roots: StorageRoots) -> None:
     (roots.roots["export"] / MARKER).unlink()
     (roots.roots["backup"] / MARKER).unlink()
-    roots.roots["backup"].rmdir()
+    shutil.rmtree(roots.roots["backup"])
     roots.roots["backup"].touch()
 
     assert roots.marker_ids()["export"] == ""

@@ -86,7 +86,7 @@ class Desk:
         return [
             path
             for path in self.folder.rglob("*")
-            if path.is_file() and path.name != MARKER and OWN_FOLDER not in path.parts
+            if path.is_file() and path.name != MARKER and not {OWN_FOLDER, ".qjobs"} & {*path.parts}
         ]
 
 

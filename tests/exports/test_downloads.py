@@ -123,7 +123,7 @@ async def test_who_may_no_longer_see_the_form_gets_no_file_of_it(service: Runnin
         await connection.execute(update(forms).where(forms.c.id == LEAD).values(roles_allowed=["marketing"]))
     refusal = await not_found(sales, job_id)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "RESULT_NOT_FOUND")
-    assert "no longer yours" in refusal.message
+    assert "no longer, yours to see" in refusal.message
     async with writing(engine) as connection:
         await connection.execute(delete(forms).where(forms.c.id == LEAD))
     await engine.dispose()

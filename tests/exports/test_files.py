@@ -15,6 +15,8 @@ from sqlalchemy import text
 
 from base.database.connection import open_database, writing
 from base.export_files import OWN_FOLDER
+from base.output_names import maker
+from base.produced import Record
 from base.settings import Settings
 from base.storage import MARKER
 from engine.catalog import Catalog
@@ -45,6 +47,11 @@ def draft(root: Path, job_id: str = "job", start: int = 1, content: bytes = b"co
     return made
 
 
+def publish(made: Draft, place: Path, expires: float = NOW, by: str = "job") -> Path:
+    root = made.folder.parent.parent.parent
+    return made.publish(place, expires, Record(root), maker(QUEUE, by))
+
+
 def leftovers(desk: Desk) -> list[Path]:
     folder = drafts_below(desk.folder)
     return sorted(folder.iterdir()) if folder.exists() else []
@@ -53,9 +60,9 @@ def leftovers(desk: Desk) -> list[Path]:
 def test_a_draft_is_unseen_until_it_is_published_whole(tmp_path: Path) -> None:
     made = draft(tmp_path)
     place = tmp_path / "deep" / "file.csv"
-    assert [path for path in tmp_path.rglob("*") if OWN_FOLDER not in path.parts] == []
+    assert [path for path in tmp_path.rglob("*") if not {OWN_FOLDER, ".qjobs"} & {*path.parts}] == []
     made.write(b" and more")
-    made.publish(place, NOW)
+    publish(made, place)
     assert place.read_bytes() == b"content and more"
     assert (made.size, len(made.sha256)) == (16, 64)
     assert place.stat().st_mode & 0o777 == 0o640
@@ -79,7 +86,7 @@ def test_a_start_removes_what_earlier_ones_of_its_job_left_and_nothing_of_others
     assert not dead.folder.exists()
     assert all(each.folder.exists() for each in (*others, late, current))
     with pytest.raises(OSError):  # noqa: PT011  (a frozen worker that goes on cannot publish what is gone)
-        dead.publish(tmp_path / "file.csv", NOW)
+        publish(dead, tmp_path / "file.csv")
     assert not (tmp_path / "file.csv").exists()
     for each in (dead, late, current, *others):
         each.discard()
@@ -94,7 +101,7 @@ def home(settings: Settings) -> Settings:
 def test_files_are_removed_once_their_time_is_over(home: Settings) -> None:
     root = home.root("export")
     for name, expires in (("old", NOW - 1), ("new", NOW + 1)):
-        draft(root, name).publish(root / f"{name}.csv", expires)
+        publish(draft(root, name), root / f"{name}.csv", expires, name)
     assert remove_expired(home, NOW) == Removed(files=1, archives=0, drafts=0)
     assert sorted(path.name for path in root.glob("*.csv")) == ["new.csv"]
     assert [note.name for note in notes_below(root).iterdir()] == ["new"]
@@ -110,7 +117,7 @@ def test_what_is_not_an_export_is_never_removed(home: Settings, tmp_path: Path) 
     outside = tmp_path / "outside.csv"
     outside.write_text("content")
     for name in ("replaced", "linked", "folder", "above"):
-        draft(root, name).publish(root / f"{name}.csv", NOW - 1)
+        publish(draft(root, name), root / f"{name}.csv", NOW - 1, name)
         if name != "above":
             (root / f"{name}.csv").unlink()
     (root / "replaced.csv").write_text("a newer one")

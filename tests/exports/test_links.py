@@ -171,7 +171,7 @@ async def test_a_user_is_told_at_the_own_address_alone(service: Running) -> None
 
 
 async def test_nobody_has_the_service_sign_a_link(service: Running) -> None:
-    file = {"queue_name": QUEUE, "job_id": "j", "sha256": SHA256, "expire_time": {"seconds": soon()}}
+    file = {"job": {"queue_name": QUEUE, "job_id": "j"}, "sha256": SHA256, "expire_time": {"seconds": soon()}}
     mail = EmailExportNotification(user={"email": "a@example.com"}, export_info={"type": "Form", "file": file})
     payload = JobPayload(email_export_notification=mail)
     refusal = await refused(service.app.jobs.EnqueueJob(EnqueueJobRequest(payload=payload)))

@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
+from base.output_names import maker
+from base.produced import Record
 from workers.exports.drafts import Draft
 from workers.exports.excel_writer import ExcelWriter
 from workers.exports.values import inert
@@ -42,7 +44,7 @@ def read_back(folder: Path, rows: Sequence[Sequence[Any]], zone: Any = UTC) -> l
     writer.write(writer.add_sheet("Rows", [f"c{place}" for place in range(len(rows[0]))]), rows)
     writer.end()
     place = folder / f"{next(_numbers)}.xlsx"
-    draft.publish(place, 0)
+    draft.publish(place, 0, Record(folder), maker("export:data", place.stem))
     with closing(load_workbook(place)) as book:
         cells = [list(row) for row in book["Rows"].iter_rows(min_row=2, max_col=len(rows[0]))]
         assert not [cell for row in cells for cell in row if cell.data_type in "fe"], "no formula, no error"

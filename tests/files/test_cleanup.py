@@ -10,10 +10,12 @@ from qcollector.jobs.v1.file_pb2 import FileCleanup, FileCleanupResult
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.connection import open_database
+from base.produced import OWN_FOLDER
 from base.settings import Settings
 from base.storage import MARKER, StorageRoots
 from tests.mail.recording import RecordingJob
 from workers.files.cleaning import CleanupFailedError
+from workers.files.deletion_log import shown
 from workers.files.orphans import OrphansRefusedError
 from workers.outcomes import FailForGood
 from workers.processors import file
@@ -35,6 +37,10 @@ def cleanup(job: RecordingJob, roots: StorageRoots, engine: AsyncEngine) -> Clea
         return await file.cleanup(payload, job, roots, engine)
 
     return run
+
+
+def files_below(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file() and OWN_FOLDER not in path.parts}
 
 
 def aged(path: Path, seconds: float, content: bytes = b"12345") -> Path:
@@ -84,8 +90,9 @@ async def test_nothing_outside_the_roots_is_deleted_and_the_rest_is(
         f"{len(bad)} of {len(bad) + 1} files could not be deleted (1 were, 0 skipped)"
     )
     for path in bad:
-        assert f"{path}: " in failed.value.reason
-    assert len(job.lines) == len(bad)
+        assert f"{shown(path)}: " in failed.value.reason
+    assert job.lines[0] == f"deleted: {good}"
+    assert len(job.lines) == len(bad) + 1
     assert not good.exists()
     assert outside.exists()
     assert link.is_symlink()
@@ -149,13 +156,13 @@ class TestOrphans:
 
     @pytest.fixture
     def before(self, uploads: Path) -> set[Path]:
-        return {path for path in uploads.rglob("*") if path.is_file()}
+        return files_below(uploads)
 
     async def test_uploads_that_no_row_names_go(self, cleanup: Cleanup, uploads: Path, before: set[Path]) -> None:
         orphans = {path for path in before if "orphaned" in path.parts}
         assert orphans
         result = await cleanup()
-        assert before - {path for path in uploads.rglob("*") if path.is_file()} == orphans
+        assert before - files_below(uploads) == orphans
         assert result.deleted == len(orphans)
         assert not result.reported
         assert not result.orphans_skipped
@@ -179,14 +186,14 @@ class TestOrphans:
         job = RecordingJob(settings.model_copy(update={"cleanup_delete": False}))
         result = await file.cleanup(FileCleanup(), job, roots, engine)
         assert {Path(path) for path in result.reported} == {path for path in before if "orphaned" in path.parts}
-        assert before == {path for path in uploads.rglob("*") if path.is_file()}
+        assert before == files_below(uploads)
         assert any("CLEANUP_DELETE=true" in line for line in job.lines)
 
     async def test_more_than_a_tenth_is_never_deleted(self, cleanup: Cleanup, uploads: Path, before: set[Path]) -> None:
         litter = {aged(uploads / f"litter/{number}.jpg", 9 * DAY) for number in range(len(before))}
         with pytest.raises(OrphansRefusedError, match="more than a tenth, nothing was deleted"):
             await cleanup()
-        assert before | litter == {path for path in uploads.rglob("*") if path.is_file()}
+        assert before | litter == files_below(uploads)
 
     async def test_a_database_that_is_away_deletes_nothing(
         self, settings: Settings, roots: StorageRoots, job: RecordingJob, uploads: Path, before: set[Path]
@@ -200,4 +207,4 @@ class TestOrphans:
         away = open_database(settings.model_copy(update={"database_url": address}))
         with pytest.raises(DatabaseUnavailableError):
             await file.cleanup(FileCleanup(), job, roots, away)
-        assert before == {path for path in uploads.rglob("*") if path.is_file()}
+        assert before == files_below(uploads)

@@ -174,7 +174,7 @@ async def test_transparency_is_kept(process: Process, uploads: Path) -> None:
     for name, (kind, ending) in expected.items():
         path = uploads / name
         image.save(path)
-        result = await process(path, str(uploads / "made"))
+        result = await process(path, str(uploads / "made" / name))
         assert result.metadata.has_alpha
         assert result.results["thumbnail_small"].endswith(f"thumbnail_small_logo{ending}")
         for output, place in result.results.items():

@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from base.database.connection import open_database, reading
 from base.database.tables import metadata
+from base.produced import OWN_FOLDER
 from base.settings import Settings, load
 from base.storage import MARKER
 from engine.catalog import Catalog
@@ -60,7 +61,7 @@ def files_in(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
-        if path.is_file() and path.name != MARKER
+        if path.is_file() and path.name != MARKER and OWN_FOLDER not in path.parts
     }
 
 
@@ -144,7 +145,7 @@ async def test_before_its_last_attempt_a_failed_backup_leaves_nothing(desk: Desk
     options = {"attempts": 2, "backoff": {"type": "fixed", "delay": 600_000}}
     job_id = await desk.enqueue(backup_of(UPLOADS, DATABASE), **options)
     await eventually(lambda: _failed_once(desk, job_id))
-    assert [path.name for path in desk.settings.root("backup").iterdir()] == [MARKER]
+    assert {path.name for path in desk.settings.root("backup").iterdir()} == {MARKER, OWN_FOLDER}
 
 
 async def _failed_once(desk: Desk, job_id: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 from qcollector.jobs.v1.system_pb2 import SystemBackupResult
 
+from base.produced import OWN_FOLDER
 from base.settings import Settings
 from base.storage import MARKER, StorageRoots
 from engine.catalog import Catalog
@@ -26,7 +27,7 @@ MEGABYTE = 1 << 20
 
 
 def in_backups(settings: Settings) -> list[Path]:
-    return [path for path in settings.root("backup").iterdir() if path.name != MARKER]
+    return [path for path in settings.root("backup").iterdir() if path.name not in {MARKER, OWN_FOLDER}]
 
 
 def children(name: str) -> list[psutil.Process]:

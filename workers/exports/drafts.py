@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 
 from base.export_files import OWN_FOLDER
+from base.output_names import Maker, tagged, taken
+from base.produced import Print, Record
 
 FOLDER_MODE: Final = 0o750
 FILE_MODE: Final = 0o640
@@ -67,18 +69,24 @@ class Draft:
         """Of all that was written, in hexadecimal."""
         return self._digest.hexdigest()
 
-    def publish(self, place: Path, expires: float) -> None:
-        """Puts the file in its place, whole and on disk, whatever happens; replaces one that is there."""
+    def publish(self, place: Path, expires: float, record: Record, by: Maker) -> Path:
+        """Puts the file in its place, or beside it if another maker's file is there, whole and on disk; answers where.
+
+        Raises:
+          NamesTakenError: other files have all the names that were tried.
+        """
         self._file.flush()
         os.fsync(self._file.fileno())
         state = os.fstat(self._file.fileno())
         self._file.close()
-        relative = str(place.relative_to(self._root))
-        self._note(Made(relative, state.st_size, state.st_mtime_ns, expires))
         place.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        (self.folder / "file").replace(place)
-        _sync(place.parent)
+        prints = {"file": Print(state.st_size, state.st_mtime_ns, self.sha256)}
+        with taken(record, place.parent, prints, lambda _, suffix: tagged(place.name, suffix), by) as names:
+            relative = str(names.places["file"].relative_to(self._root))
+            self._note(Made(relative, state.st_size, state.st_mtime_ns, expires))
+            found = names.put("file", self.folder / "file")
         self.discard()
+        return found
 
     def discard(self) -> None:
         """Removes what there is of it, unless it was published."""
@@ -101,11 +109,3 @@ def drafts_below(root: Path) -> Path:
 
 def notes_below(root: Path) -> Path:
     return root / OWN_FOLDER / "made"
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

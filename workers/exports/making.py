@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.export_pb2 import ExportMetadata
 
 from base.export_files import export_place
+from base.output_names import Maker, NamesTakenError, maker
 from base.storage import StoragePathError, StorageRoots
 from workers.context import JobContext
 from workers.exports.drafts import Draft
@@ -52,10 +53,11 @@ async def off_loop(function: Callable[..., R], *arguments: Any) -> R:
 class Making:
     """One export. What it cannot finish leaves nothing behind."""
 
-    def __init__(self, job: JobContext, kind: Format, place: Path) -> None:
+    def __init__(self, job: JobContext, kind: Format, place: Path, by: Maker) -> None:
         self.job = job
         self.kind = kind
         self._place = place
+        self._by = by
         self.draft = Draft(job.settings.root("export"), job.job_id, job.starts)
         self._began = time.monotonic()
 
@@ -76,15 +78,21 @@ class Making:
         await self.job.progress(95, "publishing")
         now = datetime.now(UTC)
         expires = now + timedelta(days=self.job.settings.export_retention_days)
-        await off_loop(self.draft.publish, self._place, expires.timestamp())
+        record = StorageRoots(self.job.settings).record(self._place)
+        try:
+            place: Path = await off_loop(self.draft.publish, self._place, expires.timestamp(), record, self._by)
+        except NamesTakenError as error:
+            raise FailForGood(f"outputPath: {error}") from error
+        if place != self._place:
+            await self.job.say(f"another file is at {self._place}: this export is at {place}")
         metadata = ExportMetadata(
             record_count=records,
             file_size=self.draft.size,
-            file_path=str(self._place),
+            file_path=str(place),
             fields=columns,
             generate_time=_timestamp(now),
             format=self.kind.word,
-            file_name=self._place.name,
+            file_name=place.name,
             content_type=self.kind.content_type,
             sha256=self.draft.sha256,
             expire_time=_timestamp(expires),
@@ -114,7 +122,8 @@ async def making(job: JobContext, kind: Format, *, path: str = "", stem: str) ->
       FailForGood: the file may not go there.
     """
     await job.progress(1, "starting")
-    made = Making(job, kind, await _place(job, kind, path, stem))
+    by = maker(job.queue, job.job_id, *(("export", job.caller.id) if path else ()))
+    made = Making(job, kind, await _place(job, kind, path, stem), by)
     try:
         await off_loop(made.draft.open)
         yield made

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from base.settings import Settings
+from base.storage import StorageRoots
 from workers.exports.drafts import Made, drafts_below, notes_below
 from workers.files.archive import ARCHIVES, is_archive
 
@@ -49,15 +50,16 @@ async def tidy_exports(settings: Settings, stopping: asyncio.Event) -> None:
 def remove_expired(settings: Settings, now: float) -> Removed:
     """Removes what has expired by `now`, a Unix time. Blocks; any number of processes may do it at once."""
     root = settings.root("export")
+    roots = StorageRoots(settings)
     before = now - settings.export_retention_days * _DAY
     return Removed(
-        files=sum(_remove_made(root, note, now) for note in _entries(notes_below(root))),
-        archives=sum(_remove_archive(path, before) for path in _entries(root / ARCHIVES)),
+        files=sum(_remove_made(roots, note, now) for note in _entries(notes_below(root))),
+        archives=sum(_remove_archive(roots, path, before) for path in _entries(root / ARCHIVES)),
         drafts=sum(_remove_draft(draft, now) for draft in _entries(drafts_below(root))),
     )
 
 
-def _remove_made(root: Path, note: Path, now: float) -> bool:
+def _remove_made(roots: StorageRoots, note: Path, now: float) -> bool:
     try:
         made = msgspec.json.decode(note.read_bytes(), type=Made)
     except FileNotFoundError:
@@ -67,10 +69,11 @@ def _remove_made(root: Path, note: Path, now: float) -> bool:
         return False
     if made.expires > now:
         return False
-    place = root / made.path
+    place = roots.roots["export"] / made.path
     removed = _is_still(place, made)
     if removed:
-        place.unlink(missing_ok=True)
+        with roots.record(place).leaving(place):
+            place.unlink(missing_ok=True)
     note.unlink(missing_ok=True)
     return removed
 
@@ -84,13 +87,14 @@ def _is_still(place: Path, made: Made) -> bool:
     return stat.S_ISREG(state.st_mode) and (state.st_size, state.st_mtime_ns) == (made.size, made.modified)
 
 
-def _remove_archive(path: Path, before: float) -> bool:
+def _remove_archive(roots: StorageRoots, path: Path, before: float) -> bool:
     """By its name and age: in this folder, which callers need not name, nobody else makes files of such names."""
     try:
         state = path.lstat()
         if not is_archive(path.name) or not stat.S_ISREG(state.st_mode) or state.st_mtime > before:
             return False
-        path.unlink()
+        with roots.record(path).leaving(path):
+            path.unlink()
     except FileNotFoundError:
         return False
     return True

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final
 
+from base.output_names import Maker, tagged, taken
+from base.produced import Record
 from workers.child import Report
 from workers.files.drafts import Drafts, Finished
 from workers.files.sources import FileRefusedError, open_source
@@ -29,7 +31,10 @@ class Packing:
     """What is to be packed, and where to."""
 
     files: Sequence[Path]
+    root: Path
+    """The storage root that holds the archive."""
     archive: Path
+    maker: Maker
     level: int
     """0 (stored) to 9 (smallest)."""
     drafts: Drafts
@@ -56,7 +61,13 @@ def pack(report: Report, packing: Packing) -> Finished:
                 with open_source(path) as file:
                     _add(archive, file, name, count)
         report(95, "writing to disk")
-        return draft.publish(packing.archive)
+        content = draft.finish()
+
+        def named(_: str, suffix: str) -> str:
+            return tagged(packing.archive.name, suffix)
+
+        with taken(Record(packing.root), packing.archive.parent, {"archive": content}, named, packing.maker) as names:
+            return Finished(names.put("archive", draft.path), content.size, content.sha256)
 
 
 def archive_name(tag: str) -> str:

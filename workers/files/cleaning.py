@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from base.storage import StorageRoots
 from workers.context import JobContext
 from workers.files.deletion import Deletion, Removal
+from workers.files.deletion_log import DeletionLog, shown
 from workers.files.leftovers import leftovers
-from workers.files.orphans import MIN_AGE, find_orphans
+from workers.files.orphans import MIN_AGE, Orphans, find_orphans
+from workers.files.sweeping_records import sweep_records
 from workers.outcomes import FailForGood
 
 SHOWN: Final = 100
@@ -29,7 +31,8 @@ class Cleaned:
 
     removal: Removal
     reported: list[str] = field(default_factory=list)
-    """Orphans that were left."""
+    """Orphans that were left; the first of them."""
+    reported_total: int = 0
     orphans_skipped: str = ""
     """Why there was no look for orphans."""
 
@@ -62,29 +65,55 @@ async def clean_named(files: Sequence[str], older_than: float, job: JobContext, 
     async def tell(looked_at: int) -> None:
         await job.progress(10 + 85 * looked_at / len(files), "deleting")
 
-    return Cleaned(await Deletion(roots, older_than).run(files, tell))
+    log = DeletionLog(job)
+    cleaned = Cleaned(await Deletion(roots, older_than, log, produced=True).run(files, tell))
+    await log.end()
+    return cleaned
 
 
 async def clean_up(older_than: float, job: JobContext, roots: StorageRoots, engine: AsyncEngine) -> Cleaned:
-    """Deletes temporary files older than so many seconds (0: a day), and orphaned uploads."""
+    """Deletes temporary files older than so many seconds (0: a day), and orphaned uploads. What jobs have made stays."""
     age = older_than or MIN_AGE
+    log = DeletionLog(job)
     await job.progress(10, "temporary files")
-    temporary = Deletion(roots, age)
-    cleaned = Cleaned(await temporary.run(leftovers(roots)))
-    await job.say(f"temporary files: {cleaned.removal.deleted} deleted, {cleaned.removal.skipped} are too young")
+    cleaned = Cleaned(await Deletion(roots, age, log).run(leftovers(roots)))
+    removal = cleaned.removal
+    await job.say(
+        f"temporary files: {removal.deleted} deleted, {removal.skipped} are too young, {removal.produced} were made by jobs "
+        f"and stay"
+    )
+    if removal.untold:
+        await job.say(f"temporary files: {removal.untold} stay, as the record of what jobs have made cannot be read")
     if job.settings.database_url is None:
         cleaned.orphans_skipped = "there is no database: set DATABASE_URL"
         await job.say(f"orphaned uploads: not looked for, as {cleaned.orphans_skipped}")
-        return cleaned
-    await job.progress(50, "orphaned uploads")
-    orphans = await find_orphans(engine, roots)
-    if not job.settings.cleanup_delete:
-        cleaned.reported = [str(path) for path in orphans.paths[:SHOWN]]
-        await job.say(f"orphaned uploads: {len(orphans.paths)} found and left; CLEANUP_DELETE=true deletes them")
-        return cleaned
-    orphaned = Deletion(roots, max(age, MIN_AGE))
-    orphaned.removal = cleaned.removal
-    before = cleaned.removal.deleted
-    await orphaned.run(orphans.paths)
-    await job.say(f"orphaned uploads: {cleaned.removal.deleted - before} deleted")
+    else:
+        await job.progress(50, "orphaned uploads")
+        await _clean_orphans(cleaned, max(age, MIN_AGE), job, roots, await find_orphans(engine, roots), log)
+    await log.end()
+    await job.progress(95, "records of files that are gone")
+    await sweep_records(roots)
     return cleaned
+
+
+async def _clean_orphans(
+    cleaned: Cleaned, age: float, job: JobContext, roots: StorageRoots, orphans: Orphans, log: DeletionLog
+) -> None:
+    cleaned.removal.produced += orphans.produced
+    left = [*orphans.left]
+    if orphans.left:
+        await job.say(
+            f"orphaned uploads: {len(orphans.left)} left, which jobs may have made: they are older than the record of what "
+            "jobs make, or it is missing or unreadable; delete by name those that nobody needs"
+        )
+    if not job.settings.cleanup_delete:
+        left += orphans.paths
+        await job.say(f"orphaned uploads: {len(orphans.paths)} found and left; CLEANUP_DELETE=true deletes them")
+    else:
+        orphaned = Deletion(roots, age, log)
+        orphaned.removal = cleaned.removal
+        before = cleaned.removal.deleted
+        await orphaned.run(orphans.paths)
+        await job.say(f"orphaned uploads: {cleaned.removal.deleted - before} deleted")
+    cleaned.reported = [shown(path) for path in left[:SHOWN]]
+    cleaned.reported_total = len(left)

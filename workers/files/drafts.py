@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from base.produced import Print, sync_folder
+
 ENDING: Final = ".qjobs-part"
 """What the names of unfinished files end in; they begin with a dot."""
 
@@ -34,7 +36,7 @@ class Draft:
     """A file that is being written. Leaving the block without `publish` deletes it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self.file: io.BufferedRandom = open(path, "x+b", opener=_open)  # noqa: SIM115  (closed at the end of the block)
 
     def __enter__(self) -> Self:
@@ -44,7 +46,7 @@ class Draft:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         self.file.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     @property
     def size(self) -> int:
@@ -52,15 +54,20 @@ class Draft:
         self.file.flush()
         return os.fstat(self.file.fileno()).st_size
 
-    def publish(self, place: Path) -> Finished:
-        """Moves the file to `place`, replacing what is there, once it is on the disk."""
-        size = self.size
+    def finish(self) -> Print:
+        """Puts the content on the disk; nothing is written any more. Answers what it is."""
+        self.file.flush()
         os.fsync(self.file.fileno())
         self.file.seek(0)
         digest = hashlib.file_digest(self.file, "sha256").hexdigest()
-        self._path.replace(place)
-        _sync_folder(place.parent)
-        return Finished(place, size, digest)
+        status = os.fstat(self.file.fileno())
+        return Print(status.st_size, status.st_mtime_ns, digest)
+
+    def publish(self, place: Path) -> None:
+        """Moves the file to `place`, which must be a name that nobody else has, once it is on the disk."""
+        self.finish()
+        self.path.replace(place)
+        sync_folder(place.parent)
 
 
 class Drafts:
@@ -106,11 +113,3 @@ def is_draft(name: str) -> bool:
 
 def _open(path: str, flags: int) -> int:
     return os.open(path, flags, _MODE)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from base.output_names import Maker, NamesTakenError, tagged, taken
+from base.produced import Record
 from workers.child import Report
 from workers.files.drafts import Draft, Drafts, Finished
 from workers.files.encoding import CannotEncodeError, Encoder, named_as, thumbnail_kind
@@ -25,8 +27,10 @@ class Order:
     """What is to be made of an image."""
 
     path: Path
+    root: Path
+    """The storage root with the folder where the outputs go."""
     folder: Path
-    """Where the outputs go."""
+    maker: Maker
     thumbnails: Mapping[str, tuple[int, int]]
     """Boxes by name."""
     optimize: bool
@@ -48,6 +52,8 @@ class Outcome:
     frames: int
     has_alpha: bool
     size: int
+    name: str = ""
+    """The image's, as the outputs carry it."""
     made: dict[str, tuple[Finished, tuple[int, int]]] = field(default_factory=dict)
     """Files and their sizes in pixels, by output."""
     skipped: dict[str, str] = field(default_factory=dict)
@@ -99,7 +105,8 @@ class _Making:
         self._outcome = outcome
         self._stack = stack
         self._encoder = Encoder(picture, order.quality, order.webp_quality)
-        self._done: dict[str, tuple[Draft, Path, tuple[int, int]]] = {}
+        self._done: dict[str, tuple[Draft, str, tuple[int, int]]] = {}
+        """By output: what was written, the name that it should have, and its size in pixels."""
 
     def thumbnails(self, report: Report) -> None:
         name = named_as(self._order.path.name, thumbnail_kind(self._picture))
@@ -108,7 +115,7 @@ class _Making:
             report(40 + 30 * count / len(boxes), f"thumbnail {word}")
             draft = self._draft()
             size = self._encoder.thumbnail(draft.file, box)
-            self._done[f"thumbnail_{word}"] = (draft, self._place(f"thumbnail_{word}_{name}"), size)
+            self._done[f"thumbnail_{word}"] = (draft, _checked(f"thumbnail_{word}_{name}"), size)
 
     def optimized(self) -> None:
         name = named_as(self._order.path.name, self._picture.kind)
@@ -123,13 +130,24 @@ class _Making:
         self._write("webp", f"{self._order.path.stem}.webp", self._encoder.webp)
 
     def publish(self) -> None:
-        for output, (draft, place, size) in self._done.items():
-            self._outcome.made[output] = (draft.publish(place), size)
+        order, done = self._order, self._done
+        prints = {output: draft.finish() for output, (draft, _, _) in done.items()}
+
+        def name(output: str, suffix: str) -> str:
+            return tagged(done[output][1], suffix)
+
+        try:
+            with taken(Record(order.root), order.folder, prints, name, order.maker) as names:
+                self._outcome.name = tagged(order.path.name, names.suffix)
+                for output, (draft, _, size) in done.items():
+                    place = names.put(output, draft.path)
+                    self._outcome.made[output] = (Finished(place, prints[output].size, prints[output].sha256), size)
+        except NamesTakenError as error:
+            raise FileRefusedError(str(error)) from None
 
     def _write(self, output: str, name: str, encode: Callable[[BinaryIO], None]) -> Draft | None:
         """The draft of one output; None if this image has none."""
-        place = self._place(name)
-        if place == self._order.path:
+        if self._order.folder / _checked(name) == self._order.path:
             self._outcome.skipped[output] = "it would take the original's place: its name and folder are the same"
             return None
         draft = self._draft()
@@ -138,13 +156,14 @@ class _Making:
         except CannotEncodeError as error:
             self._outcome.skipped[output] = str(error)
             return None
-        self._done[output] = (draft, place, (self._picture.width, self._picture.height))
+        self._done[output] = (draft, name, (self._picture.width, self._picture.height))
         return draft
-
-    def _place(self, name: str) -> Path:
-        if len(os.fsencode(name)) > _LONGEST_NAME:
-            raise FileRefusedError(f"{name}: is too long for a file's name; shorten that of the image")
-        return self._order.folder / name
 
     def _draft(self) -> Draft:
         return self._stack.enter_context(self._order.drafts.new(self._order.folder))
+
+
+def _checked(name: str) -> str:
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        raise FileRefusedError(f"{name}: is too long for a file's name; shorten that of the image")
+    return name

@@ -5,7 +5,7 @@ import os
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database.connection import reading
 from base.database.tables import files
+from base.produced import Origin, Record
 from base.storage import StorageRoots
 from workers.files.deletion import files_in
 from workers.files.drafts import is_draft
@@ -42,8 +43,21 @@ class Orphans:
     """What was found."""
 
     paths: tuple[Path, ...]
+    """What may be deleted."""
+    left: tuple[Path, ...]
+    """What may be a job's output, as it is older than the record of those, or nothing tells: it is only reported."""
     looked_at: int
     """Files in the folder."""
+    recorded: int
+    """Those of them that are not older than the record."""
+    produced: int
+    """Files that no row names, and that jobs have made."""
+
+    @property
+    def too_many(self) -> bool:
+        """Whether so many are orphans that the database is more likely wrong, among all files and among recent ones."""
+        found = len(self.paths) + len(self.left)
+        return found > self.looked_at * MAX_SHARE and len(self.paths) > self.recorded * MAX_SHARE
 
 
 async def find_orphans(engine: AsyncEngine, roots: StorageRoots, folder: Path | None = None) -> Orphans:
@@ -55,12 +69,13 @@ async def find_orphans(engine: AsyncEngine, roots: StorageRoots, folder: Path | 
     """
     upload = roots.roots["upload"]
     known = await _known(engine)
-    orphans = await anyio.to_thread.run_sync(_search, folder or upload, upload, known)
-    if len(orphans.paths) > orphans.looked_at * MAX_SHARE:
+    below = [root for root in roots.roots.values() if root != upload and root.is_relative_to(upload)]
+    orphans = await anyio.to_thread.run_sync(_search, folder or upload, roots.record(upload), below, known)
+    if orphans.too_many:
         raise OrphansRefusedError(
-            f"{len(orphans.paths)} of {orphans.looked_at} files in UPLOAD_DIR are named by no row of the database; as that "
-            "is more than a tenth, nothing was deleted: check that DATABASE_URL and UPLOAD_DIR belong together, and "
-            "delete by name what is left over"
+            f"{len(orphans.paths) + len(orphans.left)} of {orphans.looked_at} files in UPLOAD_DIR are named by no row of the "
+            "database; as that is more than a tenth, nothing was deleted: check that DATABASE_URL and UPLOAD_DIR belong "
+            "together, and delete by name what is left over"
         )
     return orphans
 
@@ -106,21 +121,33 @@ def _names(path: str) -> Iterator[str]:
     yield f"//{PurePosixPath(relative).stem}"
 
 
-def _search(folder: Path, upload: Path, known: _Known) -> Orphans:
-    before = time.time() - MIN_AGE
-    quarantined = upload / QUARANTINE
-    found, looked_at = [], 0
+def _search(folder: Path, record: Record, below: Sequence[Path], known: _Known) -> Orphans:
+    """`below` are other storage roots within this one: what is in them is no upload."""
+    before, since = time.time() - MIN_AGE, record.since()
+    quarantined = record.root / QUARANTINE
+    found: list[Path] = []
+    left: list[Path] = []
+    looked_at = recorded = produced = 0
     for path in files_in(folder):
-        if is_draft(path.name) or quarantined in path.parents:
+        if is_draft(path.name) or quarantined in path.parents or any(map(path.is_relative_to, below)):
             continue
         looked_at += 1
         try:
-            young = path.lstat().st_mtime > before
+            modified = path.lstat().st_mtime
         except FileNotFoundError:
             continue
-        if not young and not _belongs(path, upload, known):
+        covered = since is not None and modified >= since
+        recorded += covered
+        if modified > before or _belongs(path, record.root, known):
+            continue
+        origin = record.origin(path)
+        if origin is Origin.MADE:
+            produced += 1
+        elif covered and origin is Origin.OTHER:
             found.append(path)
-    return Orphans(tuple(found), looked_at)
+        else:
+            left.append(path)
+    return Orphans(tuple(found), tuple(left), looked_at, recorded, produced)
 
 
 def _belongs(path: Path, upload: Path, known: _Known) -> bool:

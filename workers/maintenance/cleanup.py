@@ -22,6 +22,7 @@ from engine.errors import JobServiceError
 from engine.json_scalars import enum_words
 from engine.kept_results import KeptResults
 from workers.files.deletion import files_in
+from workers.files.deletion_log import DeletionLog, shown
 from workers.files.leftovers import leftovers
 from workers.files.orphans import OrphansRefusedError, find_orphans
 from workers.maintenance.sessions import remove_sessions
@@ -55,6 +56,7 @@ class Cleanup:
     roots: StorageRoots
     engine: AsyncEngine
     kept: KeptResults
+    log: DeletionLog
 
     async def run(self, task: SystemCleanupTask) -> SystemCleanupDetail:
         """Does one task; whatever hinders it is in the answer."""
@@ -75,20 +77,23 @@ class Cleanup:
         return SystemCleanupDetail(task=word, success=not failures, result=outcome, error=_listed(failures))
 
     async def _old_files(self, task: SystemCleanupTask, seconds: float) -> Swept:
-        return await self._files_of(self.roots.resolve(task.directory), task.pattern or ANY, seconds)
+        folder = self.roots.resolve(task.directory)
+        return await self._files_of(folder, task.pattern or ANY, seconds, produced=task.produced)
 
     async def _old_logs(self, task: SystemCleanupTask, seconds: float) -> Swept:
         folder = self.roots.resolve(task.directory) if task.directory else self.roots.roots["log"]
         return await self._files_of(folder, task.pattern or _LOGS, seconds)
 
-    async def _files_of(self, folder: Path, pattern: str, seconds: float) -> Swept:
+    async def _files_of(self, folder: Path, pattern: str, seconds: float, *, produced: bool = False) -> Swept:
         if not await anyio.Path(folder).is_dir():
             raise StoragePathError(f"{folder} is missing or is not a folder")
         files = filter(matching(pattern), files_in(folder, recursive=False))
-        return await sweep(self.roots, without_own_logs(files, self.roots.roots["log"]), seconds)
+        others = without_own_logs(files, self.roots.roots["log"])
+        return await sweep(self.roots, others, seconds, self.log, produced=produced)
 
     async def _temp_files(self, task: SystemCleanupTask, seconds: float) -> Swept:
-        swept = await sweep(self.roots, filter(matching(task.pattern or ANY), leftovers(self.roots)), seconds)
+        files = filter(matching(task.pattern or ANY), leftovers(self.roots))
+        swept = await sweep(self.roots, files, seconds, self.log)
         await remove_empty_folders(self.roots.roots["temp"], seconds)
         return swept
 
@@ -108,13 +113,16 @@ class Cleanup:
                 "the directory is no folder in UPLOAD_DIR; only there files have rows that name them"
             )
         found = await find_orphans(self.engine, self.roots, folder)
-        if not self.settings.cleanup_delete:
-            examples = [str(path) for path in found.paths[:EXAMPLES]]
-            return Swept(
-                SystemCleanupOutcome(scanned=found.looked_at, reported=len(found.paths), examples=examples), {}
-            )
-        swept = await sweep(self.roots, found.paths, max(seconds, _DAY))
-        swept.outcome.scanned = found.looked_at
+        left = [*found.left]
+        swept = Swept(SystemCleanupOutcome(), {})
+        if self.settings.cleanup_delete:
+            swept = await sweep(self.roots, found.paths, max(seconds, _DAY), self.log)
+        else:
+            left += found.paths
+        outcome = swept.outcome
+        outcome.scanned, outcome.reported = found.looked_at, len(left)
+        outcome.produced += found.produced
+        outcome.reported_examples.extend(shown(path) for path in left[:EXAMPLES])
         return swept
 
 
@@ -130,7 +138,11 @@ def summary(detail: SystemCleanupDetail) -> str:
         done = detail.result
         parts.append(f"{done.deleted} of {done.scanned} removed, {done.freed:.0f} bytes freed")
         if done.reported:
-            parts.append(f"({done.reported} would be; CLEANUP_DELETE is not set)")
+            parts.append(f"({done.reported} would be; CLEANUP_DELETE is not set, or jobs may have made them)")
+        if done.produced:
+            parts.append(f"({done.produced} were made by jobs and stay)")
+        if done.untold:
+            parts.append(f"({done.untold} stay, as the record of what jobs have made is missing or cannot be read)")
     if detail.error:
         parts.append(f"failed: {detail.error}")
     return " ".join(parts)

@@ -10,8 +10,10 @@ from typing import Final, NamedTuple
 import anyio
 from qcollector.jobs.v1.system_pb2 import SystemCleanupOutcome
 
+from base.produced import OWN_FOLDER
 from base.storage import StorageRoots
 from workers.files.deletion import Deletion
+from workers.files.deletion_log import DeletionLog, shown
 
 EXAMPLES: Final = 100
 """Things that an outcome names."""
@@ -34,20 +36,22 @@ class Swept(NamedTuple):
 class _Sweep(Deletion):
     """A deletion that remembers the first names."""
 
-    def __init__(self, roots: StorageRoots, older_than: float) -> None:
-        super().__init__(roots, older_than)
+    def __init__(self, roots: StorageRoots, older_than: float, log: DeletionLog, *, produced: bool) -> None:
+        super().__init__(roots, older_than, log, produced=produced)
         self.examples: list[str] = []
 
     def delete(self, path: str | Path) -> None:
         before = self.removal.deleted
         super().delete(path)
         if self.removal.deleted > before and len(self.examples) < EXAMPLES:
-            self.examples.append(str(path))
+            self.examples.append(shown(path))
 
 
-async def sweep(roots: StorageRoots, paths: Iterable[Path], seconds: float) -> Swept:
-    """Deletes those of the files that were not written to for so many seconds."""
-    deletion = _Sweep(roots, seconds)
+async def sweep(
+    roots: StorageRoots, paths: Iterable[Path], seconds: float, log: DeletionLog, *, produced: bool = False
+) -> Swept:
+    """Deletes those of the files that were not written to for so many seconds; what jobs have made only if `produced`."""
+    deletion = _Sweep(roots, seconds, log, produced=produced)
     removal = await deletion.run(paths)
     return Swept(
         SystemCleanupOutcome(
@@ -56,6 +60,8 @@ async def sweep(roots: StorageRoots, paths: Iterable[Path], seconds: float) -> S
             failed=len(removal.failures),
             freed=removal.freed,
             examples=deletion.examples,
+            produced=removal.produced,
+            untold=removal.untold,
         ),
         removal.failures,
     )
@@ -78,8 +84,10 @@ async def remove_empty_folders(root: Path, seconds: float) -> None:
 
 
 def _remove_empty_folders(root: Path, before: float) -> None:
-    for _, folders, _, place in os.fwalk(root, topdown=False, follow_symlinks=False):
+    for parent, folders, _, place in os.fwalk(root, topdown=False, follow_symlinks=False):
         for name in folders:
+            if OWN_FOLDER in {name, *Path(parent).parts}:
+                continue
             try:
                 if os.stat(name, dir_fd=place, follow_symlinks=False).st_mtime <= before:
                     os.rmdir(name, dir_fd=place)

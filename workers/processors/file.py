@@ -24,6 +24,7 @@ from qcollector.jobs.v1.file_pb2 import (
 from sqlalchemy.ext.asyncio import AsyncEngine
 from taskiq import TaskiqDepends
 
+from base.output_names import maker
 from base.settings import Settings
 from base.storage import StorageRoots
 from workers.apart import apart
@@ -70,13 +71,15 @@ async def image_process(
     scan = await scans.admit(path)
     await job.progress(20, "scanned" if scan else "not scanned: no CLAMAV_HOST")
     folder = await anyio.to_thread.run_sync(places.folder, roots, payload.output_dir or str(path.parent / PROCESSED))
-    order = _order(payload, path, seen, folder, job)
+    order = _order(payload, path, seen, folder, job, roots)
     memory = _IMAGE_MEMORY + _PIXEL_BYTES * order.max_pixels
     with order.drafts.cleared(folder):
         try:
             outcome = await apart(job, images.process, order, memory=memory)
         except MemoryError:
             raise FailForGood(f"{path.name}: needs more than {memory >> 20} MB of memory") from None
+    if outcome.name != path.name:
+        await job.say(f"other files have the names of the outputs: they are named after {outcome.name}")
     return _image_result(payload, outcome, scan, (time.monotonic() - began) * 1000)
 
 
@@ -93,19 +96,22 @@ async def compress(payload: FileCompress, job: JobContext, roots: Roots) -> File
         name = archive_name(drafts.tag)
         await job.checkpoint(name.encode())
     level = payload.compression_level if payload.HasField("compression_level") else LEVEL
-    packing = Packing(files, folder / name, level, drafts)
+    root = roots.record(folder).root
+    packing = Packing(files, root, folder / name, maker(job.queue, job.job_id), level, drafts)
     with drafts.cleared(folder):
         archive = await apart(job, pack, packing, memory=_ARCHIVE_MEMORY)
     result = FileCompressResult(
         success=True,
         archive_path=str(archive.path),
         archive_size=archive.size,
+        file_name=archive.path.name,
+        content_type="application/zip",
         files_compressed=len(files),
         total_files=len(files),
         sha256=archive.sha256,
         processing_time_ms=(time.monotonic() - began) * 1000,
     )
-    if not payload.output_dir:
+    if folder == roots.roots["export"] / ARCHIVES:
         kept = timedelta(days=job.settings.export_retention_days)
         result.expire_time.FromDatetime(datetime.now(UTC) + kept)
     return result
@@ -153,17 +159,24 @@ async def cleanup(payload: FileCleanup, job: JobContext, roots: Roots, engine: D
         skipped=removal.skipped,
         freed=removal.freed,
         reported=cleaned.reported,
+        reported_total=cleaned.reported_total,
+        produced=removal.produced,
+        untold=removal.untold,
         orphans_skipped=cleaned.orphans_skipped,
         processing_time_ms=(time.monotonic() - began) * 1000,
     )
 
 
-def _order(payload: FileImageProcess, path: Path, seen: Identity, folder: Path, job: JobContext) -> images.Order:
+def _order(
+    payload: FileImageProcess, path: Path, seen: Identity, folder: Path, job: JobContext, roots: StorageRoots
+) -> images.Order:
     options, settings = payload.options, job.settings
     boxes = {size.name: (size.width, size.height) for size in options.thumbnail_sizes} or images.THUMBNAILS
     return images.Order(
         path=path,
+        root=roots.record(folder).root,
         folder=folder,
+        maker=maker(job.queue, job.job_id, "image", job.caller.id, roots.label(path)),
         thumbnails=boxes if _wanted(options, "generate_thumbnails") else {},
         optimize=_wanted(options, "optimize_original"),
         webp=_wanted(options, "generate_webp"),
@@ -199,6 +212,7 @@ def _image_result(
         ),
         results={output: file.path for output, file in files.items()},
         files=files,
+        name=outcome.name,
         skipped=outcome.skipped,
         scan=scan,
         processing_time_ms=milliseconds,

@@ -25,6 +25,7 @@ from engine.kept_results import KeptResults
 from workers.analytics.kept import kept_analytics
 from workers.context import JobContext
 from workers.database import database
+from workers.files.deletion_log import DeletionLog
 from workers.handlers import handles
 from workers.job_engine import JobEngine, job_engine
 from workers.maintenance.backup.making import BackupMaker, Made
@@ -46,13 +47,15 @@ class PartsFailedError(Exception):
 @handles(SystemCleanup)
 async def cleanup(payload: SystemCleanup, job: JobContext, engine: Database, kept: Kept) -> SystemCleanupResult:
     began = time.monotonic()
-    tasks = Cleanup(job.settings, StorageRoots(job.settings), engine, kept)
+    log = DeletionLog(job)
+    tasks = Cleanup(job.settings, StorageRoots(job.settings), engine, kept, log)
     details = []
     for place, task in enumerate(payload.tasks):
         await job.progress(100 * place / len(payload.tasks), word_of(task))
         detail = await tasks.run(task)
         await job.say(summary(detail))
         details.append(detail)
+    await log.end()
     failed = [f"{detail.task}: {detail.error}" for detail in details if not detail.success]
     if failed:
         raise FailForGood(f"{len(failed)} of {len(details)} tasks failed, the others are done: {'; '.join(failed)}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
 
+from base.produced import OWN_FOLDER
 from base.storage import MARKER
 from workers.files.drafts import is_draft
 
@@ -123,4 +124,6 @@ def _walk(source: Path, without: Sequence[Path]) -> Iterator[tuple[Path, list[st
         folder = Path(parent)
         linked = [name for name in folders if stat.S_ISLNK(os.stat(name, dir_fd=place, follow_symlinks=False).st_mode)]
         folders[:] = sorted(name for name in folders if name not in linked and folder / name not in without)
-        yield folder, sorted(name for name in (*names, *linked) if name != MARKER and not is_draft(name)), place
+        own = folder == source / OWN_FOLDER  # when the record begins is this root's own matter; its entries go along
+        found = () if own else (*names, *linked)
+        yield folder, sorted(name for name in found if name != MARKER and not is_draft(name)), place

@@ -1,6 +1,5 @@
 """Makes a backup: target by target into a folder that nobody looks into, which then appears under its name."""
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,8 @@ import anyio
 from qcollector.jobs.v1.system_pb2 import SystemBackup, SystemBackupTarget
 
 from base.database.errors import DatabaseError
+from base.output_names import Maker, maker, tagged, taken
+from base.produced import Print, Record, sync_folder
 from base.release import release
 from base.settings import Settings
 from base.storage import StoragePathError, StorageRoots
@@ -18,7 +19,7 @@ from workers.context import JobContext
 from workers.maintenance.backup.archive import ArchiveError
 from workers.maintenance.backup.drafts import Drafts
 from workers.maintenance.backup.dump import DumpError
-from workers.maintenance.backup.manifest import BackedUp, Manifest, write_manifest
+from workers.maintenance.backup.manifest import NAME, BackedUp, Manifest, write_manifest
 from workers.maintenance.backup.packing import MEMORY, pack
 from workers.maintenance.backup.retention import prune
 from workers.maintenance.backup.sealing import SealingError
@@ -68,7 +69,8 @@ class BackupMaker:
             place = parent / f"{manifest.type}_{self._stamp}_{drafts.tag}"
             if manifest.failed and (self._job.attempt < self._job.max_attempts or not manifest.files):
                 return Made(place, manifest, ())
-            await anyio.to_thread.run_sync(_publish, draft, place, manifest)
+            by = maker(self._job.queue, self._job.job_id)
+            await anyio.to_thread.run_sync(_publish, draft, place, manifest, self._roots.record(parent), by)
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(drafts.clear)
@@ -137,12 +139,11 @@ class BackupMaker:
         return f"{self._now:%Y-%m-%dT%H-%M-%SZ}"
 
 
-def _publish(draft: Path, place: Path, manifest: Manifest) -> None:
-    """Lets the whole backup appear at once."""
+def _publish(draft: Path, place: Path, manifest: Manifest, record: Record, by: Maker) -> None:
+    """Lets the whole backup appear at once, once it is recorded that a job made it."""
     write_manifest(draft, manifest)
-    draft.rename(place)
-    descriptor = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    prints = {entry.name: Print(entry.size, 0, entry.sha256) for entry in manifest.files}
+    prints[NAME] = Print((draft / NAME).stat().st_size, 0, "")
+    with taken(record, place, prints, tagged, by):
+        draft.rename(place)
+        sync_folder(place.parent)

@@ -291,7 +291,9 @@ class ExportCsv(_message.Message):
     OUTPUT_PATH_FIELD_NUMBER: _builtins.int
     NOTIFY_FIELD_NUMBER: _builtins.int
     output_path: _builtins.str
-    """Where the file goes, within EXPORT_DIR. Empty makes a name."""
+    """Where the file goes, within EXPORT_DIR. It replaces the caller's own earlier export there, and no other file: beside one the name
+    gets eight digits that stand for the caller ("shared-1a2b3c4d.csv"); the result has the name. Empty makes a name.
+    """
     @_builtins.property
     def query(self) -> Global___ExportQuery:
         """Which rows."""
@@ -409,7 +411,9 @@ class ExportJson(_message.Message):
     OUTPUT_PATH_FIELD_NUMBER: _builtins.int
     NOTIFY_FIELD_NUMBER: _builtins.int
     output_path: _builtins.str
-    """Where the file goes, within EXPORT_DIR. Empty makes a name."""
+    """Where the file goes, within EXPORT_DIR. It replaces the caller's own earlier export there, and no other file: beside one the name
+    gets eight digits that stand for the caller ("shared-1a2b3c4d.csv"); the result has the name. Empty makes a name.
+    """
     @_builtins.property
     def query(self) -> Global___ExportQuery:
         """Which rows."""
@@ -515,7 +519,9 @@ class ExportExcel(_message.Message):
     OUTPUT_PATH_FIELD_NUMBER: _builtins.int
     NOTIFY_FIELD_NUMBER: _builtins.int
     output_path: _builtins.str
-    """Where the file goes, within EXPORT_DIR. Empty makes a name."""
+    """Where the file goes, within EXPORT_DIR. It replaces the caller's own earlier export there, and no other file: beside one the name
+    gets eight digits that stand for the caller ("shared-1a2b3c4d.csv"); the result has the name. Empty makes a name.
+    """
     @_builtins.property
     def query(self) -> Global___ExportQuery:
         """Which rows, for a single worksheet."""

@@ -35,7 +35,8 @@ class FileImageProcess(_message.Message):
     """The image, within the storage roots."""
     output_dir: _builtins.str
     """Where the outputs go, within the storage roots; made if absent. Empty: beside the image, in a folder "processed".
-    They take the place of files of the same names, but never of the image itself.
+    They take the place of what an earlier job of the same caller made of the same image, and of no other file: where one has a
+    name already, all outputs carry eight digits that stand for caller and image, the same each time ("photo-1a2b3c4d.webp").
     """
     @_builtins.property
     def options(self) -> Global___FileImageOptions:
@@ -297,6 +298,7 @@ class FileImageProcessResult(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     SKIPPED_FIELD_NUMBER: _builtins.int
     SCAN_FIELD_NUMBER: _builtins.int
     PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
@@ -304,6 +306,8 @@ class FileImageProcessResult(_message.Message):
     """True."""
     original_file: _builtins.str
     """The image."""
+    name: _builtins.str
+    """The image's name as the outputs carry it: "photo.png", or "photo-1a2b3c4d.png" where other files had the plain names."""
     processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
@@ -334,13 +338,14 @@ class FileImageProcessResult(_message.Message):
         metadata: Global___FileImageMetadata | None = ...,
         results: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         files: _abc.Mapping[_builtins.str, Global___FileOutput] | None = ...,
+        name: _builtins.str = ...,
         skipped: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         scan: Global___FileScan | None = ...,
         processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "scan", b"scan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "metadata", b"metadata", "original_file", b"original_file", "processing_time_ms", b"processing_time_ms", "results", b"results", "scan", b"scan", "skipped", b"skipped", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "metadata", b"metadata", "name", b"name", "original_file", b"original_file", "processing_time_ms", b"processing_time_ms", "results", b"results", "scan", b"scan", "skipped", b"skipped", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -398,6 +403,8 @@ class FileCompressResult(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """True."""
     archive_path: _builtins.str
@@ -412,6 +419,10 @@ class FileCompressResult(_message.Message):
     """SHA-256 of the archive, in hexadecimal."""
     processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
+    file_name: _builtins.str
+    """The name that a download has."""
+    content_type: _builtins.str
+    """Its MIME type."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the archive will be removed. Unset if the caller said where it goes."""
@@ -427,10 +438,12 @@ class FileCompressResult(_message.Message):
         sha256: _builtins.str = ...,
         processing_time_ms: _builtins.float = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        file_name: _builtins.str = ...,
+        content_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_path", b"archive_path", "archive_size", b"archive_size", "expire_time", b"expire_time", "files_compressed", b"files_compressed", "processing_time_ms", b"processing_time_ms", "sha256", b"sha256", "success", b"success", "total_files", b"total_files"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_path", b"archive_path", "archive_size", b"archive_size", "content_type", b"content_type", "expire_time", b"expire_time", "file_name", b"file_name", "files_compressed", b"files_compressed", "processing_time_ms", b"processing_time_ms", "sha256", b"sha256", "success", b"success", "total_files", b"total_files"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -595,7 +608,8 @@ class FileCleanup(_message.Message):
     @_builtins.property
     def files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The files, within the storage roots. Empty: temporary files, what broken-off jobs left, and uploads that no row of the
-        database names (orphaned_files), unless those are more than a tenth of all.
+        database names (orphaned_files), unless those are more than a tenth of all. Then files that jobs have made stay, such as
+        thumbnails and archives: they are deleted only when they are named. The job's log names what was deleted.
         """
 
     def __init__(
@@ -627,6 +641,9 @@ class FileCleanupResult(_message.Message):
     FREED_FIELD_NUMBER: _builtins.int
     REPORTED_FIELD_NUMBER: _builtins.int
     ORPHANS_SKIPPED_FIELD_NUMBER: _builtins.int
+    REPORTED_TOTAL_FIELD_NUMBER: _builtins.int
+    PRODUCED_FIELD_NUMBER: _builtins.int
+    UNTOLD_FIELD_NUMBER: _builtins.int
     PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Whether all went well."""
@@ -642,6 +659,12 @@ class FileCleanupResult(_message.Message):
     """Bytes that were freed."""
     orphans_skipped: _builtins.str
     """Why orphaned uploads were not looked for. Empty if they were, or if files were named."""
+    reported_total: _builtins.int
+    """Orphaned uploads that were left, in all."""
+    produced: _builtins.int
+    """Old files that jobs have made, and that stay for that reason."""
+    untold: _builtins.int
+    """Old files that stay because the record of what jobs have made is missing or cannot be read."""
     processing_time_ms: _builtins.float
     """Milliseconds that the job took."""
     @_builtins.property
@@ -650,7 +673,9 @@ class FileCleanupResult(_message.Message):
 
     @_builtins.property
     def reported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Orphaned uploads that were found and left, as CLEANUP_DELETE is not set; the first 100 of them."""
+        """Orphaned uploads that were found and left; the first 100 of them. All are where CLEANUP_DELETE is not set; otherwise those that
+        are older than the record of what jobs make, and any where that record is missing or cannot be read.
+        """
 
     def __init__(
         self,
@@ -664,11 +689,14 @@ class FileCleanupResult(_message.Message):
         freed: _builtins.float = ...,
         reported: _abc.Iterable[_builtins.str] | None = ...,
         orphans_skipped: _builtins.str = ...,
+        reported_total: _builtins.int = ...,
+        produced: _builtins.int = ...,
+        untold: _builtins.int = ...,
         processing_time_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "errors", b"errors", "failed", b"failed", "freed", b"freed", "orphans_skipped", b"orphans_skipped", "processing_time_ms", b"processing_time_ms", "reported", b"reported", "skipped", b"skipped", "success", b"success", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "errors", b"errors", "failed", b"failed", "freed", b"freed", "orphans_skipped", b"orphans_skipped", "processing_time_ms", b"processing_time_ms", "produced", b"produced", "reported", b"reported", "reported_total", b"reported_total", "skipped", b"skipped", "success", b"success", "total", b"total", "untold", b"untold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

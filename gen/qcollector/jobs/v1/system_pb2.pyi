@@ -127,6 +127,7 @@ class SystemCleanupTask(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     MAX_AGE_FIELD_NUMBER: _builtins.int
     DIRECTORY_FIELD_NUMBER: _builtins.int
+    PRODUCED_FIELD_NUMBER: _builtins.int
     PATTERN_FIELD_NUMBER: _builtins.int
     type: Global___SystemCleanupTaskType.ValueType
     """What is removed."""
@@ -139,6 +140,8 @@ class SystemCleanupTask(_message.Message):
     """For old_files, old_logs and orphaned_files: where, within the storage roots. Empty means LOG_DIR for old_logs, UPLOAD_DIR for
     orphaned_files, which only ever looks within it.
     """
+    produced: _builtins.bool
+    """For old_files: files that jobs have made are removed too, such as thumbnails and archives. Otherwise they stay."""
     pattern: _builtins.str
     """For old_files, temp_files and old_logs: names to take, such as "*.log|*.out". Empty means all, and for old_logs
     "*.log|*.log.*|*.out".
@@ -149,11 +152,12 @@ class SystemCleanupTask(_message.Message):
         type: Global___SystemCleanupTaskType.ValueType = ...,
         max_age: _builtins.float | None = ...,
         directory: _builtins.str = ...,
+        produced: _builtins.bool = ...,
         pattern: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_age", b"_max_age", "max_age", b"max_age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age", b"_max_age", "directory", b"directory", "max_age", b"max_age", "pattern", b"pattern", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age", b"_max_age", "directory", b"directory", "max_age", b"max_age", "pattern", b"pattern", "produced", b"produced", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_age: _TypeAlias = _typing.Literal["max_age"]  # noqa: Y015
     _WhichOneofArgType__max_age: _TypeAlias = _typing.Literal["_max_age", b"_max_age"]  # noqa: Y015
@@ -277,6 +281,9 @@ class SystemCleanupOutcome(_message.Message):
     FREED_FIELD_NUMBER: _builtins.int
     REPORTED_FIELD_NUMBER: _builtins.int
     EXAMPLES_FIELD_NUMBER: _builtins.int
+    PRODUCED_FIELD_NUMBER: _builtins.int
+    UNTOLD_FIELD_NUMBER: _builtins.int
+    REPORTED_EXAMPLES_FIELD_NUMBER: _builtins.int
     scanned: _builtins.int
     """Things looked at."""
     deleted: _builtins.int
@@ -286,10 +293,20 @@ class SystemCleanupOutcome(_message.Message):
     freed: _builtins.float
     """Bytes freed."""
     reported: _builtins.int
-    """Things that would have been removed, were it allowed: see CLEANUP_DELETE."""
+    """Things that would have been removed, were it allowed: see CLEANUP_DELETE. Where it is, orphans that were left because they are
+    older than the record of what jobs make, or because that record is missing or cannot be read.
+    """
+    produced: _builtins.int
+    """Old files that jobs have made, and that stay for that reason."""
+    untold: _builtins.int
+    """Old files that stay because the record of what jobs have made is missing or cannot be read."""
     @_builtins.property
     def examples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The first hundred things, by name, that were removed or reported."""
+        """The first hundred things, by name, that were removed; of sessions, also those that would have been."""
+
+    @_builtins.property
+    def reported_examples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The first hundred orphans, by name, that were left."""
 
     def __init__(
         self,
@@ -300,10 +317,13 @@ class SystemCleanupOutcome(_message.Message):
         freed: _builtins.float = ...,
         reported: _builtins.int = ...,
         examples: _abc.Iterable[_builtins.str] | None = ...,
+        produced: _builtins.int = ...,
+        untold: _builtins.int = ...,
+        reported_examples: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "examples", b"examples", "failed", b"failed", "freed", b"freed", "reported", b"reported", "scanned", b"scanned"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "examples", b"examples", "failed", b"failed", "freed", b"freed", "produced", b"produced", "reported", b"reported", "reported_examples", b"reported_examples", "scanned", b"scanned", "untold", b"untold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

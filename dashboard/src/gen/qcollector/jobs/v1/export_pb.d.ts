@@ -517,7 +517,8 @@ export declare type ExportCsv = Message<"qcollector.jobs.v1.ExportCsv"> & {
   options?: ExportCsvOptions | undefined;
 
   /**
-   * Where the file goes, within EXPORT_DIR. Empty makes a name.
+   * Where the file goes, within EXPORT_DIR. It replaces the caller's own earlier export there, and no other file: beside one the name
+   * gets eight digits that stand for the caller ("shared-1a2b3c4d.csv"); the result has the name. Empty makes a name.
    *
    * @generated from field: string output_path = 4;
    */
@@ -559,7 +560,8 @@ export declare type ExportCsvJson = {
   options?: ExportCsvOptionsJson;
 
   /**
-   * Where the file goes, within EXPORT_DIR. Empty makes a name.
+   * Where the file goes, within EXPORT_DIR. It replaces the caller's own earlier export there, and no other file: beside one the name
+   * gets eight digits that stand for the caller ("shared-1a2b3c4d.csv"); the result has the name. Empty makes a name.
    *
    * @generated from field: string output_path = 4;
    */
@@ -759,7 +761,8 @@ export declare type ExportJson = Message<"qcollector.jobs.v1.ExportJson"> & {
   options?: ExportJsonOptions | undefined;
 
   /**
-   * Where the file goes, within EXPORT_DIR. Empty makes a name.
+   * Where the file goes, within EXPORT_DIR. It replaces the caller's own earlier export there, and no other file: beside one the name
+   * gets eight digits that stand for the caller ("shared-1a2b3c4d.csv"); the result has the name. Empty makes a name.
    *
    * @generated from field: string output_path = 4;
    */
@@ -801,7 +804,8 @@ export declare type ExportJsonJson = {
   options?: ExportJsonOptionsJson;
 
   /**
-   * Where the file goes, within EXPORT_DIR. Empty makes a name.
+   * Where the file goes, within EXPORT_DIR. It replaces the caller's own earlier export there, and no other file: beside one the name
+   * gets eight digits that stand for the caller ("shared-1a2b3c4d.csv"); the result has the name. Empty makes a name.
    *
    * @generated from field: string output_path = 4;
    */
@@ -959,7 +963,8 @@ export declare type ExportExcel = Message<"qcollector.jobs.v1.ExportExcel"> & {
   fields: string[];
 
   /**
-   * Where the file goes, within EXPORT_DIR. Empty makes a name.
+   * Where the file goes, within EXPORT_DIR. It replaces the caller's own earlier export there, and no other file: beside one the name
+   * gets eight digits that stand for the caller ("shared-1a2b3c4d.csv"); the result has the name. Empty makes a name.
    *
    * @generated from field: string output_path = 4;
    */
@@ -1001,7 +1006,8 @@ export declare type ExportExcelJson = {
   fields?: string[];
 
   /**
-   * Where the file goes, within EXPORT_DIR. Empty makes a name.
+   * Where the file goes, within EXPORT_DIR. It replaces the caller's own earlier export there, and no other file: beside one the name
+   * gets eight digits that stand for the caller ("shared-1a2b3c4d.csv"); the result has the name. Empty makes a name.
    *
    * @generated from field: string output_path = 4;
    */

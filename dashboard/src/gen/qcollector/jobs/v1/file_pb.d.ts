@@ -28,7 +28,8 @@ export declare type FileImageProcess = Message<"qcollector.jobs.v1.FileImageProc
 
   /**
    * Where the outputs go, within the storage roots; made if absent. Empty: beside the image, in a folder "processed".
-   * They take the place of files of the same names, but never of the image itself.
+   * They take the place of what an earlier job of the same caller made of the same image, and of no other file: where one has a
+   * name already, all outputs carry eight digits that stand for caller and image, the same each time ("photo-1a2b3c4d.webp").
    *
    * @generated from field: string output_dir = 2;
    */
@@ -59,7 +60,8 @@ export declare type FileImageProcessJson = {
 
   /**
    * Where the outputs go, within the storage roots; made if absent. Empty: beside the image, in a folder "processed".
-   * They take the place of files of the same names, but never of the image itself.
+   * They take the place of what an earlier job of the same caller made of the same image, and of no other file: where one has a
+   * name already, all outputs carry eight digits that stand for caller and image, the same each time ("photo-1a2b3c4d.webp").
    *
    * @generated from field: string output_dir = 2;
    */
@@ -485,6 +487,13 @@ export declare type FileImageProcessResult = Message<"qcollector.jobs.v1.FileIma
   files: { [key: string]: FileOutput };
 
   /**
+   * The image's name as the outputs carry it: "photo.png", or "photo-1a2b3c4d.png" where other files had the plain names.
+   *
+   * @generated from field: string name = 9;
+   */
+  name: string;
+
+  /**
    * Outputs that were not kept, and why, such as "optimized": "not smaller than the original".
    *
    * @generated from field: map<string, string> skipped = 6;
@@ -546,6 +555,13 @@ export declare type FileImageProcessResultJson = {
    * @generated from field: map<string, qcollector.jobs.v1.FileOutput> files = 5;
    */
   files?: { [key: string]: FileOutputJson };
+
+  /**
+   * The image's name as the outputs carry it: "photo.png", or "photo-1a2b3c4d.png" where other files had the plain names.
+   *
+   * @generated from field: string name = 9;
+   */
+  name?: string;
 
   /**
    * Outputs that were not kept, and why, such as "optimized": "not smaller than the original".
@@ -702,6 +718,20 @@ export declare type FileCompressResult = Message<"qcollector.jobs.v1.FileCompres
    * @generated from field: google.protobuf.Timestamp expire_time = 8;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * The name that a download has.
+   *
+   * @generated from field: string file_name = 9;
+   */
+  fileName: string;
+
+  /**
+   * Its MIME type.
+   *
+   * @generated from field: string content_type = 10;
+   */
+  contentType: string;
 };
 
 /**
@@ -765,6 +795,20 @@ export declare type FileCompressResultJson = {
    * @generated from field: google.protobuf.Timestamp expire_time = 8;
    */
   expireTime?: TimestampJson;
+
+  /**
+   * The name that a download has.
+   *
+   * @generated from field: string file_name = 9;
+   */
+  fileName?: string;
+
+  /**
+   * Its MIME type.
+   *
+   * @generated from field: string content_type = 10;
+   */
+  contentType?: string;
 };
 
 /**
@@ -1087,7 +1131,8 @@ export declare const FileVirusScanResultSchema: GenMessage<FileVirusScanResult, 
 export declare type FileCleanup = Message<"qcollector.jobs.v1.FileCleanup"> & {
   /**
    * The files, within the storage roots. Empty: temporary files, what broken-off jobs left, and uploads that no row of the
-   * database names (orphaned_files), unless those are more than a tenth of all.
+   * database names (orphaned_files), unless those are more than a tenth of all. Then files that jobs have made stay, such as
+   * thumbnails and archives: they are deleted only when they are named. The job's log names what was deleted.
    *
    * @generated from field: repeated string files = 1;
    */
@@ -1110,7 +1155,8 @@ export declare type FileCleanup = Message<"qcollector.jobs.v1.FileCleanup"> & {
 export declare type FileCleanupJson = {
   /**
    * The files, within the storage roots. Empty: temporary files, what broken-off jobs left, and uploads that no row of the
-   * database names (orphaned_files), unless those are more than a tenth of all.
+   * database names (orphaned_files), unless those are more than a tenth of all. Then files that jobs have made stay, such as
+   * thumbnails and archives: they are deleted only when they are named. The job's log names what was deleted.
    *
    * @generated from field: repeated string files = 1;
    */
@@ -1187,7 +1233,8 @@ export declare type FileCleanupResult = Message<"qcollector.jobs.v1.FileCleanupR
   freed: number;
 
   /**
-   * Orphaned uploads that were found and left, as CLEANUP_DELETE is not set; the first 100 of them.
+   * Orphaned uploads that were found and left; the first 100 of them. All are where CLEANUP_DELETE is not set; otherwise those that
+   * are older than the record of what jobs make, and any where that record is missing or cannot be read.
    *
    * @generated from field: repeated string reported = 9;
    */
@@ -1199,6 +1246,27 @@ export declare type FileCleanupResult = Message<"qcollector.jobs.v1.FileCleanupR
    * @generated from field: string orphans_skipped = 10;
    */
   orphansSkipped: string;
+
+  /**
+   * Orphaned uploads that were left, in all.
+   *
+   * @generated from field: int32 reported_total = 11;
+   */
+  reportedTotal: number;
+
+  /**
+   * Old files that jobs have made, and that stay for that reason.
+   *
+   * @generated from field: int32 produced = 12;
+   */
+  produced: number;
+
+  /**
+   * Old files that stay because the record of what jobs have made is missing or cannot be read.
+   *
+   * @generated from field: int32 untold = 13;
+   */
+  untold: number;
 
   /**
    * Milliseconds that the job took.
@@ -1264,7 +1332,8 @@ export declare type FileCleanupResultJson = {
   freed?: number | "NaN" | "Infinity" | "-Infinity";
 
   /**
-   * Orphaned uploads that were found and left, as CLEANUP_DELETE is not set; the first 100 of them.
+   * Orphaned uploads that were found and left; the first 100 of them. All are where CLEANUP_DELETE is not set; otherwise those that
+   * are older than the record of what jobs make, and any where that record is missing or cannot be read.
    *
    * @generated from field: repeated string reported = 9;
    */
@@ -1276,6 +1345,27 @@ export declare type FileCleanupResultJson = {
    * @generated from field: string orphans_skipped = 10;
    */
   orphansSkipped?: string;
+
+  /**
+   * Orphaned uploads that were left, in all.
+   *
+   * @generated from field: int32 reported_total = 11;
+   */
+  reportedTotal?: number;
+
+  /**
+   * Old files that jobs have made, and that stay for that reason.
+   *
+   * @generated from field: int32 produced = 12;
+   */
+  produced?: number;
+
+  /**
+   * Old files that stay because the record of what jobs have made is missing or cannot be read.
+   *
+   * @generated from field: int32 untold = 13;
+   */
+  untold?: number;
 
   /**
    * Milliseconds that the job took.

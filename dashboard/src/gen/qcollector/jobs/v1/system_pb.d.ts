@@ -78,6 +78,13 @@ export declare type SystemCleanupTask = Message<"qcollector.jobs.v1.SystemCleanu
   directory: string;
 
   /**
+   * For old_files: files that jobs have made are removed too, such as thumbnails and archives. Otherwise they stay.
+   *
+   * @generated from field: bool produced = 5;
+   */
+  produced: boolean;
+
+  /**
    * For old_files, temp_files and old_logs: names to take, such as "*.log|*.out". Empty means all, and for old_logs
    * "*.log|*.log.*|*.out".
    *
@@ -115,6 +122,13 @@ export declare type SystemCleanupTaskJson = {
    * @generated from field: string directory = 3;
    */
   directory?: string;
+
+  /**
+   * For old_files: files that jobs have made are removed too, such as thumbnails and archives. Otherwise they stay.
+   *
+   * @generated from field: bool produced = 5;
+   */
+  produced?: boolean;
 
   /**
    * For old_files, temp_files and old_logs: names to take, such as "*.log|*.out". Empty means all, and for old_logs
@@ -380,18 +394,40 @@ export declare type SystemCleanupOutcome = Message<"qcollector.jobs.v1.SystemCle
   freed: number;
 
   /**
-   * Things that would have been removed, were it allowed: see CLEANUP_DELETE.
+   * Things that would have been removed, were it allowed: see CLEANUP_DELETE. Where it is, orphans that were left because they are
+   * older than the record of what jobs make, or because that record is missing or cannot be read.
    *
    * @generated from field: int32 reported = 5;
    */
   reported: number;
 
   /**
-   * The first hundred things, by name, that were removed or reported.
+   * The first hundred things, by name, that were removed; of sessions, also those that would have been.
    *
    * @generated from field: repeated string examples = 6;
    */
   examples: string[];
+
+  /**
+   * Old files that jobs have made, and that stay for that reason.
+   *
+   * @generated from field: int32 produced = 7;
+   */
+  produced: number;
+
+  /**
+   * Old files that stay because the record of what jobs have made is missing or cannot be read.
+   *
+   * @generated from field: int32 untold = 8;
+   */
+  untold: number;
+
+  /**
+   * The first hundred orphans, by name, that were left.
+   *
+   * @generated from field: repeated string reported_examples = 9;
+   */
+  reportedExamples: string[];
 };
 
 /**
@@ -429,18 +465,40 @@ export declare type SystemCleanupOutcomeJson = {
   freed?: number | "NaN" | "Infinity" | "-Infinity";
 
   /**
-   * Things that would have been removed, were it allowed: see CLEANUP_DELETE.
+   * Things that would have been removed, were it allowed: see CLEANUP_DELETE. Where it is, orphans that were left because they are
+   * older than the record of what jobs make, or because that record is missing or cannot be read.
    *
    * @generated from field: int32 reported = 5;
    */
   reported?: number;
 
   /**
-   * The first hundred things, by name, that were removed or reported.
+   * The first hundred things, by name, that were removed; of sessions, also those that would have been.
    *
    * @generated from field: repeated string examples = 6;
    */
   examples?: string[];
+
+  /**
+   * Old files that jobs have made, and that stay for that reason.
+   *
+   * @generated from field: int32 produced = 7;
+   */
+  produced?: number;
+
+  /**
+   * Old files that stay because the record of what jobs have made is missing or cannot be read.
+   *
+   * @generated from field: int32 untold = 8;
+   */
+  untold?: number;
+
+  /**
+   * The first hundred orphans, by name, that were left.
+   *
+   * @generated from field: repeated string reported_examples = 9;
+   */
+  reportedExamples?: string[];
 };
 
 /**

@@ -1,0 +1,62 @@
+"""An archive is downloaded as an export is: while it is the one that the job made, by whoever may see what is in it."""
+
+from pathlib import Path
+
+import pytest
+from qcollector.jobs.v1.export_pb2 import ExportMetadata
+from qcollector.jobs.v1.file_pb2 import FileCompress, FileCompressResult
+from qcollector.jobs.v1.job_pb2 import Caller
+
+from base.database.connection import open_database
+from base.settings import Settings
+from base.storage import StorageRoots
+from service.file_checks import FILE_CHECKS
+from service.payload_checks import Scene
+from service.result_files import FileGoneError, opened, stored_file
+from tests.mail.recording import RecordingJob
+from workers.processors import file
+
+JOB = "file:process/01jdtest-0"
+
+
+@pytest.fixture
+def roots(settings: Settings) -> StorageRoots:
+    prepared = StorageRoots(settings)
+    prepared.prepare()
+    return prepared
+
+
+@pytest.mark.parametrize("folder", ["", "uploads/archives2"])
+async def test_an_archive_comes_whole_by_its_name_and_type(
+    roots: StorageRoots, settings: Settings, folder: str
+) -> None:
+    source = roots.roots["upload"] / "a.txt"
+    source.write_text("content")
+    payload = FileCompress(input_files=[str(source)], output_dir=folder)
+    result = await file.compress(payload, RecordingJob(settings, queue="file:process"), roots)
+    stored = stored_file(FileCompressResult.FromString(result.SerializeToString()))
+    assert stored is not None
+    async with opened(stored, roots, JOB) as body:
+        parts = [part async for part in body.bodies()]
+    assert body.name == Path(result.archive_path).name == result.file_name
+    assert parts[0].content_type == "application/zip"
+    assert b"".join(part.data for part in parts) == Path(result.archive_path).read_bytes()
+    assert result.HasField("expire_time") is not bool(folder)
+    with pytest.raises(FileGoneError):
+        async with opened(stored, roots, "file:process/another"):
+            pass
+
+
+@pytest.mark.parametrize(("role", "refused"), [("service", 2), ("admin", 0)])
+async def test_files_of_backups_and_logs_are_for_administrators(
+    roots: StorageRoots, settings: Settings, role: str, refused: int
+) -> None:
+    check = FILE_CHECKS[FileCompress].at_download
+    assert check is not None
+    paths = [str(roots.roots[name] / "x") for name in ("upload", "backup", "log", "export")]
+    scene = Scene(Caller(id="a", role=role), open_database(settings), settings)
+    assert len(await check(FileCompress(input_files=paths), scene)) == refused
+
+
+def test_a_result_without_a_file_names_none() -> None:
+    assert stored_file(ExportMetadata()) is None
