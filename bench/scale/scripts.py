@@ -1,9 +1,11 @@
 """How long the store is held up by one script, among large jobs: every operation in rounds, read off the server's slow log.
 
-A time there includes what the machine gives to others meanwhile. So each script is judged by its quietest round: what it costs
-itself, it costs in every round.
+A time there includes what the machine gives to others meanwhile. Each round makes the same calls in the same order, so each
+call is judged by its quietest round: what it costs itself, it costs in every round.
 """
 
+import itertools
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -25,37 +27,36 @@ _NOWHERE: Final = ("held by no job", "x" * 150 + "y")
 """Texts that no job holds; the second takes long to tell from payloads like these."""
 
 
-async def worst_of_quietest(desk: Desk) -> dict[str, float]:
-    """By operation and script, in seconds."""
+async def worst_calls(desk: Desk) -> dict[str, float]:
+    """By operation and script, the seconds of its worst call."""
     await desk.server.client.config_set("slowlog-max-len", _LOGGED)
     for known in load_scripts().values():  # or their first calls would be EVALs
         await desk.server.client.script_load(known.source)
-    rounds: list[dict[str, float]] = []
+    await Layout(desk.store).complete(QUEUE)  # which the first list would do, in that round alone
+    quietest: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
-        worst: dict[str, float] = {}
-        state = _Round(desk)
-        for name, operation in state.operations().items():
+        for name, operation in _Round(desk).operations().items():
             await desk.server.client.config_set("slowlog-log-slower-than", 0)
             await desk.server.client.slowlog_reset()
             await operation()
             await desk.server.client.config_set("slowlog-log-slower-than", -1)
-            for script, seconds in await _scripts(desk):
-                key = f"{name}: {script}"
-                worst[key] = max(worst.get(key, 0.0), seconds)
-        rounds.append(worst)
-    return {key: min(worst.get(key, 0.0) for worst in rounds) for key in rounds[0]}
+            for script, taken in (await _scripts(desk)).items():
+                pairs = itertools.zip_longest(quietest.get(f"{name}: {script}", ()), taken, fillvalue=math.inf)
+                quietest[f"{name}: {script}"] = [min(pair) for pair in pairs]
+    return {name: max(taken) for name, taken in quietest.items()}
 
 
-async def _scripts(desk: Desk) -> list[tuple[str, float]]:
-    """The scripts that ran; what they call themselves is logged too, and left out."""
+async def _scripts(desk: Desk) -> dict[str, list[float]]:
+    """By script, the seconds of each call, in order. The commands that scripts call are logged too, and left out."""
     names = {script.sha: script.name for script in load_scripts().values()}
     entries: list[dict[str, Any]] = await desk.server.client.slowlog_get(_LOGGED)
-    called = ((entry["command"].decode(errors="replace").split(" ", 2), entry["duration"]) for entry in entries)
-    return [
-        (names[words[1]], duration / 1e6)
-        for words, duration in called
-        if words[0].upper() == "EVALSHA" and words[1] in names
-    ]
+    found: dict[str, list[float]] = {}
+    for entry in reversed(entries):
+        word, _, rest = str(entry["command"], "utf-8", "replace").partition(" ")
+        sha = rest.partition(" ")[0]
+        if word.upper() == "EVALSHA" and sha in names:
+            found.setdefault(names[sha], []).append(entry["duration"] / 1e6)
+    return found
 
 
 class _Round:
