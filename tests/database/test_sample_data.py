@@ -128,6 +128,7 @@ async def test_every_row_of_a_file_leads_to_the_file(sample_engine: AsyncEngine,
             assert content.startswith(b"%PDF-")
     assert {str(row.id) for row in rows} == {file for answer in answers for file in json.loads(answer)}
     there = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    there = {path for path in there if not path.startswith(".qjobs")}  # the service's own
     orphans = there - named
     assert len(orphans) == 3
     assert len(orphans) < len(there) / 10

@@ -92,7 +92,7 @@ def test_streams_and_waits_outlast_both_bounds(hasty: Front) -> None:
     job_id = hasty.enqueue(delay=60_000)
     watching = hasty.send("GET", f"email:send/jobs/{job_id}/events")
     events = watching.getresponse()
-    assert json.loads(events.readline().decode().removeprefix("data: "))["job"]["id"] == job_id
+    assert json.loads(events.readline().decode().removeprefix("data: "))["snapshot"]["job"]["id"] == job_id
     waited = hasty.call("GET", f"email:send/jobs/{job_id}?waitSeconds=3")
     assert waited.json["data"]["state"] == "JOB_STATE_DELAYED"
     assert hasty.call("POST", f"email:send/jobs/{job_id}/cancel").status == 200

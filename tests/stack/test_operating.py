@@ -122,7 +122,7 @@ async def test_a_schedule_lives_its_whole_life(ready: RunningStack) -> None:
     job_id = answer(ready, "POST", f"{path}/trigger", {})["jobId"]
     await ended(ready, "test:work", job_id, "COMPLETED")
     (run,) = answer(ready, "GET", f"{path}/runs")["runs"]
-    assert (run["jobId"], run["state"], run["triggered"]) == (job_id, "JOB_STATE_COMPLETED", True)
+    assert (run["job"]["jobId"], run["state"], run["triggered"]) == (job_id, "JOB_STATE_COMPLETED", True)
 
     assert len(answer(ready, "POST", f"{path}/resume", {})["schedule"]["nextTimes"]) == 5
     answer(ready, "DELETE", path)
