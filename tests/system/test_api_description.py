@@ -25,6 +25,7 @@ PROMISED = [
     checks.response_schema_conformance,
 ]
 ENDLESS = {"watchJob", "watchQueues"}
+UNAVAILABLE = 503
 NO_MAIL_SERVER = {"checkEmailHealth"}
 """It is unhealthy here, and says so by the status 503."""
 
@@ -50,9 +51,11 @@ described = schemathesis.openapi.from_path(API).exclude(operation_id=sorted(ENDL
     suppress_health_check=list(HealthCheck),
 )
 def test_answers_are_as_described_whatever_is_sent(case: schemathesis.Case, front: Front) -> None:
-    case.call_and_validate(
-        base_url=f"http://{LOOPBACK}:{front.rest}", headers=dict(front.headers), checks=PROMISED, timeout=20
-    )
+    answer = case.call(base_url=f"http://{LOOPBACK}:{front.rest}", headers=dict(front.headers), timeout=20)
+    # No database is set here, which some payloads need: that is 503, and as promised.
+    unfit = answer.status_code == UNAVAILABLE and "DATABASE_UNFIT" in answer.text
+    promised = [check for check in PROMISED if not (unfit and check is checks.not_a_server_error)]
+    case.validate_response(answer, checks=promised)
 
 
 @described.parametrize()  # type: ignore[untyped-decorator]
