@@ -55,7 +55,7 @@ def test_when_a_schedule_fires_is_changed_and_its_job_stays_secrets_and_all(admi
     assert (after["payload"], after["options"]) == (before["payload"], before["options"])
     backstage.call("POST", "schedules/edited/trigger", {})
     (run,) = backstage.call("GET", "schedules/edited/runs")["runs"]
-    backstage.until(run["jobId"], ["COMPLETED"])  # it fails without its secret
+    backstage.until(run["job"]["jobId"], ["COMPLETED"])  # it fails without its secret
     backstage.call("DELETE", "schedules/edited")
 
 
