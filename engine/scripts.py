@@ -8,6 +8,8 @@ from importlib import resources
 
 _HEADER = re.compile(r"^-- (KEYS|ARGV|FLAGS): (.+)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^--- @include (\w+)\n", re.MULTILINE)
+_CONSTANTS = re.compile(r"^local ([A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) = (\d+(?:, \d+)*)(?: --.*)?\n", re.MULTILINE)
+_TOKEN = re.compile(r"--[^\n]*|'(?:[^'\\\n]|\\.)*'|\b[A-Z][A-Z0-9_]*\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,26 @@ def _expand(text: str, folder: resources.abc.Traversable, seen: list[str], keys:
     return _INCLUDE.sub(put, text)
 
 
+def fold_constants(text: str) -> str:
+    """Puts the numbers that the text names by constants in their places.
+
+    Lua looks a local of the outermost level up in each function that uses it, and makes it known to the function in each call of
+    the script, which is a third of what a call costs before it does anything.
+
+    Raises:
+      ValueError: a constant has two values.
+    """
+    numbers: dict[str, str] = {}
+    for names, values in _CONSTANTS.findall(text):
+        for name, value in zip(names.split(", "), values.split(", "), strict=True):
+            if numbers.setdefault(name, value) != value:
+                raise ValueError(f"{name} is {numbers[name]} and {value}")
+    return _TOKEN.sub(lambda found: numbers.get(found[0], found[0]), _CONSTANTS.sub("", text))
+
+
 def _build(name: str, text: str, folder: resources.abc.Traversable) -> Script:
     keys: list[str] = []
-    body = _expand(text, folder, [], keys)
+    body = fold_constants(_expand(text, folder, [], keys))
     arguments = _header(text, "ARGV")
     flags = ",".join(_header(text, "FLAGS"))
     # The shebang lets a cluster refuse a key of another slot, and a full server refuse what lacks allow-oom.

@@ -10,114 +10,73 @@
 --- @include record
 --- @include index
 --- @include match
-if redis.call('HGET', meta, 'layout') ~= '2' or redis.call('ZCARD', all) > 0 then return { 0 } end
+--- @include stretches
+if redis.call('HGET', meta, 'layout') ~= LAYOUT or redis.call('ZCARD', all) > 0 then return { 0 } end
 local MOST_ACTIVE = 1000
-local descending = backwards == '1'
+local from_ms, to_ms = want[4], want[5] > 0 and want[5] or CLASS_STEP
+local after_ms, after_id = tonumber(string.sub(after, 1, 13)), string.sub(after, 14)
+local included = inclusive == '1'
 
--- Compared by hand: Lua's own order of strings depends on the server's locale, the sets' does not.
-local function less(a, b)
-  if a == b then return false end
-  local n = math.min(#a, #b)
-  for i = 1, n do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
-end
-local function sooner(a, b)
-  local x, y = tonumber(string.sub(a, 1, 13)), tonumber(string.sub(b, 1, 13))
-  if descending then a, b, x, y = b, a, y, x end
-  if x ~= y then return x < y end
-  return less(a, b)
-end
-
--- A stream of one class, read from its index piece by piece.
-local function stream(class)
-  local key, stem = index, class
-  if want[3] ~= '' then key, stem = owned, want[3] .. NUL .. class end
-  local low = '[' .. stem .. (want[4] > 0 and string.format('%013d', want[4]) or '')
-  local high = '(' .. stem .. (want[5] > 0 and string.format('%013d', want[5]) or ':')
+-- The stretch between two ranks, from or up to the place to go on after, which is searched for between two others.
+local function from_place(key, low, high, first, last, bound, read)
   if after ~= '' then
-    local bound = (inclusive == '1' and '[' or '(') .. stem .. after
-    if descending then high = bound else low = bound end
+    local rank = rank_after(key, first, last, bound, included ~= descending)
+    if descending then high = math.min(high, rank) else low = math.max(low, rank) end
   end
-  return { key = key, stem = stem, low = low, high = high, places = {}, at = 1, ended = false }
+  return stretch(key, low, high, read)
+end
+
+local function of_all(class)
+  local base = class * CLASS_STEP
+  local function rank(ms) return redis.call('ZCOUNT', index, '-inf', string.format('(%.0f', base + ms)) end
+  local first, last = 0, 0
+  if after_ms then first, last = rank(after_ms), rank(after_ms + 1) end
+  return from_place(index, rank(from_ms), rank(to_ms), first, last, after_id, function(id, score)
+    return tonumber(score) - base, id
+  end)
+end
+
+local function of_owner(class)
+  local stem = want[3] .. NUL
+  local first, last = redis.call('ZCOUNT', owned, '-inf', '(' .. class), redis.call('ZCOUNT', owned, '-inf', class)
+  local low = rank_after(owned, first, last, stem .. string.format('%013.0f', from_ms), true)
+  local high = rank_after(owned, low, last, stem .. (want[5] > 0 and string.format('%013.0f', to_ms) or ':'), true)
+  return from_place(owned, low, high, low, high, stem .. after, function(member)
+    local place = string.sub(member, #stem + 1)
+    return tonumber(string.sub(place, 1, 13)) or 0, string.sub(place, 14)
+  end)
 end
 
 -- Running jobs, which are few, read from their own set: among the waiting ones they would be hard to find.
 local function running()
-  local places = {}
+  local from, last = stretch(active, 0, 0), after_ms and { number = after_ms, id = after_id }
   for _, id in ipairs(redis.call('ZRANGE', active, 0, -1)) do
     local kept = redis.call('HGET', states, id)
     local record = kept and unpack_record(kept)
     if record and fits(record) then
-      local place = place_of(id, record)
-      if after == '' or sooner(after, place) or (inclusive == '1' and after == place) then places[#places + 1] = place end
+      local found = { number = record[CREATED], id = id }
+      local here = last and found.number == after_ms and id == after_id
+      if not last or sooner(last, found) or (included and here) then from.heads[#from.heads + 1] = found end
     end
   end
-  table.sort(places, sooner)
-  return { places = places, at = 1, ended = true }
+  table.sort(from.heads, sooner)
+  return from
 end
 
-local function head(from)
-  if from.at > #from.places and not from.ended then
-    local count = math.min(tonumber(wanted) + 1, 200)
-    local members
-    if descending then
-      members = redis.call('ZRANGE', from.key, from.high, from.low, 'BYLEX', 'REV', 'LIMIT', 0, count)
-    else
-      members = redis.call('ZRANGE', from.key, from.low, from.high, 'BYLEX', 'LIMIT', 0, count)
-    end
-    from.places, from.at, from.ended = {}, 1, #members < count
-    for i, member in ipairs(members) do from.places[i] = string.sub(member, #from.stem + 1) end
-    if #members > 0 then
-      local bound = '(' .. members[#members]
-      if descending then from.high = bound else from.low = bound end
-    end
-  end
-  return from.places[from.at]
+local stretches, classes = {}, {}
+for i = 1, #want[1] do classes[CLASS[string.sub(want[1], i, i)] or 0] = true end
+if want[1] == '' then classes = { true, true, true, true, true } end
+if classes[1] and not (want[1] == '' or string.find(want[1], 'w', 1, true)) and redis.call('ZCARD', active) <= MOST_ACTIVE then
+  classes[1] = nil
+  stretches[1] = running()
+end
+for class = 1, 5 do
+  if classes[class] then stretches[#stretches + 1] = want[3] == '' and of_all(class) or of_owner(class) end
 end
 
-local streams, classes = {}, {}
-for i = 1, #want[1] do classes[CLASS[string.sub(want[1], i, i)] or ''] = true end
-if want[1] == '' then classes = { w = true, d = true, c = true, f = true, x = true } end
-if classes.w and not (want[1] == '' or string.find(want[1], 'w', 1, true)) and redis.call('ZCARD', active) <= MOST_ACTIVE then
-  classes.w = nil
-  streams[1] = running()
-end
-for _, class in ipairs({ 'w', 'd', 'c', 'f', 'x' }) do
-  if classes[class] then streams[#streams + 1] = stream(class) end
-end
-
-local function next_stream()
-  local first, first_place
-  for _, from in ipairs(streams) do
-    local place = head(from)
-    if place and (not first_place or sooner(place, first_place)) then first, first_place = from, place end
-  end
-  return first, first_place
-end
-
-local answer, rows = { 1, now, 0, after, 0 }, 0
-while true do
-  local from, place = next_stream()
-  if not from then
-    answer[5] = 1
-    break
-  end
-  if rows >= tonumber(wanted) or looked_at >= tonumber(scan) then break end
-  local id = string.sub(place, 14)
-  local record = look(id)
-  if record == nil then break end
-  from.at = from.at + 1
-  answer[4] = place
-  if record and place_of(id, record) == place then
-    answer[#answer + 1] = id
-    answer[#answer + 1] = record[CREATED]
-    answer[#answer + 1] = record[STATE]
-    answer[#answer + 1] = record[SECRET]
-    rows = rows + 1
-  end
-end
-answer[3] = looked_at
-return answer
+return walk(
+  stretches,
+  { 1, now, 0, after, 0 },
+  function(found) return string.format('%013.0f', found.number) .. found.id end,
+  function(found, record) return record[CREATED] == found.number and record[CREATED] end
+)

@@ -18,7 +18,7 @@ for i, id in ipairs(cmsgpack.unpack(names)) do
     redis.call('ZREM', delayed, id)
     record[READY] = now
     enter_wait(id, record)
-    file_job(id, record, 'd')
+    file_job(id, record)
     redis.call('HSET', states, id, pack(record))
     tell(id, 'w', record[PROGRESS], reason ~= '' and 'promoted: ' .. reason or 'promoted')
   end

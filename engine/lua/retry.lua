@@ -24,7 +24,7 @@ for i, id in ipairs(cmsgpack.unpack(names)) do
     record[FINISHED], record[PROGRESS], record[EXPIRE], record[READY] = 0, 0, 0, now
     record[SEQ] = take_numbers(meta, 1)
     enter_wait(id, record)
-    file_job(id, record, answer[i])
+    file_job(id, record)
     redis.call('HSET', states, id, pack(record))
     tell(id, 'w', 0, reason ~= '' and 'retried: ' .. reason or 'retried')
   end

@@ -25,7 +25,7 @@ local function again(id, record, delay)
   if delay > 0 then
     record[STATE] = 'd'
     record[READY] = now + delay
-    file_job(id, record, 'a')
+    file_job(id, record)
     new_delayed[#new_delayed + 1] = timed(now + delay, record[SEQ])
     new_delayed[#new_delayed + 1] = id
   else

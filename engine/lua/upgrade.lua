@@ -9,7 +9,6 @@
 -- RETURNS: 1 if there is more to do
 --- @include record
 --- @include index
-local LAYOUT = '2'
 local STEP = 200
 
 local function file(id, kept)
@@ -32,14 +31,15 @@ local function crowded()
   return redis.call('ZCARD', index) > jobs_held or redis.call('ZCARD', owned) > jobs_held
 end
 local function astray()
-  local classes = { w = held(wait) + held(parked) + held(active), d = held(delayed), c = held(completed), f = held(failed), x = held(cancelled) }
-  for class, count in pairs(classes) do
-    if redis.call('ZLEXCOUNT', index, '[' .. class, '(' .. class .. ':') ~= count then return true end
+  local counts = { held(wait) + held(parked) + held(active), held(delayed), held(completed), held(failed), held(cancelled) }
+  for class, count in ipairs(counts) do
+    local first, past = class * CLASS_STEP, string.format('(%.0f', (class + 1) * CLASS_STEP)
+    if redis.call('ZCOUNT', index, first, past) ~= count then return true end
   end
   return redis.call('ZCARD', owned) ~= redis.call('ZCARD', index)
 end
 
--- 2. The sweep: 's' and a cursor of the records, 'i' and 'o' and a member of the indexes.
+-- 2. The sweep: 's' for the records, 'i' and 'o' for the indexes, and a cursor.
 local sweep = redis.call('HGET', meta, 'sweep')
 if not sweep then
   if redis.call('HGET', meta, 'layout') == LAYOUT and not (look == '1' and astray()) then return 0 end
@@ -51,35 +51,31 @@ local function sweep_records()
   local found = redis.call('HSCAN', states, from, 'COUNT', STEP)
   for i = 1, #found[2], 2 do file(found[2][i], found[2][i + 1]) end
   if found[1] ~= '0' then return 's' .. found[1] end
-  return 'i'
+  return 'i0'
 end
 
--- Takes out what is not as its record says. `skip` is how much of a member comes before the class.
-local function sweep_index(key, next_stage, skip)
-  if not crowded() then return nil end
-  local members = redis.call('ZRANGE', key, from == '' and '-' or '(' .. from, '+', 'BYLEX', 'LIMIT', 0, STEP)
-  local wrong = {}
-  for _, member in ipairs(members) do
-    local start = skip(member)
-    local id = string.sub(member, start + 14)
+-- Takes out what stands for no record. `job_of` makes an id of a member, `member_of` a member of a job.
+local function sweep_index(key, next_stage, job_of, member_of)
+  if not crowded() then return next_stage end
+  local found, wrong = redis.call('ZSCAN', key, from, 'COUNT', STEP), {}
+  for i = 1, #found[2], 2 do
+    local member = found[2][i]
+    local id = job_of(member)
     local kept = redis.call('HGET', states, id)
-    local record = kept and unpack_record(kept)
-    local right = record and CLASS[record[STATE]] .. place_of(id, record)
-    if right and start > 1 then right = record[OWNER] .. NUL .. right end
-    if right ~= member then wrong[#wrong + 1] = member end
+    if not kept or member_of(id, unpack_record(kept)) ~= member then wrong[#wrong + 1] = member end
   end
   if #wrong > 0 then redis.call('ZREM', key, unpack(wrong)) end
-  return #members == STEP and stage .. members[STEP] or next_stage
+  return found[1] ~= '0' and stage .. found[1] or next_stage
 end
 
 local following
 if stage == 's' then
   following = sweep_records()
 elseif stage == 'i' then
-  following = sweep_index(index, 'o', function() return 1 end)
+  following = sweep_index(index, 'o0', function(id) return id end, function(id) return id end)
 else
-  -- Counted from the end of the owner, which may hold anything: a class, thirteen digits and an id without a NUL follow.
-  following = sweep_index(owned, nil, function(member) return #member - string.find(string.reverse(member), NUL, 1, true) + 2 end)
+  -- The owner may hold anything; thirteen digits and an id, which has no NUL, follow its end.
+  following = sweep_index(owned, nil, function(member) return string.match(member, '([^%z]*)$'):sub(14) end, owned_member)
 end
 write_index()
 if following then

@@ -95,10 +95,8 @@ async def test_after_an_hour_the_id_is_free_even_before_it_is_forgotten(
 ) -> None:
     scripts = dict(engine.store._scripts)
     source = scripts["enqueue"].source
-    assert f"REQUEST_MS = {HOUR_MS}" in source
-    scripts["enqueue"] = replace(
-        scripts["enqueue"], source=source.replace(f"REQUEST_MS = {HOUR_MS}", "REQUEST_MS = 0"), sha="0" * 40
-    )
+    assert str(HOUR_MS) in source
+    scripts["enqueue"] = replace(scripts["enqueue"], source=source.replace(str(HOUR_MS), "0"), sha="0" * 40)
     monkeypatch.setattr(engine.store, "_scripts", scripts)
     first = await engine.intake.enqueue(asked())
     second = await engine.intake.enqueue(asked(digest=b"two"))

@@ -74,8 +74,8 @@ def _cap(monkeypatch: pytest.MonkeyPatch, engine: Engine, jobs: int) -> None:
     scripts = dict(engine.store._scripts)
     for name in ("settle", "reap"):
         source = scripts[name].source
-        assert "FINISHED_KEPT = 100000" in source
-        source = source.replace("FINISHED_KEPT = 100000", f"FINISHED_KEPT = {jobs}")
+        assert source.count(" - 100000") == 1, "FINISHED_KEPT"
+        source = source.replace(" - 100000", f" - {jobs}")
         scripts[name] = replace(scripts[name], source=source, sha="0" * 40)
     monkeypatch.setattr(engine.store, "_scripts", scripts)
 

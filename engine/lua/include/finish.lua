@@ -18,10 +18,9 @@ end
 
 -- The record is changed; the caller writes it back.
 local function finish(id, record, state, output)
-  local before = record[STATE]
   record[STATE] = state
   record[FINISHED] = now
-  file_job(id, record, before)
+  file_job(id, record)
   if record[SECRET] == SECRET_STORED then
     record[SECRET] = SECRET_PURGED
     purge[#purge + 1] = id

@@ -9,7 +9,7 @@ local function promote()
     if kept[i] then
       local record = unpack_record(kept[i])
       enter_wait(id, record)
-      file_job(id, record, 'd')
+      file_job(id, record)
       written[#written + 1] = id
       written[#written + 1] = pack(record)
       tell(id, 'w', record[PROGRESS], '')
