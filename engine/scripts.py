@@ -45,8 +45,8 @@ def _expand(text: str, folder: resources.abc.Traversable, seen: list[str], keys:
 def fold_constants(text: str) -> str:
     """Puts the numbers that the text names by constants in their places.
 
-    A constant that stayed a local would be bound anew to each function that uses it, in each call of the script: a third of what
-    a call costs before it does anything.
+    A constant that stayed a local would be bound to each function that uses it, anew in each call of the script: a third of
+    what a call costs before it does anything.
 
     Raises:
       ValueError: a constant has two values.
