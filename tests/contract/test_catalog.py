@@ -55,6 +55,18 @@ def test_every_type_of_the_contract_is_found_by_queue_and_word(catalog: Catalog)
         assert catalog.type(job_type.queue, job_type.type) is job_type
 
 
+def test_every_type_has_the_attempts_that_the_specification_gives_to_its_family(catalog: Catalog) -> None:
+    """Three for mails and files, two for exports, one or two for the system; those of analytics are not specified."""
+    types = [each for each in catalog.types.values() if each.payload.DESCRIPTOR.full_name.startswith(PACKAGE)]
+    found: dict[str, set[tuple[int, bool]]] = {}
+    for each in types:
+        found.setdefault(each.queue.partition(":")[0], set()).add((each.attempts, each.exponential))
+    assert found.pop("analytics")
+    assert found.pop("system") <= {(1, False), (2, False)}
+    assert found == {"email": {(3, True)}, "file": {(3, False)}, "export": {(2, False)}}
+    assert [catalog.type(*name).attempts for name in (("email:batch", "batch"), ("file:cleanup", "cleanup"))] == [3, 3]
+
+
 def test_what_a_declaration_leaves_out_has_its_documented_default() -> None:
     bare = serve(queue() + DONE + work()).type("declared:work", "work")
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,13 @@ def environment(home: Path, **told: str | int) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def command(name: str, port: int, told: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`qjobs NAME` for as long as the block lasts, once it listens on the port."""
+def command(
+    name: str, port: int, told: Mapping[str, str], log: Path, run: Sequence[str] = ("-m", "stack.cli")
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`qjobs NAME`, or what Python is to run instead, for as long as the block lasts, once it listens on the port."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "stack.cli", name], env=dict(told), stdout=output, stderr=output, cwd=PROJECT
+            [sys.executable, *run, name], env=dict(told), stdout=output, stderr=output, cwd=PROJECT
         )
     try:
         wait_until_listening(process, port, log)
@@ -79,7 +81,7 @@ class Answer:
 
 
 def token(role: str = "admin", subject: str = "tester") -> str:
-    return sign(SECRET, subject=subject, role=role, name="Tester", seconds=600)
+    return sign(SECRET, subject=subject, role=role, name="Tester", seconds=86_400)
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,13 @@ class Front:
 
 
 @contextlib.contextmanager
-def running_envoy(home: Path, grpc: int, **told: str | int) -> Iterator[Front]:
+def running_envoy(
+    home: Path, grpc: int, *, run: Sequence[str] = ("-m", "stack.cli"), **told: str | int
+) -> Iterator[Front]:
     """An Envoy before the service at that port, with settings of its own."""
     ports = {"REST_PORT": free_port(), "GRPC_PORT": grpc, "ENVOY_ADMIN_PORT": free_port()}
     home.mkdir(parents=True, exist_ok=True)
-    with command("envoy", ports["REST_PORT"], environment(home, **ports, **told), home / "envoy.out") as process:
+    with command("envoy", ports["REST_PORT"], environment(home, **ports, **told), home / "envoy.out", run) as process:
         yield Front(rest=ports["REST_PORT"], grpc=grpc, admin=ports["ENVOY_ADMIN_PORT"], pid=process.pid)
 
 

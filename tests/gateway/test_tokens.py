@@ -22,7 +22,7 @@ from tests.conftest import until
 from tests.gateway.front import SECRET, Front, running_envoy, running_service, token
 from tests.gateway.held_bodies import configuration, heap, held, many_held, mode
 from tests.service import conftest as service_tokens
-from tests.service.test_auth import BAD_CLAIMS, EC, GOOD_CLAIMS, NO_TOKENS, RSA, Issuer, key_set, now, signed
+from tests.service.test_auth import BAD_CLAIMS, EC, GOOD_CLAIMS, NO_TOKENS, RSA, Issuer, dated, key_set, now, signed
 
 ENQUEUE = "/api/v1/queue/jobs"
 RESULT = "/api/v1/queue/email:send/jobs/none/result"
@@ -69,13 +69,13 @@ def test_the_token_is_found_where_the_service_finds_it(front: Front, form: str) 
 
 @pytest.mark.parametrize("claims", [claims for claims, _ in GOOD_CLAIMS], ids=range(len(GOOD_CLAIMS)))
 def test_a_token_that_the_service_takes_passes(front: Front, claims: dict[str, Any]) -> None:
-    good = service_tokens.token(secret=SECRET, **claims)
+    good = service_tokens.token(secret=SECRET, **dated(claims))
     assert front.call("GET", "stats", authorization=f"Bearer {good}").status == 200
 
 
 @pytest.mark.parametrize("claims", [claims for claims, _ in BAD_CLAIMS], ids=range(len(BAD_CLAIMS)))
 def test_a_token_with_bad_claims_is_401(front: Front, claims: dict[str, Any]) -> None:
-    answer = front.call("GET", "stats", authorization=f"Bearer {service_tokens.token(secret=SECRET, **claims)}")
+    answer = front.call("GET", "stats", authorization=f"Bearer {service_tokens.token(secret=SECRET, **dated(claims))}")
     assert (answer.status, answer.json["code"]) == (401, 16)
 
 
