@@ -104,6 +104,7 @@ def in_full(queue: QueueStats) -> str:
             ("Paused", _paused(queue)),
             ("Limits", _limits(queue.limits)),
             ("Held now", ", ".join(f"{getattr(counts, word):,} {word}" for word in held)),
+            *([("Set aside", _set_aside(queue))] if queue.set_aside else []),
             ("Since it began", ", ".join(f"{getattr(totals, word):,.0f} {word}" for word in held[3:])),
             ("Last minute", f"{queue.per_minute.completed:,.0f} completed, {queue.per_minute.failed:,.0f} failed"),
             ("Oldest waiting", in_words(queue.oldest_waiting_age_ms) if counts.waiting else "none waits"),
@@ -111,6 +112,10 @@ def in_full(queue: QueueStats) -> str:
             ("Run", _quantiles(queue.run_ms)),
         ]
     )
+
+
+def _set_aside(queue: QueueStats) -> str:
+    return f"{queue.set_aside:,} of the waiting jobs, until fewer jobs of the same caller are active"
 
 
 def _paused(queue: QueueStats) -> str:

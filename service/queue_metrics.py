@@ -69,6 +69,12 @@ class QueueMetrics(Collector):
             ("queue", "state"),
             [((queue.name, _word(state)), queue.counts[state]) for queue in queues for state in _SHOWN],
         )
+        yield _gauge(
+            "qjobs_queue_set_aside_jobs",
+            "Of the waiting jobs, those that no worker can take until fewer of their caller's are active.",
+            ("queue",),
+            [((queue.name,), queue.set_aside) for queue in queues],
+        )
         ended = CounterMetricFamily(
             "qjobs_queue_jobs_ended",
             "Jobs that ended since the queue began, by final state.",

@@ -96,6 +96,7 @@ def queue_view(queue: QueueSnapshot) -> QueueStats:
             etag=limits.etag,
         ),
         pause=_pause(queue.pause) if queue.pause is not None else None,
+        set_aside=queue.set_aside,
     )
 
 

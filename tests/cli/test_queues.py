@@ -1,10 +1,16 @@
 """`qjobs queue`, `stats`, `health`, `worker` and `type`."""
 
+from dataclasses import replace
+
 import pytest
 
+from base.settings import Settings
 from cli.exits import Exit
+from engine.catalog import Catalog
+from engine.claims import Claims
+from engine.store import Store
 from tests.cli.conftest import Qjobs, Running, succeeded
-from tests.service.conftest import Noop
+from tests.service.conftest import WORK, Noop
 
 
 async def test_every_format_lists_the_queues_as_the_contract_has_them(qjobs: Qjobs) -> None:
@@ -31,6 +37,20 @@ async def test_pausing_resuming_limiting_and_cleaning_a_queue(qjobs: Qjobs) -> N
     assert limited["limits"] == {"maxActive": 3, "rate": {"max": 100, "periodMs": 60_000}, "etag": "3-100-60000"}
     assert "at most 3 active" in succeeded(await qjobs("queue", "limit", "test:work")).out
     assert "0 completed" in succeeded(await qjobs("queue", "clean", "test:work", "--yes")).out
+
+
+async def test_a_queue_shows_how_many_waiting_jobs_are_set_aside(
+    qjobs: Qjobs, service: Running, store: Store, catalog: Catalog, settings: Settings
+) -> None:
+    assert "set aside" not in succeeded(await qjobs("queue", "show", WORK)).out.lower()
+    for _ in range(3):
+        await service.admin.enqueue(Noop())
+    limited = replace(catalog.queue(WORK), family="export")
+    worker = Claims(store, limited, "worker-1", settings.model_copy(update={"export_max_per_user": 1}))
+    assert len((await worker.claim(3)).jobs) == 1
+    shown = succeeded(await qjobs("queue", "show", WORK, "-o", "json")).json
+    assert (shown["setAside"], shown["counts"]["waiting"]) == (2, 2)
+    assert "2 of the waiting jobs, until" in succeeded(await qjobs("queue", "show", WORK)).out
 
 
 async def test_what_is_unknown_is_not_found_and_what_is_wrong_is_refused_before_any_call(qjobs: Qjobs) -> None:

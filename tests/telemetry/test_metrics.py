@@ -178,6 +178,20 @@ async def test_the_service_tells_what_the_queues_hold(processes: Processes, call
     assert (enqueued("stored"), enqueued("duplicate")) == (3, 1)
 
 
+async def test_jobs_that_are_set_aside_are_counted(processes: Processes, settings: Settings) -> None:
+    def exposed() -> float:
+        return processes.page("service").value("qjobs_queue_set_aside_jobs", queue=WORK)
+
+    assert exposed() == 0
+    store = await Store.open(settings.model_copy(update={"redis_key_prefix": processes.told["REDIS_KEY_PREFIX"]}))
+    await store.client.zadd(store.keys(WORK)["parked"], {"a": 1, "b": 2})
+    try:
+        await eventually(lambda: exposed() == 2, what="both are counted")
+    finally:
+        await store.client.delete(store.keys(WORK)["parked"])
+        await store.close()
+
+
 async def test_calls_are_counted_by_method_and_code_and_refusals_by_reason(
     processes: Processes, caller: Caller
 ) -> None:

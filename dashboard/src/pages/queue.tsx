@@ -76,6 +76,7 @@ function Figures({ stats }: { stats: QueueStatsJson }) {
         term="Oldest waiting"
         value={stats.oldestWaitingAgeMs ? duration(Number(stats.oldestWaitingAgeMs)) : "–"}
       />
+      {stats.setAside ? <Figure term="Set aside" value={`${count(stats.setAside)} over their callers' limit`} /> : null}
       <Figure
         term="Last minute"
         value={`${count(stats.perMinute?.completed)} completed, ${count(stats.perMinute?.failed)} failed`}

@@ -228,12 +228,17 @@ class QueueStats(_message.Message):
     RUN_MS_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     PAUSE_FIELD_NUMBER: _builtins.int
+    SET_ASIDE_FIELD_NUMBER: _builtins.int
     queue_name: _builtins.str
     """The queue's name."""
     paused: _builtins.bool
     """Whether it is paused: its jobs stay waiting."""
     oldest_waiting_age_ms: _builtins.float
     """Age in milliseconds of the job that has been ready longest. 0 when none waits."""
+    set_aside: _builtins.int
+    """Of the waiting jobs, those that no worker takes because as many jobs of the same caller are active as may be (EXPORT_MAX_PER_USER).
+    They are counted in `counts.waiting` as well. Each is taken up again when a job of its caller ends.
+    """
     @_builtins.property
     def counts(self) -> Global___QueueCounts:
         """The jobs it holds now."""
@@ -275,10 +280,11 @@ class QueueStats(_message.Message):
         run_ms: Global___QueueQuantiles | None = ...,
         limits: Global___QueueLimits | None = ...,
         pause: Global___QueuePause | None = ...,
+        set_aside: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "limits", b"limits", "pause", b"pause", "per_minute", b"per_minute", "run_ms", b"run_ms", "totals", b"totals", "wait_ms", b"wait_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "limits", b"limits", "oldest_waiting_age_ms", b"oldest_waiting_age_ms", "pause", b"pause", "paused", b"paused", "per_minute", b"per_minute", "queue_name", b"queue_name", "run_ms", b"run_ms", "totals", b"totals", "wait_ms", b"wait_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "limits", b"limits", "oldest_waiting_age_ms", b"oldest_waiting_age_ms", "pause", b"pause", "paused", b"paused", "per_minute", b"per_minute", "queue_name", b"queue_name", "run_ms", b"run_ms", "set_aside", b"set_aside", "totals", b"totals", "wait_ms", b"wait_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

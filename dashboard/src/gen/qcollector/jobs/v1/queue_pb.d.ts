@@ -488,6 +488,14 @@ export declare type QueueStats = Message<"qcollector.jobs.v1.QueueStats"> & {
    * @generated from field: qcollector.jobs.v1.QueuePause pause = 10;
    */
   pause?: QueuePause | undefined;
+
+  /**
+   * Of the waiting jobs, those that no worker takes because as many jobs of the same caller are active as may be (EXPORT_MAX_PER_USER).
+   * They are counted in `counts.waiting` as well. Each is taken up again when a job of its caller ends.
+   *
+   * @generated from field: int32 set_aside = 11;
+   */
+  setAside: number;
 };
 
 /**
@@ -565,6 +573,14 @@ export declare type QueueStatsJson = {
    * @generated from field: qcollector.jobs.v1.QueuePause pause = 10;
    */
   pause?: QueuePauseJson;
+
+  /**
+   * Of the waiting jobs, those that no worker takes because as many jobs of the same caller are active as may be (EXPORT_MAX_PER_USER).
+   * They are counted in `counts.waiting` as well. Each is taken up again when a job of its caller ends.
+   *
+   * @generated from field: int32 set_aside = 11;
+   */
+  setAside?: number;
 };
 
 /**
