@@ -1,5 +1,6 @@
 """Recurring jobs: seen, made, changed, fired."""
 
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -126,8 +127,9 @@ async def resume(session: Session, name: str) -> None:
     session.screen.one(schedule, lambda: _told(schedule, "fires again"))
 
 
-async def trigger(session: Session, name: str) -> None:
-    answer = await session.call(_calls(session).TriggerSchedule, TriggerScheduleRequest(name=name))
+async def trigger(session: Session, name: str, request_id: str) -> None:
+    request = TriggerScheduleRequest(name=name, request_id=request_id or str(uuid.uuid4()))
+    answer = await session.call(_calls(session).TriggerSchedule, request)
     session.screen.one(
         answer,
         lambda: harmless(

@@ -253,17 +253,20 @@ def _digest(job_type: JobType, payload: bytes, caller: Caller) -> bytes:
     return hashlib.sha256(b"\0".join((job_type.key.encode(), caller.id.encode(), payload))).digest()[:16]
 
 
-def _repeatable(request: EnqueueJobRequest, job_type: JobType, payload: bytes, caller: Caller) -> dict[str, bytes]:
-    """What a request id protects, whatever its length: whose it is, and all that was asked under it."""
-    if not request.request_id:
+def repeatable(request_id: str, caller: str, *asked: bytes) -> dict[str, bytes]:
+    """The fields of a NewJob that a request id protects, whatever its length: whose it is, and all that was asked under it."""
+    if not request_id:
         return {}
-    options = request.options.SerializeToString(deterministic=True)
     return {
-        "request": hashlib.sha256(f"{caller.id}\0{request.request_id}".encode()).digest()[:16],
-        "request_digest": hashlib.sha256(
-            b"\0".join((job_type.key.encode(), str(len(options)).encode(), options, payload))
-        ).digest()[:16],
+        "request": hashlib.sha256(f"{caller}\0{request_id}".encode()).digest()[:16],
+        "request_digest": hashlib.sha256(b"\0".join(asked)).digest()[:16],
     }
+
+
+def _repeatable(request: EnqueueJobRequest, job_type: JobType, payload: bytes, caller: Caller) -> dict[str, bytes]:
+    options = request.options.SerializeToString(deterministic=True) if request.request_id else b""
+    asked = (job_type.key.encode(), str(len(options)).encode(), options, payload)
+    return repeatable(request.request_id, caller.id, *asked)
 
 
 def _disabled(setting: str) -> ServiceDisabledError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
 from google.protobuf.message import DecodeError
 from qcollector.jobs.v1.job_pb2 import JobOptions
 from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
@@ -15,7 +16,7 @@ from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from base.telemetry import tracing
 from base.telemetry.spans import Kind
 from base.telemetry.trace_context import NO_TRACE, TraceContext
-from engine.admission import RESERVED_PREFIX, Admission, Admitted, Asked, Origin
+from engine.admission import RESERVED_PREFIX, Admission, Admitted, Asked, Origin, repeatable
 from engine.catalog import Catalog
 from engine.errors import (
     JobIdConflictError,
@@ -160,21 +161,33 @@ class Firing:
             noted = await self._store.run("schedule_fired", SCOPE, record.name, milliseconds(slot), job_id, "0")
         return job_id if noted else ""
 
-    async def trigger(self, name: str, trace: TraceContext = NO_TRACE) -> tuple[Admitted, Enqueued]:
-        """Enqueues a schedule's job now, apart from its slots.
+    async def trigger(
+        self, name: str, trace: TraceContext = NO_TRACE, *, caller: str = "", request_id: str = ""
+    ) -> tuple[Admitted, Enqueued]:
+        """Enqueues a schedule's job now, apart from its slots; once for each `request_id` of a caller.
 
         Raises:
           ScheduleNotFoundError: there is no such schedule.
           ScheduleBrokenError: its record or its payload cannot be read.
+          RequestIdConflictError: the caller used the request id for something else.
         """
         schedule = await self._schedules.get(name)
         schedule.check_readable()
         now = datetime.now(UTC)
         job_id = f"{RESERVED_PREFIX}{name}-{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z"
         admitted = self._admit(schedule, job_id, now, trace)
-        enqueued = await self._intake.enqueue(admitted.job)
-        await self._store.run("schedule_fired", SCOPE, name, milliseconds(now), job_id, "1")
+        # What is asked for is this schedule, whatever its job is by the time that a call is repeated.
+        protected = repeatable(request_id, caller, b"trigger", name.encode())
+        enqueued = await self._intake.enqueue(msgspec.structs.replace(admitted.job, **protected))
+        if not enqueued.duplicate:
+            await self._note_run(name, milliseconds(now), enqueued.id)
+        elif all(run.job_id != enqueued.id for run in await self._schedules.runs(name)):
+            # The first call ended between its two steps.
+            await self._note_run(name, enqueued.created, enqueued.id)
         return admitted, enqueued
+
+    async def _note_run(self, name: str, place: int, job_id: str) -> None:
+        await self._store.run("schedule_fired", SCOPE, name, place, job_id, "1")
 
     def _admit(self, schedule: StoredSchedule, job_id: str, slot: datetime, trace: TraceContext) -> Admitted:
         record = schedule.record

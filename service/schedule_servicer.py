@@ -118,7 +118,9 @@ class ScheduleServicer(Calls, ScheduleServiceServicer):
         return ResumeScheduleResponse(schedule=await self._pause(request.name, request.etag, paused=False))
 
     async def TriggerSchedule(self, request: TriggerScheduleRequest, _context: Context) -> TriggerScheduleResponse:
-        triggered = await self.parts.firing.trigger(request.name, current_call().trace)
+        triggered = await self.parts.firing.trigger(
+            request.name, current_call().trace, caller=caller().id, request_id=request.request_id
+        )
         return enqueued_view(TriggerScheduleResponse, Accepted(*triggered))
 
     async def ListScheduleRuns(self, request: ListScheduleRunsRequest, _context: Context) -> ListScheduleRunsResponse:

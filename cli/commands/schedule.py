@@ -106,11 +106,12 @@ def resume(name: str) -> Action:
 
 @schedule.command()
 @schedule_argument
-def trigger(name: str) -> Action:
+@click.option("--request-id", default="", help="Names this command: for an hour, the same again enqueues nothing more.")
+def trigger(name: str, request_id: str) -> Action:
     """Enqueue a schedule's job now, apart from its slots."""
     from cli import schedules
 
-    return lambda session: schedules.trigger(session, name)
+    return lambda session: schedules.trigger(session, name, request_id)
 
 
 @schedule.command()

@@ -29,6 +29,8 @@ async def test_a_schedule_is_made_shown_changed_fired_and_deleted(qjobs: Qjobs) 
     succeeded(await qjobs("schedule", "resume", "nightly"))
     job_id = succeeded(await qjobs("schedule", "trigger", "nightly", "--quiet")).out.strip()
     assert job_id in succeeded(await qjobs("schedule", "runs", "nightly")).out
+    named = ("schedule", "trigger", "nightly", "--quiet", "--request-id", "r-1")
+    assert succeeded(await qjobs(*named)).out == succeeded(await qjobs(*named)).out
     assert (await qjobs("schedule", "delete", "nightly")).status == Exit.USAGE
     succeeded(await qjobs("schedule", "delete", "nightly", "--yes"))
     assert (await qjobs("schedule", "show", "nightly")).status == Exit.NOT_FOUND

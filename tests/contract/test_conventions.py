@@ -91,13 +91,26 @@ def test_every_call_says_whether_it_may_be_repeated(method: MethodDescriptor) ->
         assert level(method) != "NO_SIDE_EFFECTS"
 
 
+def protected(message: Descriptor) -> bool:
+    """Whether its caller can name the request, or each of its rows."""
+    rows = [field.message_type for field in message.fields if field.is_repeated and field.message_type]
+    return any("request_id" in one.fields_by_name for one in (message, *rows))
+
+
+def test_what_enqueues_can_be_repeated() -> None:
+    enqueues = [method for method in METHODS if "duplicate" in method.output_type.fields_by_name]
+    assert len(enqueues) == 10
+    streams = {method.name for method in enqueues if method.client_streaming}
+    assert {method.name for method in enqueues if not protected(method.input_type)} == streams
+
+
 def test_the_service_config_repeats_what_is_harmless_and_only_while_nobody_is_there() -> None:
     config: Any = json.loads((Path(next(iter(qcollector.__path__))) / "service_config.json").read_text("utf-8"))
     (entry,) = config["methodConfig"]
     assert entry["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
     repeated = {f"{name['service']}/{name['method']}" for name in entry["name"]}
     for method in METHODS:
-        harmless = level(method) != "IDEMPOTENCY_UNKNOWN" or "request_id" in method.input_type.fields_by_name
+        harmless = level(method) != "IDEMPOTENCY_UNKNOWN" or protected(method.input_type)
         streams = method.client_streaming or method.server_streaming
         name = f"{method.containing_service.full_name}/{method.name}"
         assert (name in repeated) == (harmless and not streams), name

@@ -238,6 +238,18 @@ async def test_triggering_enqueues_at_once_and_leaves_the_slots_alone(
     assert run.triggered
 
 
+async def test_a_repeated_trigger_notes_the_run_that_the_first_call_left_out(
+    schedules: Schedules, firing: Firing, store: Store
+) -> None:
+    await schedules.create(record())
+    _, first = await firing.trigger("every-minute", caller="bob", request_id="r-1")
+    await store.client.hdel(store.keys("schedules")["runs"], "every-minute")
+    _, again = await firing.trigger("every-minute", caller="bob", request_id="r-1")
+    assert (again.id, again.duplicate) == (first.id, True)
+    (run,) = await schedules.runs("every-minute")
+    assert (run.job_id, run.triggered) == (first.id, True)
+
+
 async def test_names_are_unique_and_unknown_ones_an_error(schedules: Schedules, firing: Firing) -> None:
     await schedules.create(record())
     with pytest.raises(ScheduleExistsError):

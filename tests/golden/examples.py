@@ -219,7 +219,7 @@ def update_schedule(stage: Stage) -> Exchange:
 
 @example("ScheduleService.TriggerSchedule")
 def trigger_schedule(stage: Stage) -> Exchange:
-    return stage.rest("POST", "/api/v1/schedules/nightly/trigger", {})
+    return stage.rest("POST", "/api/v1/schedules/nightly/trigger", {"requestId": "evening-1"})
 
 
 @example("ScheduleService.ListScheduleRuns")

@@ -69,6 +69,33 @@ async def test_triggering_enqueues_and_the_run_is_listed(admin: Schedules) -> No
     assert (run.job.job_id, run.triggered, run.state) == (job.job_id, True, 1)
 
 
+async def test_a_repeated_trigger_is_the_first_job_and_one_run(admin: Schedules) -> None:
+    await admin.call("CreateSchedule", name="nightly", cron="0 2 * * *", job=NOOP)
+    first = await admin.call("TriggerSchedule", name="nightly", requestId="r-1")
+    await admin.call("UpdateSchedule", name="nightly", job=NOOP | {"data": {"pad": "y"}})
+    again = await admin.call("TriggerSchedule", name="nightly", requestId="r-1")
+    assert (first.duplicate, again.duplicate) == (False, True)
+    assert (again.job_id, again.create_time) == (first.job_id, first.create_time)
+    assert [run.job.job_id for run in (await admin.call("ListScheduleRuns", name="nightly")).runs] == [first.job_id]
+    other = await admin.call("TriggerSchedule", name="nightly", requestId="r-2")
+    assert not other.duplicate
+    assert other.job_id != first.job_id
+
+
+async def test_a_request_id_of_a_trigger_is_its_callers_and_stands_for_one_schedule(
+    service: Running, admin: Schedules
+) -> None:
+    for name in ("nightly", "weekly"):
+        await admin.call("CreateSchedule", name=name, cron="0 2 * * *", job=NOOP)
+    await admin.call("TriggerSchedule", name="nightly", requestId="r-1")
+    refusal = await refused(admin.call("TriggerSchedule", name="weekly", requestId="r-1"))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_CONFLICT")
+    assert refusal.fields == ["requestId"]
+    assert not (await admin.call("ListScheduleRuns", name="weekly")).runs
+    another = Schedules(service, "admin", sub="another")
+    assert not (await another.call("TriggerSchedule", name="nightly", requestId="r-1")).duplicate
+
+
 async def test_a_second_schedule_of_a_name_is_refused(admin: Schedules) -> None:
     await admin.call("CreateSchedule", name="nightly", cron="0 2 * * *", job=NOOP)
     again = await refused(admin.call("CreateSchedule", name="nightly", cron="0 2 * * *", job=NOOP))

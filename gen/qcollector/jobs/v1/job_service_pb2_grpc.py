@@ -195,7 +195,8 @@ class JobServiceServicer:
     def EnqueueJob(self, request, context):
         """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
         (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
-        RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED).
+        RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED). Set `request_id`: clients that use the
+        service config repeat this call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -205,7 +206,8 @@ class JobServiceServicer:
         """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
         the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
         one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
-        repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice.
+        repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice: clients that
+        use the service config repeat this call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,13 +43,15 @@ class JobServiceStub:
     EnqueueJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.EnqueueJobRequest, _job_service_pb2.EnqueueJobResponse]
     """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
     (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
-    RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED).
+    RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED). Set `request_id`: clients that use the
+    service config repeat this call.
     """
     BatchEnqueueJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchEnqueueJobsRequest, _job_service_pb2.BatchEnqueueJobsResponse]
     """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
     the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
     one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
-    repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice.
+    repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice: clients that
+    use the service config repeat this call.
     """
     StreamEnqueueJobs: _grpc.StreamStreamMultiCallable[_job_service_pb2.StreamEnqueueJobsRequest, _job_service_pb2.StreamEnqueueJobsResponse]
     """Enqueues as long as the caller sends. Results come in the order of the requests, each with an error of its own, also while the store
@@ -140,13 +142,15 @@ class JobServiceAsyncStub(JobServiceStub):
     EnqueueJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.EnqueueJobRequest, _job_service_pb2.EnqueueJobResponse]  # type: ignore[assignment]
     """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
     (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
-    RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED).
+    RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED). Set `request_id`: clients that use the
+    service config repeat this call.
     """
     BatchEnqueueJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchEnqueueJobsRequest, _job_service_pb2.BatchEnqueueJobsResponse]  # type: ignore[assignment]
     """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
     the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
     one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
-    repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice.
+    repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice: clients that
+    use the service config repeat this call.
     """
     StreamEnqueueJobs: _aio.StreamStreamMultiCallable[_job_service_pb2.StreamEnqueueJobsRequest, _job_service_pb2.StreamEnqueueJobsResponse]  # type: ignore[assignment]
     """Enqueues as long as the caller sends. Results come in the order of the requests, each with an error of its own, also while the store
@@ -240,7 +244,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_job_service_pb2.EnqueueJobResponse, _abc.Awaitable[_job_service_pb2.EnqueueJobResponse]]:
         """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
         (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
-        RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED).
+        RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED). Set `request_id`: clients that use the
+        service config repeat this call.
         """
 
     @_abc_1.abstractmethod
@@ -252,7 +257,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
         the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
         one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
-        repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice.
+        repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice: clients that
+        use the service config repeat this call.
         """
 
     @_abc_1.abstractmethod

@@ -580,16 +580,24 @@ class TriggerScheduleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The schedule's name."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: for an hour, the same schedule triggered by the same caller under the same id returns the job that the
+    first call enqueued, marked `duplicate`, even if the job has ended or is gone or the schedule was changed meanwhile. An id that the
+    caller used for another request in the schedule's queue is refused with ALREADY_EXISTS (REQUEST_ID_CONFLICT). Any string, best a
+    random UUID.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -617,7 +625,7 @@ class TriggerScheduleResponse(_message.Message):
     state: _job_pb2.JobState.ValueType
     """Where it stands, as EnqueueJobResponse has it."""
     duplicate: _builtins.bool
-    """False: each call enqueues a job."""
+    """Whether the job was there already, by `request_id`."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was enqueued."""

@@ -53,7 +53,9 @@ class ScheduleServiceStub:
     ResumeSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.ResumeScheduleRequest, _schedule_service_pb2.ResumeScheduleResponse]
     """Lets a paused schedule fire again, from now on."""
     TriggerSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.TriggerScheduleRequest, _schedule_service_pb2.TriggerScheduleResponse]
-    """Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read."""
+    """Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read,
+    and otherwise as EnqueueJob does. Set `request_id`: clients that use the service config repeat this call.
+    """
     ListScheduleRuns: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.ListScheduleRunsRequest, _schedule_service_pb2.ListScheduleRunsResponse]
     """The latest jobs that a schedule enqueued, newest first, a page at a time; the last 100 are remembered."""
     PreviewSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.PreviewScheduleRequest, _schedule_service_pb2.PreviewScheduleResponse]
@@ -84,7 +86,9 @@ class ScheduleServiceAsyncStub(ScheduleServiceStub):
     ResumeSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.ResumeScheduleRequest, _schedule_service_pb2.ResumeScheduleResponse]  # type: ignore[assignment]
     """Lets a paused schedule fire again, from now on."""
     TriggerSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.TriggerScheduleRequest, _schedule_service_pb2.TriggerScheduleResponse]  # type: ignore[assignment]
-    """Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read."""
+    """Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read,
+    and otherwise as EnqueueJob does. Set `request_id`: clients that use the service config repeat this call.
+    """
     ListScheduleRuns: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.ListScheduleRunsRequest, _schedule_service_pb2.ListScheduleRunsResponse]  # type: ignore[assignment]
     """The latest jobs that a schedule enqueued, newest first, a page at a time; the last 100 are remembered."""
     PreviewSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.PreviewScheduleRequest, _schedule_service_pb2.PreviewScheduleResponse]  # type: ignore[assignment]
@@ -160,7 +164,9 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_service_pb2.TriggerScheduleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_service_pb2.TriggerScheduleResponse, _abc.Awaitable[_schedule_service_pb2.TriggerScheduleResponse]]:
-        """Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read."""
+        """Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read,
+        and otherwise as EnqueueJob does. Set `request_id`: clients that use the service config repeat this call.
+        """
 
     @_abc_1.abstractmethod
     def ListScheduleRuns(

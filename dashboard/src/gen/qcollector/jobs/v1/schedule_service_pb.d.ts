@@ -1090,6 +1090,16 @@ export declare type TriggerScheduleRequest = Message<"qcollector.jobs.v1.Trigger
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * Makes the call safe to repeat: for an hour, the same schedule triggered by the same caller under the same id returns the job that the
+   * first call enqueued, marked `duplicate`, even if the job has ended or is gone or the schedule was changed meanwhile. An id that the
+   * caller used for another request in the schedule's queue is refused with ALREADY_EXISTS (REQUEST_ID_CONFLICT). Any string, best a
+   * random UUID.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
 };
 
 /**
@@ -1104,6 +1114,16 @@ export declare type TriggerScheduleRequestJson = {
    * @generated from field: string name = 1;
    */
   name?: string;
+
+  /**
+   * Makes the call safe to repeat: for an hour, the same schedule triggered by the same caller under the same id returns the job that the
+   * first call enqueued, marked `duplicate`, even if the job has ended or is gone or the schedule was changed meanwhile. An id that the
+   * caller used for another request in the schedule's queue is refused with ALREADY_EXISTS (REQUEST_ID_CONFLICT). Any string, best a
+   * random UUID.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId?: string;
 };
 
 /**
@@ -1147,7 +1167,7 @@ export declare type TriggerScheduleResponse = Message<"qcollector.jobs.v1.Trigge
   state: JobState;
 
   /**
-   * False: each call enqueues a job.
+   * Whether the job was there already, by `request_id`.
    *
    * @generated from field: bool duplicate = 5;
    */
@@ -1203,7 +1223,7 @@ export declare type TriggerScheduleResponseJson = {
   state?: JobStateJson;
 
   /**
-   * False: each call enqueues a job.
+   * Whether the job was there already, by `request_id`.
    *
    * @generated from field: bool duplicate = 5;
    */
@@ -1635,7 +1655,8 @@ export declare const ScheduleService: GenService<{
     output: typeof ResumeScheduleResponseSchema;
   },
   /**
-   * Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read.
+   * Enqueues the schedule's job now, apart from its slots. Fails with FAILED_PRECONDITION (SCHEDULE_BROKEN) when its job cannot be read,
+   * and otherwise as EnqueueJob does. Set `request_id`: clients that use the service config repeat this call.
    *
    * @generated from rpc qcollector.jobs.v1.ScheduleService.TriggerSchedule
    */
