@@ -66,10 +66,9 @@ for i, row in ipairs(input) do
       row[14], 0, 0, #digest > 0 and 1 or 0, row[4], row[5], 0, #row[3] > 0 and SECRET_STORED or SECRET_NONE,
       0, 0, #row[2],
     }
-    new_jobs[#new_jobs + 1] = id
-    new_jobs[#new_jobs + 1] = row[2]
-    new_states[#new_states + 1] = id
-    new_states[#new_states + 1] = pack(record)
+    local at = #new_jobs
+    new_jobs[at + 1], new_jobs[at + 2] = id, row[2]
+    new_states[at + 1], new_states[at + 2] = id, pack(record)
     file_job(id, record)
     if #row[3] > 0 then
       new_secrets[#new_secrets + 1] = id
@@ -90,10 +89,8 @@ for i, row in ipairs(input) do
     seen[id] = record
   end
   if #row[16] > 0 and not first and verdict <= 2 then note_request(row[16], row[17], id, created) end
-  answer[#answer + 1] = verdict
-  answer[#answer + 1] = first or ''
-  answer[#answer + 1] = state
-  answer[#answer + 1] = created
+  local at = i * 4
+  answer[at - 3], answer[at - 2], answer[at - 1], answer[at] = verdict, first or '', state, created
 end
 
 if #new_jobs > 0 then

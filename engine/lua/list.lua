@@ -39,8 +39,8 @@ end
 local function of_owner(class)
   local stem = want[3] .. NUL
   local first, last = redis.call('ZCOUNT', owned, '-inf', '(' .. class), redis.call('ZCOUNT', owned, '-inf', class)
-  local low = rank_after(owned, first, last, stem .. string.format('%013.0f', from_ms), true)
-  local high = rank_after(owned, low, last, stem .. (want[5] > 0 and string.format('%013.0f', to_ms) or ':'), true)
+  local low = rank_after(owned, first, last, stem .. string.format('%013d', from_ms), true)
+  local high = rank_after(owned, low, last, stem .. (want[5] > 0 and string.format('%013d', to_ms) or ':'), true)
   return from_place(owned, low, high, low, high, stem .. after, function(member)
     local place = string.sub(member, #stem + 1)
     return tonumber(string.sub(place, 1, 13)) or 0, string.sub(place, 14)
@@ -77,6 +77,6 @@ end
 return walk(
   stretches,
   { 1, now, 0, after, 0 },
-  function(found) return string.format('%013.0f', found.number) .. found.id end,
+  function(found) return string.format('%013d', found.number) .. found.id end,
   function(found, record) return record[CREATED] == found.number and record[CREATED] end
 )

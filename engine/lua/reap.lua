@@ -16,12 +16,10 @@
 --- @include readmit
 --- @include promote
 --- @include expiry
---- @include mend_retention
 local MAX_STALLS = 3
 local STEP = 200
 local more = 0
 if mend_waiting() then more = 1 end
-if mend_retention() then more = 1 end
 
 promote()
 local stalled = redis.call('ZRANGE', active, '-inf', now, 'BYSCORE', 'LIMIT', 0, STEP)

@@ -112,9 +112,9 @@ end
 write_finished()
 if finished_count > 0 then
   for _, state in ipairs({ 'c', 'f' }) do
-    local expiring = finished_sets[state].expiring
-    local over = redis.call('ZCARD', expiring) - FINISHED_KEPT
-    if over > 0 then drop_finished(state, redis.call('ZRANGE', expiring, 0, math.min(over, 300) - 1)) end
+    local set = finished_sets[state].all
+    local over = redis.call('ZCARD', set) - FINISHED_KEPT
+    if over > 0 then drop_finished(state, redis.call('ZRANGE', set, 0, math.min(over, 300) - 1), true) end
   end
 end
 write_tally()

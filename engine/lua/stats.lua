@@ -1,11 +1,12 @@
 -- A queue at one instant.
--- KEYS: meta wait ready parked delayed active completed failed cancelled rates events
+-- KEYS: meta wait ready parked delayed active completed failed cancelled staying_completed staying_failed staying_cancelled rates events
 -- FLAGS: allow-oom
 -- RETURNS: now, waiting (with those set aside), delayed, active, completed, failed, cancelled, meta (flat), oldest ready ms (0: none), minute slots, last event,
 -- set aside
 --- @include clock
 local counts = {}
 for i, set in ipairs({ wait, delayed, active, completed, failed, cancelled }) do counts[i] = redis.call('ZCARD', set) end
+for i, set in ipairs({ staying_completed, staying_failed, staying_cancelled }) do counts[i + 3] = counts[i + 3] + redis.call('ZCARD', set) end
 local set_aside = redis.call('ZCARD', parked)
 counts[1] = counts[1] + set_aside
 

@@ -2,17 +2,22 @@
 -- which may run beside this one for a while, write each new job's id into `all`, and file no change. So: ids in `all` are filed
 -- and taken out; a queue without the mark of this layout, or whose indexes hold too much or too little, is swept whole: every
 -- record is filed, then what no record stands for is taken out. Bounded: call again while it answers more.
--- KEYS: meta all states wait parked delayed active completed failed cancelled
+-- KEYS: meta all states wait parked delayed active
 -- ARGV: look
 -- FLAGS: allow-oom
 -- look: 1 to compare the sizes of index and sets, too, which tells what older processes have moved
 -- RETURNS: 1 if there is more to do
+--- @include clock
 --- @include record
 --- @include index
+--- @include retention
 local STEP = 200
 
 local function file(id, kept)
-  if kept then file_job(id, unpack_record(kept)) end
+  if not kept then return end
+  local record = unpack_record(kept)
+  file_job(id, record)
+  if finished_sets[record[STATE]] then set_apart(id, record) end
 end
 
 -- 1. What older processes have enqueued.
@@ -31,7 +36,8 @@ local function crowded()
   return redis.call('ZCARD', index) > jobs_held or redis.call('ZCARD', owned) > jobs_held
 end
 local function astray()
-  local counts = { held(wait) + held(parked) + held(active), held(delayed), held(completed), held(failed), held(cancelled) }
+  local counts = { held(wait) + held(parked) + held(active), held(delayed), 0, 0, 0 }
+  for state, sets in pairs(finished_sets) do counts[CLASS[state]] = held(sets.all) + held(sets.staying) end
   for class, count in ipairs(counts) do
     local first, past = class * CLASS_STEP, string.format('(%.0f', (class + 1) * CLASS_STEP)
     if redis.call('ZCOUNT', index, first, past) ~= count then return true end
@@ -39,7 +45,7 @@ local function astray()
   return redis.call('ZCARD', owned) ~= redis.call('ZCARD', index)
 end
 
--- 2. The sweep: 's' for the records, 'i' and 'o' for the indexes, and a cursor.
+-- 2. The sweep: 's' for the records, 'i' and 'o' for the indexes, 'c', 'f', 'x' for the jobs that stay, and a cursor.
 local sweep = redis.call('HGET', meta, 'sweep')
 if not sweep then
   if redis.call('HGET', meta, 'layout') == LAYOUT and not (look == '1' and astray()) then return 0 end
@@ -55,8 +61,7 @@ local function sweep_records()
 end
 
 -- Takes out what stands for no record. `job_of` makes an id of a member, `member_of` a member of a job.
-local function sweep_index(key, next_stage, job_of, member_of)
-  if not crowded() then return next_stage end
+local function sweep_set(key, following, job_of, member_of)
   local found, wrong = redis.call('ZSCAN', key, from, 'COUNT', STEP), {}
   for i = 1, #found[2], 2 do
     local member = found[2][i]
@@ -65,17 +70,25 @@ local function sweep_index(key, next_stage, job_of, member_of)
     if not kept or member_of(id, unpack_record(kept)) ~= member then wrong[#wrong + 1] = member end
   end
   if #wrong > 0 then redis.call('ZREM', key, unpack(wrong)) end
-  return found[1] ~= '0' and stage .. found[1] or next_stage
+  return found[1] ~= '0' and stage .. found[1] or following
 end
+
+local function own_id(id) return id end
+local FOLLOWING = { c = 'f0', f = 'x0' }
 
 local following
 if stage == 's' then
   following = sweep_records()
 elseif stage == 'i' then
-  following = sweep_index(index, 'o0', function(id) return id end, function(id) return id end)
-else
+  following = crowded() and sweep_set(index, 'o0', own_id, own_id) or 'o0'
+elseif stage == 'o' then
   -- The owner may hold anything; thirteen digits and an id, which has no NUL, follow its end.
-  following = sweep_index(owned, nil, function(member) return string.match(member, '([^%z]*)$'):sub(14) end, owned_member)
+  local function job_of(member) return string.sub(string.match(member, '([^%z]*)$'), 14) end
+  following = crowded() and sweep_set(owned, 'c0', job_of, owned_member) or 'c0'
+else
+  following = sweep_set(finished_sets[stage].staying, FOLLOWING[stage], own_id, function(id, record)
+    return record[STATE] == stage and id
+  end)
 end
 write_index()
 if following then

@@ -1,5 +1,5 @@
 -- One step along the jobs of one state in the order of its own set: which of them match. Bounded in jobs and in bytes read.
--- KEYS: wait parked delayed completed failed cancelled
+-- KEYS: wait parked delayed completed failed cancelled staying_completed staying_failed staying_cancelled
 -- ARGV: filter state after_score after_id backwards wanted scan
 -- FLAGS: allow-oom
 -- filter: see include/match; state: its letter; after_score, after_id: the place to go on after, or empty
@@ -9,8 +9,14 @@
 --- @include record
 --- @include match
 --- @include stretches
--- Jobs that are set aside keep their score, and so their place, when they come back to the others.
-local sets = ({ w = { wait, parked }, d = { delayed }, c = { completed }, f = { failed }, x = { cancelled } })[state] or {}
+-- Jobs that are set aside, or stay longer, keep their score, and so their place, when they come back to the others.
+local sets = ({
+  w = { wait, parked },
+  d = { delayed },
+  c = { completed, staying_completed },
+  f = { failed, staying_failed },
+  x = { cancelled, staying_cancelled },
+})[state] or {}
 
 -- What is left of a set. The job of the place may be gone, and thousands may share its score: so it is searched for among them.
 local function rest(key)

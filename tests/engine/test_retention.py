@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 
 from engine.jobs import State
+from engine.packing import pack, unpack
 from tests.conftest import eventually
 
 from .conftest import QUEUE, Engine, complete, fail, job
+from .indexes import assert_indexes_agree
 
 WEEK_MS = 7 * 86_400_000
 AT_ONCE: dict[str, Any] = {"queue_min_retention": 0, "retention_completed_hours": 1e-9, "retention_failed_days": 1e-9}
 """Settings under which nothing stays but what asks for it."""
-INDEXES = ("expiring_completed", "expiring_failed", "expiring_cancelled", "retained")
+FINISHED = ("completed", "failed", "cancelled")
+INDEXES = (*FINISHED, *(f"staying_{name}" for name in FINISHED), "retained")
 
 
 async def _complete(engine: Engine, *names: str, **fields: Any) -> None:
@@ -86,7 +89,7 @@ async def test_a_job_whose_own_stay_has_ended_is_kept_like_any_other_from_then_o
 
     async def ended() -> bool:
         await engine.worker_of(policy, queue_min_retention=0).reap()
-        return await _indexed(engine) == {"expiring_completed": ["file"]}
+        return await _indexed(engine) == {"completed": ["file"]}
 
     await eventually(ended)
     assert await engine.state("file") is State.COMPLETED
@@ -120,8 +123,10 @@ async def test_failed_and_cancelled_jobs_go_and_stay_by_the_same_rules(engine: E
     worker = engine.worker(**AT_ONCE)
     await worker.settle([fail(one) for one in (await worker.claim(2)).jobs], 0)
     assert await _indexed(engine) == {
-        "expiring_failed": ["fails"],
-        "expiring_cancelled": ["is-cancelled"],
+        "failed": ["fails"],
+        "cancelled": ["is-cancelled"],
+        "staying_failed": ["fails-and-stays"],
+        "staying_cancelled": ["is-cancelled-and-stays"],
         "retained": ["fails-and-stays", "is-cancelled-and-stays"],
     }
     await eventually(lambda: _gone(engine, 2))
@@ -140,31 +145,49 @@ async def test_what_leaves_the_finished_jobs_leaves_their_indexes(engine: Engine
             await engine.steering.cancel(QUEUE, name + suffix)
         await engine.steering.retry(QUEUE, "retried" + suffix)
         await engine.steering.delete(QUEUE, "deleted" + suffix)
-    assert await _indexed(engine) == {"expiring_cancelled": ["cleaned"], "retained": ["cleaned-stays"]}
+    stays = ["cleaned-stays"]
+    assert await _indexed(engine) == {"cancelled": ["cleaned"], "staying_cancelled": stays, "retained": stays}
     await engine.steering.clean(QUEUE, 0)
     assert await _indexed(engine) == {}
     assert await engine.counts() == {"waiting": 2}
 
 
-async def test_jobs_that_an_older_release_finished_are_filed_and_what_it_left_is_taken_out(engine: Engine) -> None:
-    await _complete(engine, *(f"old-{n}" for n in range(1200)))
-    await _complete(engine, "old-stays", retention=WEEK_MS)
-    await engine.add(job("waits"), job("failed"))
-    await engine.steering.cancel(QUEUE, "failed")
-    client, keys = engine.store.client, engine.store.keys(QUEUE)
-    for name in INDEXES:  # an older release writes none of these
-        await client.delete(keys[name])
-    await client.zadd(keys["expiring_failed"], {"waits": 1, "nobody": 1})
-    await client.zadd(keys["retained"], {"old-7": 1})
+async def _as_an_older_release(engine: Engine, state: str, job_id: str) -> None:
+    """Puts a job that stays among the others, as a release before 0.2.0 leaves it."""
+    client: Any = engine.store.client
+    keys = engine.store.keys(QUEUE)
+    await client.zadd(keys[state], {job_id: await client.zscore(keys[f"staying_{state}"], job_id)})
+    await client.zrem(keys[f"staying_{state}"], job_id)
+    await client.zrem(keys["retained"], job_id)
 
-    async def agreed() -> bool:
-        await engine.worker().reap()
-        found = await _indexed(engine)
-        return (len(found.pop("expiring_completed")), found) == (
-            1200,
-            {"expiring_cancelled": ["failed"], "retained": ["old-stays"]},
-        )
 
-    await eventually(agreed)
-    await eventually(lambda: _gone(engine, 2))
-    assert await engine.counts() == {"waiting": 1, "completed": 1}
+async def test_jobs_that_stay_and_that_an_older_release_finished_are_set_apart_where_they_are_in_the_way(
+    engine: Engine,
+) -> None:
+    stays = [f"stays-{n}" for n in range(300)]
+    await _complete(engine, *stays, retention=WEEK_MS)
+    for job_id in stays:
+        await _as_an_older_release(engine, "completed", job_id)
+    await _complete(engine, *(f"goes-{n}" for n in range(300)))
+    assert await engine.counts() == {"completed": 600}
+    await eventually(lambda: _gone(engine, 300))
+    assert await _indexed(engine) == {"staying_completed": sorted(stays), "retained": sorted(stays)}
+
+
+async def test_the_upgrade_sets_jobs_apart_and_forgets_those_that_an_older_release_moved(engine: Engine) -> None:
+    await _complete(engine, "stays", "retried", retention=WEEK_MS)
+    await _complete(engine, "goes")
+    await _as_an_older_release(engine, "completed", "stays")
+    client: Any = engine.store.client
+    keys = engine.store.keys(QUEUE)
+    record = unpack(await client.hget(keys["states"], "retried"))
+    record[0] = State.WAITING.value
+    await client.hset(keys["states"], "retried", pack(record))
+    await client.zadd(keys["wait"], {"retried": 1})
+    await client.hdel(keys["meta"], "layout")
+    while await engine.store.run("upgrade", QUEUE, 0):
+        pass
+    found = await _indexed(engine)
+    assert (found["completed"], found["staying_completed"]) == (["goes"], ["stays"])
+    assert await engine.counts() == {"waiting": 1, "completed": 2}
+    await assert_indexes_agree(engine.store)

@@ -31,10 +31,10 @@ from .indexes import assert_indexes_agree
 
 _runs = iter(range(10**9))
 OWNERS = ("", "a\0b", "a")
-EXPIRING = {
-    State.COMPLETED: "expiring_completed",
-    State.FAILED: "expiring_failed",
-    State.CANCELLED: "expiring_cancelled",
+FINISHED = {
+    State.COMPLETED: "completed",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
 }
 
 
@@ -256,11 +256,14 @@ class EngineMachine(RuleBasedStateMachine):
         turns = Counter(self.owners[job_id] for job_id in (*wait, *self._in(State.ACTIVE)))
         assert all(self.limit and turns[self.owners[job_id]] >= self.limit for job_id in parked), "none is stranded"
         ended = [one for one in page.jobs if one.state.finished]
-        for state, name in EXPIRING.items():
-            leaving = {one.id: one.finished for one in ended if one.state is state and not self.keeps[one.id]}
-            assert self.run(self._scores(name)) == leaving
-        stays = {one.id: one.finished + self.keeps[one.id] for one in ended if self.keeps[one.id]}
-        assert self.run(self._scores("retained")) == stays
+        for state, name in FINISHED.items():
+            for key, stays in ((name, False), (f"staying_{name}", True)):
+                ends = {job_id: score // 1024 for job_id, score in self.run(self._scores(key)).items()}
+                those = [one for one in ended if one.state is state and bool(self.keeps[one.id]) is stays]
+                assert ends == {one.id: one.finished for one in those}
+        assert self.run(self._scores("retained")) == {
+            one.id: one.finished + self.keeps[one.id] for one in ended if self.keeps[one.id]
+        }
         assert self.run(self._scores("request_times")).keys() == {name.decode() for name in self.requests}
 
     async def _scores(self, name: str) -> dict[str, int]:

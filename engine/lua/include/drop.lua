@@ -48,21 +48,25 @@ local function drop(dropped, records)
   end
 end
 
--- Forgets finished jobs of one state, as many from the first on as one call may: returns which, and whether it stopped short.
--- What an older release has left of a job that is not in this state any more, goes without it.
-local function drop_finished(state, names)
+-- Forgets finished jobs of one state, as many from the first on as one call may: returns which, and whether it stopped short. With
+-- `spare`, those with a stay of their own are set apart instead. What an older release has left of a job that is not in this state any
+-- more, goes without it.
+local function drop_finished(state, names, spare)
   if #names == 0 then return {}, false end
-  local dropped, records, leaving = {}, {}, {}
+  local dropped, records, leaving, seen = {}, {}, {}, 0
   for i, kept in ipairs(redis.call('HMGET', states, unpack(names))) do
     local record = kept and unpack_record(kept)
-    if not record or record[STATE] == state then
-      if record and not may_drop(names[i], record) then break end
-      dropped[#dropped + 1] = names[i]
-      records[#dropped] = record
+    if not (spare and record and record[STATE] == state and set_apart(names[i], record)) then
+      if not record or record[STATE] == state then
+        if record and not may_drop(names[i], record) then break end
+        dropped[#dropped + 1] = names[i]
+        records[#dropped] = record
+      end
+      leaving[#leaving + 1] = names[i]
     end
-    leaving[i] = names[i]
+    seen = i
   end
   if #leaving > 0 then leave_finished(state, leaving) end
   drop(dropped, records)
-  return dropped, #leaving < #names
+  return dropped, seen < #names
 end

@@ -4,18 +4,17 @@
 local EVENTS_KEPT = 10000
 local ENTRY_BYTES = 16384
 local TEXT_KEPT = 200
-local told, kinds, told_bytes = {}, {}, 0
+local told, kinds, told_count, told_bytes = {}, {}, 0, 0
 
 local function publish()
-  if #kinds > 0 then
+  if told_count > 0 then
     redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*', 'e', cmsgpack.pack(told), 'k', table.concat(kinds))
   end
-  told, kinds, told_bytes = {}, {}, 0
+  told, kinds, told_count, told_bytes = {}, {}, 0, 0
 end
 
 -- The first characters of a text, by UTF-8: a byte from 128 to 191 belongs to the one before.
 local function shortened(text)
-  if #text <= TEXT_KEPT then return text end
   local count, cut = 0, 1
   for place = 1, math.min(#text, TEXT_KEPT * 4 + 1) do
     local byte = string.byte(text, place)
@@ -30,10 +29,11 @@ end
 
 -- `kind`: s for a change of state, which is the default, p for progress, l for a log line.
 local function tell(id, state, progress, text, kind)
-  text = shortened(text)
-  local place = #kinds * 4
-  told[place + 1], told[place + 2], told[place + 3], told[place + 4] = id, state, progress, text
-  kinds[#kinds + 1] = kind or 's'
+  if #text > TEXT_KEPT then text = shortened(text) end
+  local at = told_count * 4
+  told[at + 1], told[at + 2], told[at + 3], told[at + 4] = id, state, progress, text
+  told_count = told_count + 1
+  kinds[told_count] = kind or 's'
   told_bytes = told_bytes + #id + #text + 16
   if told_bytes >= ENTRY_BYTES then publish() end
 end

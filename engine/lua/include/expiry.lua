@@ -5,29 +5,31 @@
 local EXPIRY_STEP = 200
 local NAMES_STEP = 1000
 
--- Jobs whose own stay has ended are from then on kept like any other.
+-- Jobs whose own stay has ended are from then on kept like any other, at the place that they had.
 local function end_stays()
   local due = redis.call('ZRANGE', retained, '-inf', now, 'BYSCORE', 'LIMIT', 0, EXPIRY_STEP)
   if #due == 0 then return false end
   for i, kept in ipairs(redis.call('HMGET', states, unpack(due))) do
     local record = kept and unpack_record(kept)
     local sets = record and finished_sets[record[STATE]]
-    if sets then redis.call('ZADD', sets.expiring, record[FINISHED], due[i]) end
+    local score = sets and redis.call('ZSCORE', sets.staying, due[i])
+    if score then redis.call('ZADD', sets.all, score, due[i]) end
   end
+  for _, sets in pairs(finished_sets) do redis.call('ZREM', sets.staying, unpack(due)) end
   redis.call('ZREM', retained, unpack(due))
   return #due == EXPIRY_STEP
 end
 
 -- Forgets the oldest: those past `age`, those past `min_age` beyond the newest `keep`, and those beyond the cap. Returns how many, too.
 local function expire(state, keep, age, min_age)
-  local expiring = finished_sets[state].expiring
-  local count = redis.call('ZCARD', expiring)
-  local aged = redis.call('ZCOUNT', expiring, '-inf', now - math.max(age, min_age))
-  local surplus = math.min(redis.call('ZCOUNT', expiring, '-inf', now - min_age), count - keep)
+  local set = finished_sets[state].all
+  local count = redis.call('ZCARD', set)
+  local aged = redis.call('ZCOUNT', set, '-inf', until_ms(now - math.max(age, min_age)))
+  local surplus = math.min(redis.call('ZCOUNT', set, '-inf', until_ms(now - min_age)), count - keep)
   local wanted = math.max(aged, surplus, count - FINISHED_KEPT)
   if wanted <= 0 then return 0, false end
-  local heads = redis.call('ZRANGE', expiring, 0, math.min(wanted, EXPIRY_STEP) - 1)
-  local dropped, short = drop_finished(state, heads)
+  local heads = redis.call('ZRANGE', set, 0, math.min(wanted, EXPIRY_STEP) - 1)
+  local dropped, short = drop_finished(state, heads, true)
   return #dropped, short or wanted > EXPIRY_STEP
 end
 

@@ -2,7 +2,7 @@
 -- Ends jobs: collects what ends in one script call and writes it at once.
 --- @include retention
 local finished = { c = {}, f = {}, x = {} }
-local new_expiring, new_retained = { c = {}, f = {}, x = {} }, {}
+local staying, new_retained = { c = {}, f = {}, x = {} }, {}
 local finished_count = 0
 local purge, spent, outputs = {}, {}, {}
 
@@ -35,11 +35,12 @@ local function finish(id, record, state, output)
     outputs[#outputs + 1] = output
   end
   local ended = finished[state]
+  if record[KEEP] > 0 then
+    ended = staying[state]
+    local at = #new_retained
+    new_retained[at + 1], new_retained[at + 2] = now + record[KEEP], id
+  end
   ended[#ended + 1] = id
-  local stays = record[KEEP] > 0
-  local leaving = stays and new_retained or new_expiring[state]
-  leaving[#leaving + 1] = stays and now + record[KEEP] or now
-  leaving[#leaving + 1] = id
   finished_count = finished_count + 1
   tally_end(state)
 end
@@ -47,15 +48,18 @@ end
 local function write_finished()
   if finished_count == 0 then return end
   local tie = redis.call('HINCRBY', meta, 'ended', finished_count) - finished_count
-  for state, ended in pairs(finished) do
+  local function write(set, ended)
+    if #ended == 0 then return end
     local entries = {}
-    for _, id in ipairs(ended) do
-      entries[#entries + 1] = timed(now, tie)
-      entries[#entries + 1] = id
+    for i, id in ipairs(ended) do
+      entries[i * 2 - 1], entries[i * 2] = timed(now, tie), id
       tie = tie + 1
     end
-    if #entries > 0 then redis.call('ZADD', finished_sets[state].all, unpack(entries)) end
-    if #new_expiring[state] > 0 then redis.call('ZADD', finished_sets[state].expiring, unpack(new_expiring[state])) end
+    redis.call('ZADD', set, unpack(entries))
+  end
+  for state, sets in pairs(finished_sets) do
+    write(sets.all, finished[state])
+    write(sets.staying, staying[state])
   end
   if #new_retained > 0 then redis.call('ZADD', retained, unpack(new_retained)) end
   if #outputs > 0 then redis.call('HSET', results, unpack(outputs)) end
