@@ -1,7 +1,7 @@
 """Writes into proto/ which fields are REQUIRED (google.api.field_behavior), as the validation rules say it.
 
-The rules are the one source; the annotation is what other tools and other languages' documentation read. With --check, writes
-nothing and fails on drift.
+The rules are the one source; the annotation is what other tools and other languages' documentation read. OUTPUT_ONLY and
+IMMUTABLE are written by hand. With --check, writes nothing and fails on drift.
 """
 
 import re

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 import qcollector
 from google.api.annotations_pb2 import http
-from google.api.field_behavior_pb2 import REQUIRED, field_behavior
+from google.api.field_behavior_pb2 import IMMUTABLE, OUTPUT_ONLY, REQUIRED, field_behavior
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
@@ -149,11 +149,36 @@ def test_every_moment_is_called_a_time() -> None:
     assert {name for name in moments if not name.endswith(("time", "times", "_after", "_before"))} == OWN_WORDS
 
 
+def behavior(field: FieldDescriptor) -> list[int]:
+    return list(field.GetOptions().Extensions[field_behavior])  # type: ignore[index]
+
+
+CHANGEABLE: Final = {
+    "Job": {"priority", "payload", "options"},
+    "Schedule": {"description", "cron", "timezone", "queue_name", "job_type", "payload", "options", "paused", "etag"},
+    "QueueStats": {"queue_name", "limits"},
+}
+"""Of what callers create or steer, the fields that are theirs to choose and that no rule keeps from changing."""
+
+
+@pytest.mark.parametrize("name", CHANGEABLE)
+def test_what_only_the_service_sets_is_output_only_and_what_stays_is_immutable(name: str) -> None:
+    (message,) = [one for one in messages() if one.name == name]
+    unmarked = {field.name for field in message.fields if not {OUTPUT_ONLY, IMMUTABLE} & set(behavior(field))}
+    assert unmarked == CHANGEABLE[name]
+
+
+def test_no_field_is_both_required_and_output_only() -> None:
+    for message in messages():
+        for field in message.fields:
+            assert not {REQUIRED, OUTPUT_ONLY} <= set(behavior(field)), field.full_name
+
+
 def test_required_is_what_the_rules_require() -> None:
     """`make gen` marks the fields; this holds what it wrote against the rules as the service reads them."""
     for message in messages():
         for field in message.fields:
-            marked = REQUIRED in field.GetOptions().Extensions[field_behavior]  # type: ignore[index]
+            marked = REQUIRED in behavior(field)
             rules: Any = field.GetOptions().Extensions[validate_pb2.field]  # type: ignore[attr-defined]
             if rules.required:
                 assert marked, field.full_name
@@ -170,4 +195,4 @@ def test_every_name_in_a_path_is_required() -> None:
         path = getattr(rule, rule.WhichOneof("pattern") or "get")
         for name in re.findall(r"{(\w+)}", path):
             field = method.input_type.fields_by_name[name]
-            assert REQUIRED in field.GetOptions().Extensions[field_behavior], field.full_name  # type: ignore[index]
+            assert REQUIRED in behavior(field), field.full_name

@@ -105,6 +105,15 @@ def test_an_answer_has_every_plain_field_and_none_of_the_rules(schemas: Any) -> 
     assert set(schemas["GetJobResponse"]["properties"]) == {"data"}
 
 
+def test_what_the_service_alone_sets_is_read_only(schemas: Any) -> None:
+    def read_only(name: str) -> set[str]:
+        return {field for field, schema in schemas[name]["properties"].items() if schema.get("readOnly")}
+
+    assert {"createTime", "createdBy", "nextTimes", "error"} <= read_only("Schedule")
+    assert {"state", "failures", "result"} <= read_only("Job")
+    assert not {"cron", "etag"} & read_only("Schedule")
+
+
 def test_secrets_are_only_ever_sent(schemas: Any) -> None:
     assert schemas["EmailPasswordResetInput"]["properties"]["resetToken"]["writeOnly"] is True
     assert "writeOnly" not in schemas["EmailPasswordReset"]["properties"]["resetToken"]

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final
 
-from google.api.field_behavior_pb2 import REQUIRED, field_behavior
+from google.api.field_behavior_pb2 import OUTPUT_ONLY, REQUIRED, field_behavior
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from qcollector._proto import validate_pb2
 from qcollector.jobs.v1 import options_pb2
@@ -60,6 +60,10 @@ def of_number(rules: Any) -> Schema:
 def must_be_set(field: FieldDescriptorProto) -> bool:
     """Whether the contract marks the field as REQUIRED, as tools/field_behavior.py does where the rules say it."""
     return REQUIRED in field.options.Extensions[field_behavior]
+
+
+def is_set_by_service(field: FieldDescriptorProto) -> bool:
+    return OUTPUT_ONLY in field.options.Extensions[field_behavior]
 
 
 def refuses_absence(field: FieldDescriptorProto) -> bool:

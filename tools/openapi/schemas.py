@@ -96,6 +96,8 @@ class Schemas:
             schema = {**schema, "description": text}
         if way is Way.SENT and rules.is_sensitive(field):
             schema = {**schema, "writeOnly": True}
+        if rules.is_set_by_service(field):
+            schema = {**schema, "readOnly": True}
         return schema
 
     def _map(self, field: FieldDescriptorProto, own: Any, way: Way) -> Schema:

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qcollector.jobs.v1 import options_pb2 as qcollector_dot_jobs_dot_v1_dot_options__pb2
 from qcollector.jobs.v1 import payload_pb2 as qcollector_dot_jobs_dot_v1_dot_payload__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cqcollector/jobs/v1/job.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a qcollector/jobs/v1/options.proto\x1a qcollector/jobs/v1/payload.proto\"\x82\x04\n\nJobOptions\x12/\n\x08priority\x18\x01 \x01(\x05\x42\x13\xbaH\x10\x1a\x0e\x18\xe8\x07(\x98\xf8\xff\xff\xff\xff\xff\xff\xff\x01R\x08priority\x12/\n\x05\x64\x65lay\x18\x02 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00 ^s\x1d\x42)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\x05\x64\x65lay\x12\x31\n\x06run_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05runAt\x12\x37\n\texpire_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x65xpireAt\x12%\n\x08\x61ttempts\x18\x05 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x08\x61ttempts\x12\x35\n\x07\x62\x61\x63koff\x18\x06 \x01(\x0b\x32\x1b.qcollector.jobs.v1.BackoffR\x07\x62\x61\x63koff\x12&\n\x07timeout\x18\x07 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xb8\x99)(\x00R\x07timeout\x12@\n\x06job_id\x18\x08 \x01(\tB)\xbaH&r$\x18\x80\x01\x32\x1f^([A-Za-z0-9][A-Za-z0-9._-]*)?$R\x05jobId:^\xbaH[\x1aY\n\x10options.one_time\x12\x1cset delay or runAt, not both\x1a\'!(has(this.run_at) && this.delay > 0.0)\"@\n\x06\x43\x61ller\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04role\x18\x03 \x01(\tR\x04role\"l\n\nJobFailure\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n\x06worker\x18\x03 \x01(\tR\x06worker\"\xe0\x06\n\x03Job\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nqueue_name\x18\x02 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x03 \x01(\tR\x07jobType\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32\x1c.qcollector.jobs.v1.JobStateR\x05state\x12\x1a\n\x08progress\x18\x05 \x01(\x01R\x08progress\x12\x1a\n\x08priority\x18\x06 \x01(\x05R\x08priority\x12#\n\rattempts_made\x18\x07 \x01(\x05R\x0c\x61ttemptsMade\x12!\n\x0cmax_attempts\x18\x08 \x01(\x05R\x0bmaxAttempts\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x39\n\nstart_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x35\n\x08run_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07runTime\x12#\n\rfailed_reason\x18\r \x01(\tR\x0c\x66\x61iledReason\x12:\n\x08\x66\x61ilures\x18\x0e \x03(\x0b\x32\x1e.qcollector.jobs.v1.JobFailureR\x08\x66\x61ilures\x12\x38\n\x07payload\x18\x0f \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobPayloadR\x07payload\x12\x35\n\x06result\x18\x10 \x01(\x0b\x32\x1d.qcollector.jobs.v1.JobResultR\x06result\x12\x39\n\ncreated_by\x18\x11 \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\tcreatedBy\x12\x38\n\x07options\x18\x12 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\x12\x16\n\x06worker\x18\x13 \x01(\tR\x06worker\x12\x16\n\x06stalls\x18\x14 \x01(\x05R\x06stalls*\xc8\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_WAITING\x10\x01\x12\x15\n\x11JOB_STATE_DELAYED\x10\x02\x12\x14\n\x10JOB_STATE_ACTIVE\x10\x03\x12\x17\n\x13JOB_STATE_COMPLETED\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06\x12\x15\n\x11JOB_STATE_BLOCKED\x10\x07*K\n\x07JobView\x12\x18\n\x14JOB_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fJOB_VIEW_MASKED\x10\x01\x12\x11\n\rJOB_VIEW_FULL\x10\x02\x42J\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cqcollector/jobs/v1/job.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a qcollector/jobs/v1/options.proto\x1a qcollector/jobs/v1/payload.proto\"\x82\x04\n\nJobOptions\x12/\n\x08priority\x18\x01 \x01(\x05\x42\x13\xbaH\x10\x1a\x0e\x18\xe8\x07(\x98\xf8\xff\xff\xff\xff\xff\xff\xff\x01R\x08priority\x12/\n\x05\x64\x65lay\x18\x02 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00 ^s\x1d\x42)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\x05\x64\x65lay\x12\x31\n\x06run_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05runAt\x12\x37\n\texpire_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x65xpireAt\x12%\n\x08\x61ttempts\x18\x05 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x08\x61ttempts\x12\x35\n\x07\x62\x61\x63koff\x18\x06 \x01(\x0b\x32\x1b.qcollector.jobs.v1.BackoffR\x07\x62\x61\x63koff\x12&\n\x07timeout\x18\x07 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xb8\x99)(\x00R\x07timeout\x12@\n\x06job_id\x18\x08 \x01(\tB)\xbaH&r$\x18\x80\x01\x32\x1f^([A-Za-z0-9][A-Za-z0-9._-]*)?$R\x05jobId:^\xbaH[\x1aY\n\x10options.one_time\x12\x1cset delay or runAt, not both\x1a\'!(has(this.run_at) && this.delay > 0.0)\"@\n\x06\x43\x61ller\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04role\x18\x03 \x01(\tR\x04role\"l\n\nJobFailure\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n\x06worker\x18\x03 \x01(\tR\x06worker\"\xc6\x07\n\x03Job\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x05R\x02id\x12#\n\nqueue_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x05R\tqueueName\x12\x1f\n\x08job_type\x18\x03 \x01(\tB\x04\xe2\x41\x01\x05R\x07jobType\x12\x38\n\x05state\x18\x04 \x01(\x0e\x32\x1c.qcollector.jobs.v1.JobStateB\x04\xe2\x41\x01\x03R\x05state\x12 \n\x08progress\x18\x05 \x01(\x01\x42\x04\xe2\x41\x01\x03R\x08progress\x12\x1a\n\x08priority\x18\x06 \x01(\x05R\x08priority\x12)\n\rattempts_made\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x0c\x61ttemptsMade\x12\'\n\x0cmax_attempts\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x0bmaxAttempts\x12\x41\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\ncreateTime\x12?\n\nstart_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\tstartTime\x12;\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x07\x65ndTime\x12;\n\x08run_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\x07runTime\x12)\n\rfailed_reason\x18\r \x01(\tB\x04\xe2\x41\x01\x03R\x0c\x66\x61iledReason\x12@\n\x08\x66\x61ilures\x18\x0e \x03(\x0b\x32\x1e.qcollector.jobs.v1.JobFailureB\x04\xe2\x41\x01\x03R\x08\x66\x61ilures\x12\x38\n\x07payload\x18\x0f \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobPayloadR\x07payload\x12;\n\x06result\x18\x10 \x01(\x0b\x32\x1d.qcollector.jobs.v1.JobResultB\x04\xe2\x41\x01\x03R\x06result\x12?\n\ncreated_by\x18\x11 \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerB\x04\xe2\x41\x01\x03R\tcreatedBy\x12\x38\n\x07options\x18\x12 \x01(\x0b\x32\x1e.qcollector.jobs.v1.JobOptionsR\x07options\x12\x1c\n\x06worker\x18\x13 \x01(\tB\x04\xe2\x41\x01\x03R\x06worker\x12\x1c\n\x06stalls\x18\x14 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x06stalls*\xc8\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_WAITING\x10\x01\x12\x15\n\x11JOB_STATE_DELAYED\x10\x02\x12\x14\n\x10JOB_STATE_ACTIVE\x10\x03\x12\x17\n\x13JOB_STATE_COMPLETED\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06\x12\x15\n\x11JOB_STATE_BLOCKED\x10\x07*K\n\x07JobView\x12\x18\n\x14JOB_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fJOB_VIEW_MASKED\x10\x01\x12\x11\n\rJOB_VIEW_FULL\x10\x02\x42J\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,16 +49,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBOPTIONS'].fields_by_name['job_id']._serialized_options = b'\272H&r$\030\200\0012\037^([A-Za-z0-9][A-Za-z0-9._-]*)?$'
   _globals['_JOBOPTIONS']._loaded_options = None
   _globals['_JOBOPTIONS']._serialized_options = b'\272H[\032Y\n\020options.one_time\022\034set delay or runAt, not both\032\'!(has(this.run_at) && this.delay > 0.0)'
-  _globals['_JOBSTATE']._serialized_start=1743
-  _globals['_JOBSTATE']._serialized_end=1943
-  _globals['_JOBVIEW']._serialized_start=1945
-  _globals['_JOBVIEW']._serialized_end=2020
-  _globals['_JOBOPTIONS']._serialized_start=183
-  _globals['_JOBOPTIONS']._serialized_end=697
-  _globals['_CALLER']._serialized_start=699
-  _globals['_CALLER']._serialized_end=763
-  _globals['_JOBFAILURE']._serialized_start=765
-  _globals['_JOBFAILURE']._serialized_end=873
-  _globals['_JOB']._serialized_start=876
-  _globals['_JOB']._serialized_end=1740
+  _globals['_JOB'].fields_by_name['id']._loaded_options = None
+  _globals['_JOB'].fields_by_name['id']._serialized_options = b'\342A\001\005'
+  _globals['_JOB'].fields_by_name['queue_name']._loaded_options = None
+  _globals['_JOB'].fields_by_name['queue_name']._serialized_options = b'\342A\001\005'
+  _globals['_JOB'].fields_by_name['job_type']._loaded_options = None
+  _globals['_JOB'].fields_by_name['job_type']._serialized_options = b'\342A\001\005'
+  _globals['_JOB'].fields_by_name['state']._loaded_options = None
+  _globals['_JOB'].fields_by_name['state']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['progress']._loaded_options = None
+  _globals['_JOB'].fields_by_name['progress']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['attempts_made']._loaded_options = None
+  _globals['_JOB'].fields_by_name['attempts_made']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['max_attempts']._loaded_options = None
+  _globals['_JOB'].fields_by_name['max_attempts']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['create_time']._loaded_options = None
+  _globals['_JOB'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['start_time']._loaded_options = None
+  _globals['_JOB'].fields_by_name['start_time']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['end_time']._loaded_options = None
+  _globals['_JOB'].fields_by_name['end_time']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['run_time']._loaded_options = None
+  _globals['_JOB'].fields_by_name['run_time']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['failed_reason']._loaded_options = None
+  _globals['_JOB'].fields_by_name['failed_reason']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['failures']._loaded_options = None
+  _globals['_JOB'].fields_by_name['failures']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['result']._loaded_options = None
+  _globals['_JOB'].fields_by_name['result']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['created_by']._loaded_options = None
+  _globals['_JOB'].fields_by_name['created_by']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['worker']._loaded_options = None
+  _globals['_JOB'].fields_by_name['worker']._serialized_options = b'\342A\001\003'
+  _globals['_JOB'].fields_by_name['stalls']._loaded_options = None
+  _globals['_JOB'].fields_by_name['stalls']._serialized_options = b'\342A\001\003'
+  _globals['_JOBSTATE']._serialized_start=1878
+  _globals['_JOBSTATE']._serialized_end=2078
+  _globals['_JOBVIEW']._serialized_start=2080
+  _globals['_JOBVIEW']._serialized_end=2155
+  _globals['_JOBOPTIONS']._serialized_start=216
+  _globals['_JOBOPTIONS']._serialized_end=730
+  _globals['_CALLER']._serialized_start=732
+  _globals['_CALLER']._serialized_end=796
+  _globals['_JOBFAILURE']._serialized_start=798
+  _globals['_JOBFAILURE']._serialized_end=906
+  _globals['_JOB']._serialized_start=909
+  _globals['_JOB']._serialized_end=1875
 # @@protoc_insertion_point(module_scope)

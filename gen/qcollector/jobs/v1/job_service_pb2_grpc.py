@@ -33,6 +33,9 @@ class JobServiceStub:
     google.rpc.ErrorInfo with a reason of ErrorReason; BadRequest where input is at fault; RetryInfo where waiting helps. Every call
     that touches the store fails with UNAVAILABLE (STORE_UNAVAILABLE) while the store is away. A queue's name that is unknown is
     NOT_FOUND (QUEUE_UNKNOWN); a job that is unknown or somebody else's is NOT_FOUND (JOB_NOT_FOUND).
+
+    Fields marked OUTPUT_ONLY (google.api.field_behavior; `readOnly` in the OpenAPI document) are set by the service: where a request
+    carries one, it is ignored. Fields marked IMMUTABLE keep the value that they were created with.
     """
 
     def __init__(self, channel):
@@ -190,6 +193,9 @@ class JobServiceServicer:
     google.rpc.ErrorInfo with a reason of ErrorReason; BadRequest where input is at fault; RetryInfo where waiting helps. Every call
     that touches the store fails with UNAVAILABLE (STORE_UNAVAILABLE) while the store is away. A queue's name that is unknown is
     NOT_FOUND (QUEUE_UNKNOWN); a job that is unknown or somebody else's is NOT_FOUND (JOB_NOT_FOUND).
+
+    Fields marked OUTPUT_ONLY (google.api.field_behavior; `readOnly` in the OpenAPI document) are set by the service: where a request
+    carries one, it is ignored. Fields marked IMMUTABLE keep the value that they were created with.
     """
 
     def EnqueueJob(self, request, context):
@@ -567,6 +573,9 @@ class JobService:
     google.rpc.ErrorInfo with a reason of ErrorReason; BadRequest where input is at fault; RetryInfo where waiting helps. Every call
     that touches the store fails with UNAVAILABLE (STORE_UNAVAILABLE) while the store is away. A queue's name that is unknown is
     NOT_FOUND (QUEUE_UNKNOWN); a job that is unknown or somebody else's is NOT_FOUND (JOB_NOT_FOUND).
+
+    Fields marked OUTPUT_ONLY (google.api.field_behavior; `readOnly` in the OpenAPI document) are set by the service: where a request
+    carries one, it is ignored. Fields marked IMMUTABLE keep the value that they were created with.
     """
 
     @staticmethod

@@ -34,6 +34,9 @@ class JobServiceStub:
     google.rpc.ErrorInfo with a reason of ErrorReason; BadRequest where input is at fault; RetryInfo where waiting helps. Every call
     that touches the store fails with UNAVAILABLE (STORE_UNAVAILABLE) while the store is away. A queue's name that is unknown is
     NOT_FOUND (QUEUE_UNKNOWN); a job that is unknown or somebody else's is NOT_FOUND (JOB_NOT_FOUND).
+
+    Fields marked OUTPUT_ONLY (google.api.field_behavior; `readOnly` in the OpenAPI document) are set by the service: where a request
+    carries one, it is ignored. Fields marked IMMUTABLE keep the value that they were created with.
     """
 
     @_typing.overload
@@ -136,6 +139,9 @@ class JobServiceAsyncStub(JobServiceStub):
     google.rpc.ErrorInfo with a reason of ErrorReason; BadRequest where input is at fault; RetryInfo where waiting helps. Every call
     that touches the store fails with UNAVAILABLE (STORE_UNAVAILABLE) while the store is away. A queue's name that is unknown is
     NOT_FOUND (QUEUE_UNKNOWN); a job that is unknown or somebody else's is NOT_FOUND (JOB_NOT_FOUND).
+
+    Fields marked OUTPUT_ONLY (google.api.field_behavior; `readOnly` in the OpenAPI document) are set by the service: where a request
+    carries one, it is ignored. Fields marked IMMUTABLE keep the value that they were created with.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -234,6 +240,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     google.rpc.ErrorInfo with a reason of ErrorReason; BadRequest where input is at fault; RetryInfo where waiting helps. Every call
     that touches the store fails with UNAVAILABLE (STORE_UNAVAILABLE) while the store is away. A queue's name that is unknown is
     NOT_FOUND (QUEUE_UNKNOWN); a job that is unknown or somebody else's is NOT_FOUND (JOB_NOT_FOUND).
+
+    Fields marked OUTPUT_ONLY (google.api.field_behavior; `readOnly` in the OpenAPI document) are set by the service: where a request
+    carries one, it is ignored. Fields marked IMMUTABLE keep the value that they were created with.
     """
 
     @_abc_1.abstractmethod

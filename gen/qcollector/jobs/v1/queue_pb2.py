@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from qcollector._proto import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qcollector.jobs.v1 import job_pb2 as qcollector_dot_jobs_dot_v1_dot_job__pb2
 from qcollector.jobs.v1 import options_pb2 as qcollector_dot_jobs_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eqcollector/jobs/v1/queue.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cqcollector/jobs/v1/job.proto\x1a qcollector/jobs/v1/options.proto\"\xc7\x01\n\x0bQueueCounts\x12\x18\n\x07waiting\x18\x01 \x01(\x05R\x07waiting\x12\x18\n\x07\x64\x65layed\x18\x02 \x01(\x05R\x07\x64\x65layed\x12\x16\n\x06\x61\x63tive\x18\x03 \x01(\x05R\x06\x61\x63tive\x12\x1c\n\tcompleted\x18\x04 \x01(\x05R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x05 \x01(\x05R\x06\x66\x61iled\x12\x1c\n\tcancelled\x18\x06 \x01(\x05R\tcancelled\x12\x18\n\x07\x62locked\x18\x07 \x01(\x05R\x07\x62locked\"a\n\x0bQueueTotals\x12\x1c\n\tcompleted\x18\x01 \x01(\x01R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x02 \x01(\x01R\x06\x66\x61iled\x12\x1c\n\tcancelled\x18\x03 \x01(\x01R\tcancelled\"A\n\tQueueRate\x12\x1c\n\tcompleted\x18\x01 \x01(\x01R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x02 \x01(\x01R\x06\x66\x61iled\"F\n\x0eQueueQuantiles\x12\x10\n\x03p50\x18\x01 \x01(\x01R\x03p50\x12\x10\n\x03p95\x18\x02 \x01(\x01R\x03p95\x12\x10\n\x03p99\x18\x03 \x01(\x01R\x03p99\"\x85\x01\n\x0bQueueLimits\x12*\n\nmax_active\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00R\tmaxActive\x12\x36\n\x04rate\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.QueueRateLimitR\x04rate\x12\x12\n\x04\x65tag\x18\x03 \x01(\tR\x04\x65tag\"Z\n\x0eQueueRateLimit\x12\x1d\n\x03max\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00R\x03max\x12)\n\tperiod_ms\x18\x02 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xb8\x99)(\x00R\x08periodMs\"\xaa\x04\n\nQueueStats\x12\x1d\n\nqueue_name\x18\x01 \x01(\tR\tqueueName\x12\x16\n\x06paused\x18\x02 \x01(\x08R\x06paused\x12\x37\n\x06\x63ounts\x18\x03 \x01(\x0b\x32\x1f.qcollector.jobs.v1.QueueCountsR\x06\x63ounts\x12\x37\n\x06totals\x18\x04 \x01(\x0b\x32\x1f.qcollector.jobs.v1.QueueTotalsR\x06totals\x12\x31\n\x15oldest_waiting_age_ms\x18\x05 \x01(\x01R\x12oldestWaitingAgeMs\x12<\n\nper_minute\x18\x06 \x01(\x0b\x32\x1d.qcollector.jobs.v1.QueueRateR\tperMinute\x12;\n\x07wait_ms\x18\x07 \x01(\x0b\x32\".qcollector.jobs.v1.QueueQuantilesR\x06waitMs\x12\x39\n\x06run_ms\x18\x08 \x01(\x0b\x32\".qcollector.jobs.v1.QueueQuantilesR\x05runMs\x12\x37\n\x06limits\x18\t \x01(\x0b\x32\x1f.qcollector.jobs.v1.QueueLimitsR\x06limits\x12\x34\n\x05pause\x18\n \x01(\x0b\x32\x1e.qcollector.jobs.v1.QueuePauseR\x05pause\x12\x1b\n\tset_aside\x18\x0b \x01(\x05R\x08setAside\"\x80\x01\n\nQueuePause\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12*\n\x02\x62y\x18\x02 \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\x02\x62y\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"p\n\x0bHealthCheck\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1d\n\nlatency_ms\x18\x04 \x01(\x01R\tlatencyMs\"\xda\x03\n\x06Worker\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04host\x18\x02 \x01(\tR\x04host\x12\x10\n\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x18\n\x07version\x18\x04 \x01(\tR\x07version\x12\x39\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x41\n\x0eheartbeat_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rheartbeatTime\x12\x37\n\x06queues\x18\x07 \x03(\x0b\x32\x1f.qcollector.jobs.v1.WorkerQueueR\x06queues\x12!\n\x0cmemory_bytes\x18\x08 \x01(\x01R\x0bmemoryBytes\x12\x1a\n\x08\x64raining\x18\t \x01(\x08R\x08\x64raining\x12K\n\x0bstorage_ids\x18\n \x03(\x0b\x32*.qcollector.jobs.v1.Worker.StorageIdsEntryR\nstorageIds\x1a=\n\x0fStorageIdsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"f\n\x0bWorkerQueue\x12\x1d\n\nqueue_name\x18\x01 \x01(\tR\tqueueName\x12 \n\x0b\x63oncurrency\x18\x02 \x01(\x05R\x0b\x63oncurrency\x12\x16\n\x06\x61\x63tive\x18\x03 \x01(\x05R\x06\x61\x63tive\"\xba\x03\n\x07JobType\x12\x1d\n\nqueue_name\x18\x01 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x02 \x01(\tR\x07jobType\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x1a\n\x08\x61ttempts\x18\x04 \x01(\x05R\x08\x61ttempts\x12\x35\n\x07\x62\x61\x63koff\x18\x05 \x01(\x0b\x32\x1b.qcollector.jobs.v1.BackoffR\x07\x62\x61\x63koff\x12\x1d\n\ntimeout_ms\x18\x06 \x01(\x05R\ttimeoutMs\x12;\n\x0cminimum_role\x18\x07 \x01(\x0e\x32\x18.qcollector.jobs.v1.RoleR\x0bminimumRole\x12#\n\rpayload_field\x18\x08 \x01(\tR\x0cpayloadField\x12\'\n\x0fpayload_message\x18\t \x01(\tR\x0epayloadMessage\x12%\n\x0eresult_message\x18\n \x01(\tR\rresultMessage\x12/\n\x06schema\x18\x0b \x01(\x0b\x32\x17.google.protobuf.StructR\x06schemaBJ\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eqcollector/jobs/v1/queue.proto\x12\x12qcollector.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cqcollector/jobs/v1/job.proto\x1a qcollector/jobs/v1/options.proto\"\xc7\x01\n\x0bQueueCounts\x12\x18\n\x07waiting\x18\x01 \x01(\x05R\x07waiting\x12\x18\n\x07\x64\x65layed\x18\x02 \x01(\x05R\x07\x64\x65layed\x12\x16\n\x06\x61\x63tive\x18\x03 \x01(\x05R\x06\x61\x63tive\x12\x1c\n\tcompleted\x18\x04 \x01(\x05R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x05 \x01(\x05R\x06\x66\x61iled\x12\x1c\n\tcancelled\x18\x06 \x01(\x05R\tcancelled\x12\x18\n\x07\x62locked\x18\x07 \x01(\x05R\x07\x62locked\"a\n\x0bQueueTotals\x12\x1c\n\tcompleted\x18\x01 \x01(\x01R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x02 \x01(\x01R\x06\x66\x61iled\x12\x1c\n\tcancelled\x18\x03 \x01(\x01R\tcancelled\"A\n\tQueueRate\x12\x1c\n\tcompleted\x18\x01 \x01(\x01R\tcompleted\x12\x16\n\x06\x66\x61iled\x18\x02 \x01(\x01R\x06\x66\x61iled\"F\n\x0eQueueQuantiles\x12\x10\n\x03p50\x18\x01 \x01(\x01R\x03p50\x12\x10\n\x03p95\x18\x02 \x01(\x01R\x03p95\x12\x10\n\x03p99\x18\x03 \x01(\x01R\x03p99\"\x85\x01\n\x0bQueueLimits\x12*\n\nmax_active\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00R\tmaxActive\x12\x36\n\x04rate\x18\x02 \x01(\x0b\x32\".qcollector.jobs.v1.QueueRateLimitR\x04rate\x12\x12\n\x04\x65tag\x18\x03 \x01(\tR\x04\x65tag\"Z\n\x0eQueueRateLimit\x12\x1d\n\x03max\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00R\x03max\x12)\n\tperiod_ms\x18\x02 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xb8\x99)(\x00R\x08periodMs\"\xe0\x04\n\nQueueStats\x12\x1d\n\nqueue_name\x18\x01 \x01(\tR\tqueueName\x12\x1c\n\x06paused\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x06paused\x12=\n\x06\x63ounts\x18\x03 \x01(\x0b\x32\x1f.qcollector.jobs.v1.QueueCountsB\x04\xe2\x41\x01\x03R\x06\x63ounts\x12=\n\x06totals\x18\x04 \x01(\x0b\x32\x1f.qcollector.jobs.v1.QueueTotalsB\x04\xe2\x41\x01\x03R\x06totals\x12\x37\n\x15oldest_waiting_age_ms\x18\x05 \x01(\x01\x42\x04\xe2\x41\x01\x03R\x12oldestWaitingAgeMs\x12\x42\n\nper_minute\x18\x06 \x01(\x0b\x32\x1d.qcollector.jobs.v1.QueueRateB\x04\xe2\x41\x01\x03R\tperMinute\x12\x41\n\x07wait_ms\x18\x07 \x01(\x0b\x32\".qcollector.jobs.v1.QueueQuantilesB\x04\xe2\x41\x01\x03R\x06waitMs\x12?\n\x06run_ms\x18\x08 \x01(\x0b\x32\".qcollector.jobs.v1.QueueQuantilesB\x04\xe2\x41\x01\x03R\x05runMs\x12\x37\n\x06limits\x18\t \x01(\x0b\x32\x1f.qcollector.jobs.v1.QueueLimitsR\x06limits\x12:\n\x05pause\x18\n \x01(\x0b\x32\x1e.qcollector.jobs.v1.QueuePauseB\x04\xe2\x41\x01\x03R\x05pause\x12!\n\tset_aside\x18\x0b \x01(\x05\x42\x04\xe2\x41\x01\x03R\x08setAside\"\x80\x01\n\nQueuePause\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12*\n\x02\x62y\x18\x02 \x01(\x0b\x32\x1a.qcollector.jobs.v1.CallerR\x02\x62y\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"p\n\x0bHealthCheck\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1d\n\nlatency_ms\x18\x04 \x01(\x01R\tlatencyMs\"\xda\x03\n\x06Worker\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04host\x18\x02 \x01(\tR\x04host\x12\x10\n\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x18\n\x07version\x18\x04 \x01(\tR\x07version\x12\x39\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x41\n\x0eheartbeat_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rheartbeatTime\x12\x37\n\x06queues\x18\x07 \x03(\x0b\x32\x1f.qcollector.jobs.v1.WorkerQueueR\x06queues\x12!\n\x0cmemory_bytes\x18\x08 \x01(\x01R\x0bmemoryBytes\x12\x1a\n\x08\x64raining\x18\t \x01(\x08R\x08\x64raining\x12K\n\x0bstorage_ids\x18\n \x03(\x0b\x32*.qcollector.jobs.v1.Worker.StorageIdsEntryR\nstorageIds\x1a=\n\x0fStorageIdsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"f\n\x0bWorkerQueue\x12\x1d\n\nqueue_name\x18\x01 \x01(\tR\tqueueName\x12 \n\x0b\x63oncurrency\x18\x02 \x01(\x05R\x0b\x63oncurrency\x12\x16\n\x06\x61\x63tive\x18\x03 \x01(\x05R\x06\x61\x63tive\"\xba\x03\n\x07JobType\x12\x1d\n\nqueue_name\x18\x01 \x01(\tR\tqueueName\x12\x19\n\x08job_type\x18\x02 \x01(\tR\x07jobType\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x1a\n\x08\x61ttempts\x18\x04 \x01(\x05R\x08\x61ttempts\x12\x35\n\x07\x62\x61\x63koff\x18\x05 \x01(\x0b\x32\x1b.qcollector.jobs.v1.BackoffR\x07\x62\x61\x63koff\x12\x1d\n\ntimeout_ms\x18\x06 \x01(\x05R\ttimeoutMs\x12;\n\x0cminimum_role\x18\x07 \x01(\x0e\x32\x18.qcollector.jobs.v1.RoleR\x0bminimumRole\x12#\n\rpayload_field\x18\x08 \x01(\tR\x0cpayloadField\x12\'\n\x0fpayload_message\x18\t \x01(\tR\x0epayloadMessage\x12%\n\x0eresult_message\x18\n \x01(\tR\rresultMessage\x12/\n\x06schema\x18\x0b \x01(\x0b\x32\x17.google.protobuf.StructR\x06schemaBJ\n\x16\x63om.qcollector.jobs.v1P\x01Z\x19qcollector/jobs/v1;jobsv1\xaa\x02\x12Qcollector.Jobs.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,32 +44,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUEUERATELIMIT'].fields_by_name['max']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
   _globals['_QUEUERATELIMIT'].fields_by_name['period_ms']._loaded_options = None
   _globals['_QUEUERATELIMIT'].fields_by_name['period_ms']._serialized_options = b'\272H\t\032\007\030\200\270\231)(\000'
+  _globals['_QUEUESTATS'].fields_by_name['paused']._loaded_options = None
+  _globals['_QUEUESTATS'].fields_by_name['paused']._serialized_options = b'\342A\001\003'
+  _globals['_QUEUESTATS'].fields_by_name['counts']._loaded_options = None
+  _globals['_QUEUESTATS'].fields_by_name['counts']._serialized_options = b'\342A\001\003'
+  _globals['_QUEUESTATS'].fields_by_name['totals']._loaded_options = None
+  _globals['_QUEUESTATS'].fields_by_name['totals']._serialized_options = b'\342A\001\003'
+  _globals['_QUEUESTATS'].fields_by_name['oldest_waiting_age_ms']._loaded_options = None
+  _globals['_QUEUESTATS'].fields_by_name['oldest_waiting_age_ms']._serialized_options = b'\342A\001\003'
+  _globals['_QUEUESTATS'].fields_by_name['per_minute']._loaded_options = None
+  _globals['_QUEUESTATS'].fields_by_name['per_minute']._serialized_options = b'\342A\001\003'
+  _globals['_QUEUESTATS'].fields_by_name['wait_ms']._loaded_options = None
+  _globals['_QUEUESTATS'].fields_by_name['wait_ms']._serialized_options = b'\342A\001\003'
+  _globals['_QUEUESTATS'].fields_by_name['run_ms']._loaded_options = None
+  _globals['_QUEUESTATS'].fields_by_name['run_ms']._serialized_options = b'\342A\001\003'
+  _globals['_QUEUESTATS'].fields_by_name['pause']._loaded_options = None
+  _globals['_QUEUESTATS'].fields_by_name['pause']._serialized_options = b'\342A\001\003'
+  _globals['_QUEUESTATS'].fields_by_name['set_aside']._loaded_options = None
+  _globals['_QUEUESTATS'].fields_by_name['set_aside']._serialized_options = b'\342A\001\003'
   _globals['_WORKER_STORAGEIDSENTRY']._loaded_options = None
   _globals['_WORKER_STORAGEIDSENTRY']._serialized_options = b'8\001'
-  _globals['_QUEUECOUNTS']._serialized_start=211
-  _globals['_QUEUECOUNTS']._serialized_end=410
-  _globals['_QUEUETOTALS']._serialized_start=412
-  _globals['_QUEUETOTALS']._serialized_end=509
-  _globals['_QUEUERATE']._serialized_start=511
-  _globals['_QUEUERATE']._serialized_end=576
-  _globals['_QUEUEQUANTILES']._serialized_start=578
-  _globals['_QUEUEQUANTILES']._serialized_end=648
-  _globals['_QUEUELIMITS']._serialized_start=651
-  _globals['_QUEUELIMITS']._serialized_end=784
-  _globals['_QUEUERATELIMIT']._serialized_start=786
-  _globals['_QUEUERATELIMIT']._serialized_end=876
-  _globals['_QUEUESTATS']._serialized_start=879
-  _globals['_QUEUESTATS']._serialized_end=1433
-  _globals['_QUEUEPAUSE']._serialized_start=1436
-  _globals['_QUEUEPAUSE']._serialized_end=1564
-  _globals['_HEALTHCHECK']._serialized_start=1566
-  _globals['_HEALTHCHECK']._serialized_end=1678
-  _globals['_WORKER']._serialized_start=1681
-  _globals['_WORKER']._serialized_end=2155
-  _globals['_WORKER_STORAGEIDSENTRY']._serialized_start=2094
-  _globals['_WORKER_STORAGEIDSENTRY']._serialized_end=2155
-  _globals['_WORKERQUEUE']._serialized_start=2157
-  _globals['_WORKERQUEUE']._serialized_end=2259
-  _globals['_JOBTYPE']._serialized_start=2262
-  _globals['_JOBTYPE']._serialized_end=2704
+  _globals['_QUEUECOUNTS']._serialized_start=244
+  _globals['_QUEUECOUNTS']._serialized_end=443
+  _globals['_QUEUETOTALS']._serialized_start=445
+  _globals['_QUEUETOTALS']._serialized_end=542
+  _globals['_QUEUERATE']._serialized_start=544
+  _globals['_QUEUERATE']._serialized_end=609
+  _globals['_QUEUEQUANTILES']._serialized_start=611
+  _globals['_QUEUEQUANTILES']._serialized_end=681
+  _globals['_QUEUELIMITS']._serialized_start=684
+  _globals['_QUEUELIMITS']._serialized_end=817
+  _globals['_QUEUERATELIMIT']._serialized_start=819
+  _globals['_QUEUERATELIMIT']._serialized_end=909
+  _globals['_QUEUESTATS']._serialized_start=912
+  _globals['_QUEUESTATS']._serialized_end=1520
+  _globals['_QUEUEPAUSE']._serialized_start=1523
+  _globals['_QUEUEPAUSE']._serialized_end=1651
+  _globals['_HEALTHCHECK']._serialized_start=1653
+  _globals['_HEALTHCHECK']._serialized_end=1765
+  _globals['_WORKER']._serialized_start=1768
+  _globals['_WORKER']._serialized_end=2242
+  _globals['_WORKER_STORAGEIDSENTRY']._serialized_start=2181
+  _globals['_WORKER_STORAGEIDSENTRY']._serialized_end=2242
+  _globals['_WORKERQUEUE']._serialized_start=2244
+  _globals['_WORKERQUEUE']._serialized_end=2346
+  _globals['_JOBTYPE']._serialized_start=2349
+  _globals['_JOBTYPE']._serialized_end=2791
 # @@protoc_insertion_point(module_scope)

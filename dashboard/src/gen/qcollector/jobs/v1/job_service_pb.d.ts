@@ -4310,6 +4310,9 @@ export declare const ListJobTypesResponseSchema: GenMessage<ListJobTypesResponse
  * that touches the store fails with UNAVAILABLE (STORE_UNAVAILABLE) while the store is away. A queue's name that is unknown is
  * NOT_FOUND (QUEUE_UNKNOWN); a job that is unknown or somebody else's is NOT_FOUND (JOB_NOT_FOUND).
  *
+ * Fields marked OUTPUT_ONLY (google.api.field_behavior; `readOnly` in the OpenAPI document) are set by the service: where a request
+ * carries one, it is ignored. Fields marked IMMUTABLE keep the value that they were created with.
+ *
  * @generated from service qcollector.jobs.v1.JobService
  */
 export declare const JobService: GenService<{
