@@ -6,7 +6,7 @@ import os
 import grpc
 import uvloop
 from grpc import aio
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 
 from stack.ports import LOOPBACK
 

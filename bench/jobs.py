@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from google.protobuf.message import Message
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
 from base.storage import StorageRoots
 from bench.machine import cpu_seconds, peak_megabytes

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from google.rpc.status_pb2 import Status
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.job_bulk_pb2 import (
     BatchCancelJobsRequest,
     BatchDeleteJobsRequest,
     BatchJobFailure,

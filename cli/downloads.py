@@ -16,7 +16,7 @@ from google.api.httpbody_pb2 import HttpBody
 from grpc import aio
 from qcollector.jobs.v1.export_pb2 import ExportMetadata
 from qcollector.jobs.v1.job_pb2 import Job
-from qcollector.jobs.v1.job_service_pb2 import DownloadResultRequest
+from qcollector.jobs.v1.job_queries_pb2 import DownloadResultRequest
 
 from cli.bars import bar
 from cli.exits import CommandError, Exit

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.struct_pb2 import Struct
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest, EnqueueJobResponse
 from qcollector.jobs.v1.job_pb2 import Job, JobOptions, JobState
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest, EnqueueJobResponse
 from qcollector.jobs.v1.options_pb2 import Backoff
 
 from cli.exits import CommandError, Exit

@@ -5,7 +5,9 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
-from qcollector.jobs.v1.job_service_pb2 import GetJobRequest, JobFilter, ListQueueStatsRequest
+from qcollector.jobs.v1.job_bulk_pb2 import JobFilter
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest
+from qcollector.jobs.v1.queue_requests_pb2 import ListQueueStatsRequest
 
 from cli.exits import CommandError, Exit
 from cli.selection import Filter

@@ -4,7 +4,7 @@ import json
 import shlex
 from typing import Final
 
-from qcollector.jobs.v1.job_service_pb2 import ListJobTypesRequest
+from qcollector.jobs.v1.overview_pb2 import ListJobTypesRequest
 from qcollector.jobs.v1.queue_pb2 import JobType
 
 from cli.columns import Column, Columns

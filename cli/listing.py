@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from qcollector.jobs.v1.job_pb2 import Job
-from qcollector.jobs.v1.job_service_pb2 import ListJobsRequest, ListJobsResponse
+from qcollector.jobs.v1.job_queries_pb2 import ListJobsRequest, ListJobsResponse
 
 from cli.bars import bar
 from cli.columns import Column, Columns

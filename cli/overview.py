@@ -5,16 +5,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from grpc import aio
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.overview_pb2 import (
     CheckHealthRequest,
     CheckHealthResponse,
     GetDashboardRequest,
     GetDashboardResponse,
-    GetQueueStatsRequest,
     ListWorkersRequest,
-    WatchQueuesRequest,
 )
 from qcollector.jobs.v1.queue_pb2 import HealthCheck, QueueStats, Worker
+from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest, WatchQueuesRequest
 
 from cli.columns import Column, Columns
 from cli.details import fields

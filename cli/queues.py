@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.queue_pb2 import QueueLimits, QueueQuantiles, QueueRateLimit, QueueStats
+from qcollector.jobs.v1.queue_requests_pb2 import (
     CleanQueueRequest,
     CleanQueueResponse,
     GetQueueStatsRequest,
@@ -11,7 +12,6 @@ from qcollector.jobs.v1.job_service_pb2 import (
     ResumeQueueRequest,
     UpdateQueueRequest,
 )
-from qcollector.jobs.v1.queue_pb2 import QueueLimits, QueueQuantiles, QueueRateLimit, QueueStats
 
 from cli.columns import Column, Columns
 from cli.details import fields

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from qcollector.jobs.v1.job_pb2 import Job
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.job_actions_pb2 import (
     CancelJobRequest,
     DeleteJobRequest,
     DeleteJobResponse,
-    GetJobRequest,
-    ListJobTypesRequest,
     PromoteJobRequest,
     RetryJobRequest,
 )
+from qcollector.jobs.v1.job_pb2 import Job
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest
+from qcollector.jobs.v1.overview_pb2 import ListJobTypesRequest
 
 from cli import bulk, listing
 from cli.exits import Exit

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from qcollector.jobs.v1.job_pb2 import Job, JobState
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.job_queries_pb2 import (
     GetJobRequest,
     JobLogLine,
     ListJobLogsRequest,

@@ -18,10 +18,10 @@ from qcollector.jobs.v1.email_pb2 import (
     EmailUser,
     EmailWelcome,
 )
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.export_pb2 import ExportFormat, ExportFormOptions, ExportFormSubmissions
 from qcollector.jobs.v1.file_pb2 import FileImageOptions, FileImageProcess
 from qcollector.jobs.v1.job_pb2 import JobOptions
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 from qcollector.jobs.v1.options_pb2 import job_type
 from qcollector.jobs.v1.payload_pb2 import JobPayload

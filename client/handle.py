@@ -9,14 +9,9 @@ from typing import Any
 
 import grpc
 from google.api.httpbody_pb2 import HttpBody
+from qcollector.jobs.v1.job_actions_pb2 import CancelJobRequest
 from qcollector.jobs.v1.job_pb2 import Job, JobState
-from qcollector.jobs.v1.job_service_pb2 import (
-    CancelJobRequest,
-    DownloadResultRequest,
-    GetJobRequest,
-    WatchJobRequest,
-    WatchJobResponse,
-)
+from qcollector.jobs.v1.job_queries_pb2 import DownloadResultRequest, GetJobRequest, WatchJobRequest, WatchJobResponse
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 
 from client.connection import AWAY, FIRST_PAUSE, LONGEST_PAUSE, Connection

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.options_pb2 import Backoff
 
 from base.settings import Settings

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 from google.protobuf.message import DecodeError
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import JobOptions
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
 from base.telemetry import tracing
 from base.telemetry.spans import Kind

@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import JobOptions
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 
 from engine.admission import Admission, Admitted, Origin

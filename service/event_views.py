@@ -12,7 +12,7 @@ from qcollector.jobs.v1.job_event_pb2 import (
     JobStateChange,
 )
 from qcollector.jobs.v1.job_pb2 import JobState
-from qcollector.jobs.v1.job_service_pb2 import WatchJobResponse
+from qcollector.jobs.v1.job_queries_pb2 import WatchJobResponse
 
 from engine.catalog import Catalog
 from engine.events import Told, Watched

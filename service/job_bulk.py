@@ -5,8 +5,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 from google.protobuf.json_format import MessageToDict
-from qcollector.jobs.v1.job_reference_pb2 import JobReference
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.job_bulk_pb2 import (
     BatchCancelJobsRequest,
     BatchCancelJobsResponse,
     BatchDeleteJobsRequest,
@@ -17,6 +16,7 @@ from qcollector.jobs.v1.job_service_pb2 import (
     BatchRetryJobsRequest,
     BatchRetryJobsResponse,
 )
+from qcollector.jobs.v1.job_reference_pb2 import JobReference
 
 from engine.actions import CANCEL, DELETE, PROMOTE, RETRY, Action
 from engine.bulk import BulkResult

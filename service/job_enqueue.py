@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final, TypeVar
 
 from grpc import StatusCode
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.enqueue_pb2 import (
     BatchEnqueueJobsRequest,
     BatchEnqueueJobsResponse,
     BatchEnqueueResult,

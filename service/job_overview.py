@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import psutil
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.overview_pb2 import (
     CheckEmailHealthRequest,
     CheckEmailHealthResponse,
     CheckHealthRequest,

@@ -8,7 +8,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from qcollector.jobs.v1.job_pb2 import JobView
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.job_queries_pb2 import (
     DownloadResultRequest,
     GetJobRequest,
     GetJobResponse,

@@ -3,7 +3,8 @@
 from typing import Final
 
 import structlog
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.queue_pb2 import QueueStats
+from qcollector.jobs.v1.queue_requests_pb2 import (
     CleanQueueRequest,
     CleanQueueResponse,
     GetQueueStatsRequest,
@@ -18,7 +19,6 @@ from qcollector.jobs.v1.job_service_pb2 import (
     UpdateQueueRequest,
     UpdateQueueResponse,
 )
-from qcollector.jobs.v1.queue_pb2 import QueueStats
 
 from engine.errors import FieldProblem, RequestInvalidError
 from service.call import caller

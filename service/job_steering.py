@@ -1,7 +1,7 @@
 """JobService: what is done to single jobs."""
 
 import structlog
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.job_actions_pb2 import (
     CancelJobRequest,
     CancelJobResponse,
     DeleteJobRequest,

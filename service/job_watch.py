@@ -4,12 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
 
-from qcollector.jobs.v1.job_service_pb2 import (
-    WatchJobRequest,
-    WatchJobResponse,
-    WatchQueuesRequest,
-    WatchQueuesResponse,
-)
+from qcollector.jobs.v1.job_queries_pb2 import WatchJobRequest, WatchJobResponse
+from qcollector.jobs.v1.queue_requests_pb2 import WatchQueuesRequest, WatchQueuesResponse
 
 from service.event_views import event_view
 from service.parts import Calls, Context

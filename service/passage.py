@@ -13,7 +13,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 from grpc import aio
-from qcollector.jobs.v1.job_service_pb2 import DownloadResultRequest
+from qcollector.jobs.v1.job_queries_pb2 import DownloadResultRequest
 from structlog.contextvars import bind_contextvars
 
 from base.telemetry import tracing

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope, ScheduleRecord
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.schedule_service_pb2 import (
     CreateScheduleRequest,
     CreateScheduleResponse,

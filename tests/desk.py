@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import Message
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
 from base.settings import Settings
 from base.storage import StorageRoots

@@ -9,8 +9,8 @@ from typing import Any, Final, cast
 
 import structlog
 from qcollector.jobs.v1.email_pb2 import EmailSend
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from redis import exceptions as redis_errors
 

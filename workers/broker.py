@@ -9,8 +9,8 @@ from typing import Any, Final
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from taskiq import (
     AckableMessage,
     AsyncTaskiqDecoratedTask,

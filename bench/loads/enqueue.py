@@ -8,11 +8,7 @@ from typing import Final
 
 import uvloop
 from grpc import aio
-from qcollector.jobs.v1.job_service_pb2 import (
-    BatchEnqueueJobsRequest,
-    EnqueueJobRequest,
-    StreamEnqueueJobsRequest,
-)
+from qcollector.jobs.v1.enqueue_pb2 import BatchEnqueueJobsRequest, EnqueueJobRequest, StreamEnqueueJobsRequest
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 
 from bench.echo import METHOD, address

@@ -5,8 +5,9 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import uvloop
-from qcollector.jobs.v1.job_service_pb2 import BatchEnqueueJobsRequest, GetQueueStatsRequest
+from qcollector.jobs.v1.enqueue_pb2 import BatchEnqueueJobsRequest
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
+from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest
 
 from bench.loads import requests
 from bench.loads.enqueue import BATCH

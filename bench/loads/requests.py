@@ -6,7 +6,7 @@ import time
 from typing import Any, Final
 
 from grpc import aio
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from testjobs.v1.testjobs_pb2 import Mark, Noop
 
 from base.settings import load

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
-from qcollector.jobs.v1.job_service_pb2 import WatchJobRequest
+from qcollector.jobs.v1.job_queries_pb2 import WatchJobRequest
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 
 from bench.loads import requests

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 
 from qcollector.jobs.v1.email_pb2 import EmailUser
 from qcollector.jobs.v1.job_pb2 import Job
-from qcollector.jobs.v1.job_service_pb2 import WatchJobResponse
+from qcollector.jobs.v1.job_queries_pb2 import WatchJobResponse
 from qcollector.jobs.v1.processor_service_pb2 import SendWelcomeEmailRequest
 
 from stack.demo.gateway import Enqueued, Gateway

@@ -8,9 +8,9 @@ from typing import ClassVar, Final
 
 from google.protobuf.json_format import ParseDict
 from openpyxl import load_workbook
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportMetadata
 from qcollector.jobs.v1.job_pb2 import Job
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 
 from stack.demo.gateway import Enqueued, Gateway

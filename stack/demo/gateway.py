@@ -9,14 +9,11 @@ from typing import Any, Self
 import aiohttp
 from google.protobuf import json_format
 from grpc import aio
-from qcollector.jobs.v1.job_service_pb2 import (
-    ListQueueStatsRequest,
-    WatchJobRequest,
-    WatchJobResponse,
-)
+from qcollector.jobs.v1.job_queries_pb2 import WatchJobRequest, WatchJobResponse
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 from qcollector.jobs.v1.processor_service_pb2_grpc import ProcessorServiceStub
 from qcollector.jobs.v1.queue_pb2 import QueueStats
+from qcollector.jobs.v1.queue_requests_pb2 import ListQueueStatsRequest
 
 from base.settings import Settings
 from stack.ports import reachable

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from qcollector.jobs.v1.job_pb2 import JobState
-from qcollector.jobs.v1.job_service_pb2 import WatchJobResponse
+from qcollector.jobs.v1.job_queries_pb2 import WatchJobResponse
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 

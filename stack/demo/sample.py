@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 from qcollector.jobs.v1.job_pb2 import Job, JobState
-from qcollector.jobs.v1.job_service_pb2 import WatchJobResponse
+from qcollector.jobs.v1.job_queries_pb2 import WatchJobResponse
 
 from stack.demo.gateway import Enqueued, Gateway
 

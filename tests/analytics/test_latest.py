@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.analytics_pb2 import AnalyticsFormStats, FormStats, SystemAnalytics, UserActivity
 from qcollector.jobs.v1.analytics_service_pb2 import GetLatestAnalyticsRequest, GetLatestAnalyticsResponse
 from qcollector.jobs.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 
 from base.settings import Settings

@@ -12,16 +12,13 @@ from pathlib import Path
 import grpc
 import pytest
 from qcollector.jobs.v1.email_pb2 import EmailUser, EmailWelcome
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.job_bulk_pb2 import BatchRetryJobsRequest, JobFilter
 from qcollector.jobs.v1.job_pb2 import JobOptions, JobState
-from qcollector.jobs.v1.job_service_pb2 import (
-    BatchRetryJobsRequest,
-    EnqueueJobRequest,
-    GetQueueStatsRequest,
-    JobFilter,
-    ListJobsRequest,
-)
+from qcollector.jobs.v1.job_queries_pb2 import ListJobsRequest
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 from qcollector.jobs.v1.payload_pb2 import JobPayload
+from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest
 
 from stack.ports import LOOPBACK
 from tests.conftest import eventually

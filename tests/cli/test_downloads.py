@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportCsvResult, ExportMetadata
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from testjobs.v1.testjobs_pb2 import Script, ScriptResult, Step
 

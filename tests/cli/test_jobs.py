@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qcollector.jobs.v1.job_service_pb2 import DeleteJobRequest, ListQueueStatsRequest
+from qcollector.jobs.v1.job_actions_pb2 import DeleteJobRequest
+from qcollector.jobs.v1.queue_requests_pb2 import ListQueueStatsRequest
 from rich.progress import Progress, TaskID
 from testjobs.v1.testjobs_pb2 import Noop, Script, ScriptResult, Secret, Serial, Step
 
@@ -337,6 +338,6 @@ async def _claimable(service: Running) -> None:
 
 
 def _stats_request():
-    from qcollector.jobs.v1.job_service_pb2 import GetQueueStatsRequest  # noqa: PLC0415
+    from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest  # noqa: PLC0415
 
     return GetQueueStatsRequest(queue_name=WORK)

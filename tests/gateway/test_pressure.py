@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest, StreamEnqueueJobsRequest
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest, StreamEnqueueJobsRequest
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 
 from stack.ports import LOOPBACK

@@ -12,8 +12,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from qcollector.jobs.v1.job_service_pb2 import CheckEmailHealthRequest, GetQueueStatsRequest, GetQueueStatsResponse
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
+from qcollector.jobs.v1.overview_pb2 import CheckEmailHealthRequest
+from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest, GetQueueStatsResponse
 
 from stack.ports import LOOPBACK
 from tests.gateway.front import Front, running_envoy, token

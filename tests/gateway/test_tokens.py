@@ -13,8 +13,8 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from joserfc.jwk import ECKey, OctKey, RSAKey
-from qcollector.jobs.v1.job_service_pb2 import GetQueueStatsRequest
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
+from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest
 
 from stack.envoy_tokens import KEY_FILE
 from stack.ports import LOOPBACK

@@ -15,7 +15,7 @@ from google.rpc.status_pb2 import Status
 from grpc_status.rpc_status import from_call
 from joserfc import jwt
 from joserfc.jwk import OctKey
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from qcollector.jobs.v1.processor_service_pb2_grpc import ProcessorServiceStub

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
-from qcollector.jobs.v1.job_service_pb2 import GetJobRequest, ListJobTypesRequest
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest
 from qcollector.jobs.v1.options_pb2 import Role
+from qcollector.jobs.v1.overview_pb2 import ListJobTypesRequest
 
 from base.settings import SettingsError, load
 from engine.errors import JobServiceError, TokenExpiredError, TokenInvalidError, TokenMissingError

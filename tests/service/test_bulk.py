@@ -5,20 +5,16 @@ from typing import Any, Final
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from qcollector.jobs.v1.job_pb2 import JobState
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.job_actions_pb2 import CancelJobRequest, DeleteJobRequest, PromoteJobRequest, RetryJobRequest
+from qcollector.jobs.v1.job_bulk_pb2 import (
     BatchCancelJobsRequest,
     BatchDeleteJobsRequest,
     BatchPromoteJobsRequest,
     BatchRetryJobsRequest,
-    CancelJobRequest,
-    DeleteJobRequest,
     JobFilter,
-    ListJobsRequest,
-    PromoteJobRequest,
-    RetryJobRequest,
-    WatchJobRequest,
 )
+from qcollector.jobs.v1.job_pb2 import JobState
+from qcollector.jobs.v1.job_queries_pb2 import ListJobsRequest, WatchJobRequest
 from structlog.testing import capture_logs
 
 from engine import bulk

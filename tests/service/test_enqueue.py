@@ -10,21 +10,16 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.email_pb2 import EmailUser, EmailWelcome
+from qcollector.jobs.v1.enqueue_pb2 import BatchEnqueueJobsRequest, EnqueueJobRequest, StreamEnqueueJobsRequest
 from qcollector.jobs.v1.job_pb2 import JobState
-from qcollector.jobs.v1.job_service_pb2 import (
-    BatchEnqueueJobsRequest,
-    EnqueueJobRequest,
-    GetJobRequest,
-    GetQueueStatsRequest,
-    ListQueueStatsRequest,
-    StreamEnqueueJobsRequest,
-)
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from qcollector.jobs.v1.processor_service_pb2 import (
     SendPasswordResetEmailRequest,
     SendSubmissionNotificationRequest,
     SendWelcomeEmailRequest,
 )
+from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest, ListQueueStatsRequest
 
 from base.settings import Settings
 

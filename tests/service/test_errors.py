@@ -6,19 +6,16 @@ from typing import Any
 
 import grpc
 import pytest
-from qcollector.jobs.v1.error_reason_pb2 import ErrorReason
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.enqueue_pb2 import (
     BatchEnqueueJobsRequest,
     BatchEnqueueResult,
-    CheckHealthRequest,
     EnqueueJobRequest,
-    GetJobRequest,
-    ListJobTypesRequest,
     StreamEnqueueJobsRequest,
-    WatchJobRequest,
-    WatchJobResponse,
 )
+from qcollector.jobs.v1.error_reason_pb2 import ErrorReason
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest, WatchJobRequest, WatchJobResponse
 from qcollector.jobs.v1.job_service_pb2_grpc import add_JobServiceServicer_to_server
+from qcollector.jobs.v1.overview_pb2 import CheckHealthRequest, ListJobTypesRequest
 from structlog.testing import capture_logs
 
 from base.database.connection import open_database

@@ -9,21 +9,20 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.job_actions_pb2 import DeleteJobRequest
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest, WatchJobRequest
+from qcollector.jobs.v1.options_pb2 import Role
+from qcollector.jobs.v1.overview_pb2 import (
     CheckEmailHealthRequest,
     CheckHealthRequest,
-    DeleteJobRequest,
-    EnqueueJobRequest,
     GetDashboardRequest,
-    GetJobRequest,
     ListJobTypesRequest,
-    ListQueueStatsRequest,
     ListWorkersRequest,
-    WatchJobRequest,
 )
-from qcollector.jobs.v1.options_pb2 import Role
 from qcollector.jobs.v1.queue_pb2 import Worker as WorkerReport
 from qcollector.jobs.v1.queue_pb2 import WorkerQueue
+from qcollector.jobs.v1.queue_requests_pb2 import ListQueueStatsRequest
 from testjobs.v1.testjobs_pb2 import NoopResult
 
 from base.settings import Settings

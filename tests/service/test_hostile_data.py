@@ -8,7 +8,8 @@ import grpc
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import ParseDict
-from qcollector.jobs.v1.job_service_pb2 import EnqueueJobRequest, ListQueueStatsRequest
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.queue_requests_pb2 import ListQueueStatsRequest
 
 from engine.catalog import JobType, load_catalog
 from engine.fields import fields_within, has_mark, is_map

@@ -6,8 +6,10 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.email_pb2 import EmailUser, EmailWelcome
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.job_bulk_pb2 import BatchDeleteJobsRequest, JobFilter
 from qcollector.jobs.v1.job_pb2 import JobState
-from qcollector.jobs.v1.job_service_pb2 import BatchDeleteJobsRequest, EnqueueJobRequest, JobFilter, ListJobsRequest
+from qcollector.jobs.v1.job_queries_pb2 import ListJobsRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from testjobs.v1.testjobs_pb2 import Noop, NoopResult, Serial
 

@@ -9,17 +9,15 @@ import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.job_actions_pb2 import CancelJobRequest, RetryJobRequest
+from qcollector.jobs.v1.job_bulk_pb2 import BatchDeleteJobsRequest, JobFilter
 from qcollector.jobs.v1.job_pb2 import JobState, JobView
-from qcollector.jobs.v1.job_service_pb2 import (
-    BatchDeleteJobsRequest,
-    CancelJobRequest,
+from qcollector.jobs.v1.job_queries_pb2 import (
     DownloadResultRequest,
-    EnqueueJobRequest,
     GetJobRequest,
-    JobFilter,
     ListJobLogsRequest,
     ListJobsRequest,
-    RetryJobRequest,
     WatchJobRequest,
 )
 from structlog.testing import capture_logs

@@ -9,15 +9,13 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor_service_pb2, schedule_service_pb2
-from qcollector.jobs.v1.job_service_pb2 import (
-    BatchEnqueueJobsRequest,
-    CancelJobRequest,
+from qcollector.jobs.v1.enqueue_pb2 import BatchEnqueueJobsRequest, EnqueueJobRequest, StreamEnqueueJobsRequest
+from qcollector.jobs.v1.job_actions_pb2 import CancelJobRequest
+from qcollector.jobs.v1.job_queries_pb2 import (
     DownloadResultRequest,
-    EnqueueJobRequest,
     GetJobRequest,
     ListJobLogsRequest,
     ListJobsRequest,
-    StreamEnqueueJobsRequest,
     WatchJobRequest,
 )
 

@@ -16,14 +16,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from qcollector.jobs.v1.job_service_pb2 import (
-    EnqueueJobRequest,
-    GetJobRequest,
-    ListJobTypesRequest,
-    StreamEnqueueJobsRequest,
-    WatchJobRequest,
-    WatchQueuesRequest,
-)
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest, StreamEnqueueJobsRequest
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest, WatchJobRequest
+from qcollector.jobs.v1.overview_pb2 import ListJobTypesRequest
+from qcollector.jobs.v1.queue_requests_pb2 import WatchQueuesRequest
 
 from base.settings import Settings, SettingsError
 from service.bootstrap import SERVICES, running

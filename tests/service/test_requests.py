@@ -7,19 +7,19 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 from qcollector.jobs.v1.email_pb2 import EmailUser, EmailWelcome
-from qcollector.jobs.v1.job_pb2 import JobState
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.enqueue_pb2 import (
     BatchEnqueueJobsRequest,
     BatchEnqueueResult,
     EnqueueJobRequest,
     EnqueueJobResponse,
-    ListQueueStatsRequest,
     StreamEnqueueJobsRequest,
     StreamEnqueueJobsResponse,
 )
+from qcollector.jobs.v1.job_pb2 import JobState
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from qcollector.jobs.v1.processor_service_pb2 import DESCRIPTOR as PROCESSORS
 from qcollector.jobs.v1.processor_service_pb2 import SendWelcomeEmailRequest
+from qcollector.jobs.v1.queue_requests_pb2 import ListQueueStatsRequest
 from qcollector.jobs.v1.schedule_service_pb2 import TriggerScheduleResponse
 
 from base.settings import Settings

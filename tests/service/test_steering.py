@@ -6,23 +6,22 @@ from typing import Any
 
 import grpc
 import pytest
-from qcollector.jobs.v1.job_pb2 import JobState
-from qcollector.jobs.v1.job_service_pb2 import (
+from qcollector.jobs.v1.job_actions_pb2 import CancelJobRequest, DeleteJobRequest, PromoteJobRequest, RetryJobRequest
+from qcollector.jobs.v1.job_bulk_pb2 import (
     BatchCancelJobsRequest,
     BatchDeleteJobsRequest,
     BatchPromoteJobsRequest,
     BatchRetryJobsRequest,
-    CancelJobRequest,
-    CleanQueueRequest,
-    DeleteJobRequest,
-    GetJobRequest,
-    GetQueueStatsRequest,
     JobFilter,
+)
+from qcollector.jobs.v1.job_pb2 import JobState
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest
+from qcollector.jobs.v1.queue_requests_pb2 import (
+    CleanQueueRequest,
+    GetQueueStatsRequest,
     ListQueueStatsRequest,
     PauseQueueRequest,
-    PromoteJobRequest,
     ResumeQueueRequest,
-    RetryJobRequest,
     UpdateQueueRequest,
 )
 from structlog.testing import capture_logs

@@ -7,15 +7,10 @@ from typing import Any
 import grpc
 import pytest
 from pydantic import SecretStr
+from qcollector.jobs.v1.job_actions_pb2 import CancelJobRequest, DeleteJobRequest
 from qcollector.jobs.v1.job_pb2 import JobState
-from qcollector.jobs.v1.job_service_pb2 import (
-    CancelJobRequest,
-    DeleteJobRequest,
-    GetJobRequest,
-    PauseQueueRequest,
-    WatchJobRequest,
-    WatchQueuesRequest,
-)
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest, WatchJobRequest
+from qcollector.jobs.v1.queue_requests_pb2 import PauseQueueRequest, WatchQueuesRequest
 from testjobs.v1.testjobs_pb2 import ScriptResult
 
 from base.settings import Settings

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.job_pb2 import Caller as JobCaller
-from qcollector.jobs.v1.job_service_pb2 import CheckHealthRequest
+from qcollector.jobs.v1.overview_pb2 import CheckHealthRequest
 from qcollector.jobs.v1.schedule_service_pb2 import ListScheduleRunsRequest, ListSchedulesRequest
 from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 

@@ -12,15 +12,11 @@ import pytest
 from prometheus_client import generate_latest
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.email_pb2 import EmailSend
-from qcollector.jobs.v1.job_service_pb2 import (
-    CancelJobRequest,
-    EnqueueJobRequest,
-    GetJobRequest,
-    PauseQueueRequest,
-    ResumeQueueRequest,
-    WatchJobRequest,
-)
+from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
+from qcollector.jobs.v1.job_actions_pb2 import CancelJobRequest
+from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest, WatchJobRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
+from qcollector.jobs.v1.queue_requests_pb2 import PauseQueueRequest, ResumeQueueRequest
 from testjobs.v1.testjobs_pb2 import Noop, Script, Step
 
 from base.settings import PROJECT, Settings

@@ -1,23 +1,25 @@
 /** The calls of the contract that the board makes: one function for each, typed by the contract's own messages. */
 
+import type { EnqueueJobRequestJson, EnqueueJobResponseJson } from "../gen/qcollector/jobs/v1/enqueue_pb";
+import type { CancelJobResponseJson } from "../gen/qcollector/jobs/v1/job_actions_pb";
+import type { BatchRetryJobsResponseJson, JobFilterJson } from "../gen/qcollector/jobs/v1/job_bulk_pb";
 import type { JobJson } from "../gen/qcollector/jobs/v1/job_pb";
 import type {
-  BatchRetryJobsResponseJson,
-  CancelJobResponseJson,
-  CleanQueueResponseJson,
-  EnqueueJobRequestJson,
-  EnqueueJobResponseJson,
-  GetDashboardResponseJson,
   GetJobResponseJson,
-  JobFilterJson,
   ListJobLogsResponseJson,
   ListJobsResponseJson,
+} from "../gen/qcollector/jobs/v1/job_queries_pb";
+import type {
+  GetDashboardResponseJson,
   ListJobTypesResponseJson,
   ListWorkersResponseJson,
+} from "../gen/qcollector/jobs/v1/overview_pb";
+import type { JobTypeJson, WorkerJson } from "../gen/qcollector/jobs/v1/queue_pb";
+import type {
+  CleanQueueResponseJson,
   UpdateQueueRequestJson,
   UpdateQueueResponseJson,
-} from "../gen/qcollector/jobs/v1/job_service_pb";
-import type { JobTypeJson, WorkerJson } from "../gen/qcollector/jobs/v1/queue_pb";
+} from "../gen/qcollector/jobs/v1/queue_requests_pb";
 import type {
   CreateScheduleRequestJson,
   CreateScheduleResponseJson,

@@ -5,7 +5,7 @@ import { getJob, jobEventsPath, listJobLogs } from "../api/calls";
 import { ApiError } from "../api/errors";
 import { follow } from "../api/stream";
 import type { JobJson } from "../gen/qcollector/jobs/v1/job_pb";
-import type { JobLogLineJson, WatchJobResponseJson } from "../gen/qcollector/jobs/v1/job_service_pb";
+import type { JobLogLineJson, WatchJobResponseJson } from "../gen/qcollector/jobs/v1/job_queries_pb";
 import { hasEnded, stateWord } from "../ui/state";
 import { refreshSeconds } from "./refresh";
 

@@ -3,8 +3,8 @@
 import { computed, effect, signal } from "@preact/signals";
 import { queueEventsPath } from "../api/calls";
 import { follow } from "../api/stream";
-import type { WatchQueuesResponseJson } from "../gen/qcollector/jobs/v1/job_service_pb";
 import type { QueueStatsJson } from "../gen/qcollector/jobs/v1/queue_pb";
+import type { WatchQueuesResponseJson } from "../gen/qcollector/jobs/v1/queue_requests_pb";
 import { session } from "../session";
 
 /** How far back the graphs go. */

@@ -2,7 +2,7 @@
 
 import { useCallback, useRef, useState } from "preact/hooks";
 import { type JobsQuery, listJobs } from "../api/calls";
-import type { ListJobsResponseJson } from "../gen/qcollector/jobs/v1/job_service_pb";
+import type { ListJobsResponseJson } from "../gen/qcollector/jobs/v1/job_queries_pb";
 import { type Loaded, useLoaded } from "./refresh";
 
 /**

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { actOnMany, type BulkReport, type Chosen, type JobAction } from "../api/calls";
 import { messageOf } from "../api/errors";
-import type { BatchJobFailureJson } from "../gen/qcollector/jobs/v1/job_service_pb";
+import type { BatchJobFailureJson } from "../gen/qcollector/jobs/v1/job_bulk_pb";
 import { Dialog } from "../ui/dialog";
 import { count, plural } from "../ui/format";
 

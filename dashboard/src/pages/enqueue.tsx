@@ -3,8 +3,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { enqueueJob, getJob } from "../api/calls";
 import { ApiError, messageOf } from "../api/errors";
+import type { EnqueueJobRequestJson } from "../gen/qcollector/jobs/v1/enqueue_pb";
 import type { JobOptionsJson } from "../gen/qcollector/jobs/v1/job_pb";
-import type { EnqueueJobRequestJson } from "../gen/qcollector/jobs/v1/job_service_pb";
 import type { JobTypeJson } from "../gen/qcollector/jobs/v1/queue_pb";
 import { jobTypes, schemaOf, typeOf, typesOf } from "../live/job-types";
 import { go, links, route } from "../route";

@@ -1,6 +1,6 @@
 /** What is looked for in a queue: kept in the address, so that every search can be linked to. */
 
-import type { JobFilterJson } from "../gen/qcollector/jobs/v1/job_service_pb";
+import type { JobFilterJson } from "../gen/qcollector/jobs/v1/job_bulk_pb";
 import { typesOf } from "../live/job-types";
 import { route, setQuery } from "../route";
 import { mayManage } from "../session";

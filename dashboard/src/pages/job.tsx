@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { act, getJob } from "../api/calls";
 import { saveResult } from "../download";
 import type { JobJson } from "../gen/qcollector/jobs/v1/job_pb";
-import type { JobLogLineJson } from "../gen/qcollector/jobs/v1/job_service_pb";
+import type { JobLogLineJson } from "../gen/qcollector/jobs/v1/job_queries_pb";
 import { useJob } from "../live/job";
 import { schemaOf, typeOf } from "../live/job-types";
 import { go, links } from "../route";

@@ -6,7 +6,12 @@ isort:skip_file
 from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
-from qcollector.jobs.v1 import job_service_pb2 as _job_service_pb2
+from qcollector.jobs.v1 import enqueue_pb2 as _enqueue_pb2
+from qcollector.jobs.v1 import job_actions_pb2 as _job_actions_pb2
+from qcollector.jobs.v1 import job_bulk_pb2 as _job_bulk_pb2
+from qcollector.jobs.v1 import job_queries_pb2 as _job_queries_pb2
+from qcollector.jobs.v1 import overview_pb2 as _overview_pb2
+from qcollector.jobs.v1 import queue_requests_pb2 as _queue_requests_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -43,92 +48,92 @@ class JobServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
-    EnqueueJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.EnqueueJobRequest, _job_service_pb2.EnqueueJobResponse]
+    EnqueueJob: _grpc.UnaryUnaryMultiCallable[_enqueue_pb2.EnqueueJobRequest, _enqueue_pb2.EnqueueJobResponse]
     """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
     (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
     RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED). Set `request_id`: clients that use the
     service config repeat this call.
     """
-    BatchEnqueueJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchEnqueueJobsRequest, _job_service_pb2.BatchEnqueueJobsResponse]
+    BatchEnqueueJobs: _grpc.UnaryUnaryMultiCallable[_enqueue_pb2.BatchEnqueueJobsRequest, _enqueue_pb2.BatchEnqueueJobsResponse]
     """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
     the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
     one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
     repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice: clients that
     use the service config repeat this call.
     """
-    StreamEnqueueJobs: _grpc.StreamStreamMultiCallable[_job_service_pb2.StreamEnqueueJobsRequest, _job_service_pb2.StreamEnqueueJobsResponse]
+    StreamEnqueueJobs: _grpc.StreamStreamMultiCallable[_enqueue_pb2.StreamEnqueueJobsRequest, _enqueue_pb2.StreamEnqueueJobsResponse]
     """Enqueues as long as the caller sends. Results come in the order of the requests, each with an error of its own, also while the store
     is away or full.
     """
-    ListQueueStats: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListQueueStatsRequest, _job_service_pb2.ListQueueStatsResponse]
+    ListQueueStats: _grpc.UnaryUnaryMultiCallable[_queue_requests_pb2.ListQueueStatsRequest, _queue_requests_pb2.ListQueueStatsResponse]
     """All queues at a glance, a page at a time, in constant time for each queue."""
-    GetQueueStats: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetQueueStatsRequest, _job_service_pb2.GetQueueStatsResponse]
+    GetQueueStats: _grpc.UnaryUnaryMultiCallable[_queue_requests_pb2.GetQueueStatsRequest, _queue_requests_pb2.GetQueueStatsResponse]
     """One queue at a glance."""
-    GetJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]
+    GetJob: _grpc.UnaryUnaryMultiCallable[_job_queries_pb2.GetJobRequest, _job_queries_pb2.GetJobResponse]
     """One job. With `wait_seconds` the answer comes when the job ends, or after that time as it then stands."""
-    ListJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]
+    ListJobs: _grpc.UnaryUnaryMultiCallable[_job_queries_pb2.ListJobsRequest, _job_queries_pb2.ListJobsResponse]
     """The jobs that match, of one queue or of all, page by page. Users see their own, administrators all."""
-    WatchJob: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]
+    WatchJob: _grpc.UnaryStreamMultiCallable[_job_queries_pb2.WatchJobRequest, _job_queries_pb2.WatchJobResponse]
     """Follows one job: a snapshot, then every change, then its end; then the stream ends."""
-    WatchQueues: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchQueuesRequest, _job_service_pb2.WatchQueuesResponse]
+    WatchQueues: _grpc.UnaryStreamMultiCallable[_queue_requests_pb2.WatchQueuesRequest, _queue_requests_pb2.WatchQueuesResponse]
     """Follows all queues: first every one, then, at most once a second, those that changed."""
-    ListJobLogs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobLogsRequest, _job_service_pb2.ListJobLogsResponse]
+    ListJobLogs: _grpc.UnaryUnaryMultiCallable[_job_queries_pb2.ListJobLogsRequest, _job_queries_pb2.ListJobLogsResponse]
     """The latest log lines of a job, oldest first, a page at a time; the last 200 are kept."""
-    DownloadResult: _grpc.UnaryStreamMultiCallable[_job_service_pb2.DownloadResultRequest, _httpbody_pb2.HttpBody]
+    DownloadResult: _grpc.UnaryStreamMultiCallable[_job_queries_pb2.DownloadResultRequest, _httpbody_pb2.HttpBody]
     """What a completed job made: its file, or its result as JSON where its type makes none. A signed link, as mails carry it, needs no
     bearer token: `download_token` opens the one file that it was made for, until that file is removed (UNAUTHENTICATED after it).
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
-    CancelJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_job_actions_pb2.CancelJobRequest, _job_actions_pb2.CancelJobResponse]
     """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with FAILED_PRECONDITION
     (JOB_STATE_CONFLICT) when it has ended otherwise; one that is cancelled already answers as it stands.
     """
-    RetryJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]
+    RetryJob: _grpc.UnaryUnaryMultiCallable[_job_actions_pb2.RetryJobRequest, _job_actions_pb2.RetryJobResponse]
     """Runs a failed or cancelled job again, with all its attempts. Fails with FAILED_PRECONDITION when it is in another
     state (JOB_STATE_CONFLICT) or its sensitive values are gone (JOB_PURGED). For administrators.
     """
-    PromoteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.PromoteJobRequest, _job_service_pb2.PromoteJobResponse]
+    PromoteJob: _grpc.UnaryUnaryMultiCallable[_job_actions_pb2.PromoteJobRequest, _job_actions_pb2.PromoteJobResponse]
     """Makes a delayed job ready now. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) in any other state. For administrators."""
-    DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]
+    DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_actions_pb2.DeleteJobRequest, _job_actions_pb2.DeleteJobResponse]
     """Removes a job and all that is kept of it. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) while it runs. For administrators."""
-    BatchCancelJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchCancelJobsRequest, _job_service_pb2.BatchCancelJobsResponse]
+    BatchCancelJobs: _grpc.UnaryUnaryMultiCallable[_job_bulk_pb2.BatchCancelJobsRequest, _job_bulk_pb2.BatchCancelJobsResponse]
     """Cancels every job that is chosen and has not ended. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
     call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
     seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
     """
-    BatchRetryJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchRetryJobsRequest, _job_service_pb2.BatchRetryJobsResponse]
+    BatchRetryJobs: _grpc.UnaryUnaryMultiCallable[_job_bulk_pb2.BatchRetryJobsRequest, _job_bulk_pb2.BatchRetryJobsResponse]
     """Runs every failed or cancelled job that is chosen again. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise
     the call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
     seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
     """
-    BatchDeleteJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchDeleteJobsRequest, _job_service_pb2.BatchDeleteJobsResponse]
+    BatchDeleteJobs: _grpc.UnaryUnaryMultiCallable[_job_bulk_pb2.BatchDeleteJobsRequest, _job_bulk_pb2.BatchDeleteJobsResponse]
     """Removes every job that is chosen and does not run. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
     call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
     seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
     """
-    BatchPromoteJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.BatchPromoteJobsRequest, _job_service_pb2.BatchPromoteJobsResponse]
+    BatchPromoteJobs: _grpc.UnaryUnaryMultiCallable[_job_bulk_pb2.BatchPromoteJobsRequest, _job_bulk_pb2.BatchPromoteJobsResponse]
     """Makes every delayed job that is chosen ready now. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
     call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
     seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
     """
-    PauseQueue: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.PauseQueueRequest, _job_service_pb2.PauseQueueResponse]
+    PauseQueue: _grpc.UnaryUnaryMultiCallable[_queue_requests_pb2.PauseQueueRequest, _queue_requests_pb2.PauseQueueResponse]
     """Lets no further job of the queue start, at once and on every worker. Running ones end. For administrators."""
-    ResumeQueue: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ResumeQueueRequest, _job_service_pb2.ResumeQueueResponse]
+    ResumeQueue: _grpc.UnaryUnaryMultiCallable[_queue_requests_pb2.ResumeQueueRequest, _queue_requests_pb2.ResumeQueueResponse]
     """Lets the queue's jobs start again. For administrators."""
-    CleanQueue: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CleanQueueRequest, _job_service_pb2.CleanQueueResponse]
+    CleanQueue: _grpc.UnaryUnaryMultiCallable[_queue_requests_pb2.CleanQueueRequest, _queue_requests_pb2.CleanQueueResponse]
     """Removes finished jobs that ended longer ago than `grace`. For administrators."""
-    UpdateQueue: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.UpdateQueueRequest, _job_service_pb2.UpdateQueueResponse]
+    UpdateQueue: _grpc.UnaryUnaryMultiCallable[_queue_requests_pb2.UpdateQueueRequest, _queue_requests_pb2.UpdateQueueResponse]
     """Sets the queue's limits over all workers. What is unset stays. For administrators."""
-    GetDashboard: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetDashboardRequest, _job_service_pb2.GetDashboardResponse]
+    GetDashboard: _grpc.UnaryUnaryMultiCallable[_overview_pb2.GetDashboardRequest, _overview_pb2.GetDashboardResponse]
     """Everything an overview shows."""
-    CheckHealth: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CheckHealthRequest, _job_service_pb2.CheckHealthResponse]
+    CheckHealth: _grpc.UnaryUnaryMultiCallable[_overview_pb2.CheckHealthRequest, _overview_pb2.CheckHealthResponse]
     """Whether jobs are taken and run. Over REST the status is 503 when unhealthy."""
-    CheckEmailHealth: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CheckEmailHealthRequest, _job_service_pb2.CheckEmailHealthResponse]
+    CheckEmailHealth: _grpc.UnaryUnaryMultiCallable[_overview_pb2.CheckEmailHealthRequest, _overview_pb2.CheckEmailHealthResponse]
     """Whether mail goes out, by a real conversation with the mail server. Over REST the status is 503 when unhealthy."""
-    ListWorkers: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListWorkersRequest, _job_service_pb2.ListWorkersResponse]
+    ListWorkers: _grpc.UnaryUnaryMultiCallable[_overview_pb2.ListWorkersRequest, _overview_pb2.ListWorkersResponse]
     """The worker processes that reported within the last half minute, a page at a time."""
-    ListJobTypes: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobTypesRequest, _job_service_pb2.ListJobTypesResponse]
+    ListJobTypes: _grpc.UnaryUnaryMultiCallable[_overview_pb2.ListJobTypesRequest, _overview_pb2.ListJobTypesResponse]
     """All job types with policy and JSON Schema, a page at a time."""
 
 @_typing.type_check_only
@@ -145,92 +150,92 @@ class JobServiceAsyncStub(JobServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    EnqueueJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.EnqueueJobRequest, _job_service_pb2.EnqueueJobResponse]  # type: ignore[assignment]
+    EnqueueJob: _aio.UnaryUnaryMultiCallable[_enqueue_pb2.EnqueueJobRequest, _enqueue_pb2.EnqueueJobResponse]  # type: ignore[assignment]
     """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
     (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
     RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED). Set `request_id`: clients that use the
     service config repeat this call.
     """
-    BatchEnqueueJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchEnqueueJobsRequest, _job_service_pb2.BatchEnqueueJobsResponse]  # type: ignore[assignment]
+    BatchEnqueueJobs: _aio.UnaryUnaryMultiCallable[_enqueue_pb2.BatchEnqueueJobsRequest, _enqueue_pb2.BatchEnqueueJobsResponse]  # type: ignore[assignment]
     """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
     the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
     one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
     repeated. Give each job a `request_id` or `options.job_id`, so that repeating a batch enqueues nothing twice: clients that
     use the service config repeat this call.
     """
-    StreamEnqueueJobs: _aio.StreamStreamMultiCallable[_job_service_pb2.StreamEnqueueJobsRequest, _job_service_pb2.StreamEnqueueJobsResponse]  # type: ignore[assignment]
+    StreamEnqueueJobs: _aio.StreamStreamMultiCallable[_enqueue_pb2.StreamEnqueueJobsRequest, _enqueue_pb2.StreamEnqueueJobsResponse]  # type: ignore[assignment]
     """Enqueues as long as the caller sends. Results come in the order of the requests, each with an error of its own, also while the store
     is away or full.
     """
-    ListQueueStats: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListQueueStatsRequest, _job_service_pb2.ListQueueStatsResponse]  # type: ignore[assignment]
+    ListQueueStats: _aio.UnaryUnaryMultiCallable[_queue_requests_pb2.ListQueueStatsRequest, _queue_requests_pb2.ListQueueStatsResponse]  # type: ignore[assignment]
     """All queues at a glance, a page at a time, in constant time for each queue."""
-    GetQueueStats: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetQueueStatsRequest, _job_service_pb2.GetQueueStatsResponse]  # type: ignore[assignment]
+    GetQueueStats: _aio.UnaryUnaryMultiCallable[_queue_requests_pb2.GetQueueStatsRequest, _queue_requests_pb2.GetQueueStatsResponse]  # type: ignore[assignment]
     """One queue at a glance."""
-    GetJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]  # type: ignore[assignment]
+    GetJob: _aio.UnaryUnaryMultiCallable[_job_queries_pb2.GetJobRequest, _job_queries_pb2.GetJobResponse]  # type: ignore[assignment]
     """One job. With `wait_seconds` the answer comes when the job ends, or after that time as it then stands."""
-    ListJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]  # type: ignore[assignment]
+    ListJobs: _aio.UnaryUnaryMultiCallable[_job_queries_pb2.ListJobsRequest, _job_queries_pb2.ListJobsResponse]  # type: ignore[assignment]
     """The jobs that match, of one queue or of all, page by page. Users see their own, administrators all."""
-    WatchJob: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]  # type: ignore[assignment]
+    WatchJob: _aio.UnaryStreamMultiCallable[_job_queries_pb2.WatchJobRequest, _job_queries_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Follows one job: a snapshot, then every change, then its end; then the stream ends."""
-    WatchQueues: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchQueuesRequest, _job_service_pb2.WatchQueuesResponse]  # type: ignore[assignment]
+    WatchQueues: _aio.UnaryStreamMultiCallable[_queue_requests_pb2.WatchQueuesRequest, _queue_requests_pb2.WatchQueuesResponse]  # type: ignore[assignment]
     """Follows all queues: first every one, then, at most once a second, those that changed."""
-    ListJobLogs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobLogsRequest, _job_service_pb2.ListJobLogsResponse]  # type: ignore[assignment]
+    ListJobLogs: _aio.UnaryUnaryMultiCallable[_job_queries_pb2.ListJobLogsRequest, _job_queries_pb2.ListJobLogsResponse]  # type: ignore[assignment]
     """The latest log lines of a job, oldest first, a page at a time; the last 200 are kept."""
-    DownloadResult: _aio.UnaryStreamMultiCallable[_job_service_pb2.DownloadResultRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    DownloadResult: _aio.UnaryStreamMultiCallable[_job_queries_pb2.DownloadResultRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """What a completed job made: its file, or its result as JSON where its type makes none. A signed link, as mails carry it, needs no
     bearer token: `download_token` opens the one file that it was made for, until that file is removed (UNAUTHENTICATED after it).
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
-    CancelJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]  # type: ignore[assignment]
+    CancelJob: _aio.UnaryUnaryMultiCallable[_job_actions_pb2.CancelJobRequest, _job_actions_pb2.CancelJobResponse]  # type: ignore[assignment]
     """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with FAILED_PRECONDITION
     (JOB_STATE_CONFLICT) when it has ended otherwise; one that is cancelled already answers as it stands.
     """
-    RetryJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]  # type: ignore[assignment]
+    RetryJob: _aio.UnaryUnaryMultiCallable[_job_actions_pb2.RetryJobRequest, _job_actions_pb2.RetryJobResponse]  # type: ignore[assignment]
     """Runs a failed or cancelled job again, with all its attempts. Fails with FAILED_PRECONDITION when it is in another
     state (JOB_STATE_CONFLICT) or its sensitive values are gone (JOB_PURGED). For administrators.
     """
-    PromoteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.PromoteJobRequest, _job_service_pb2.PromoteJobResponse]  # type: ignore[assignment]
+    PromoteJob: _aio.UnaryUnaryMultiCallable[_job_actions_pb2.PromoteJobRequest, _job_actions_pb2.PromoteJobResponse]  # type: ignore[assignment]
     """Makes a delayed job ready now. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) in any other state. For administrators."""
-    DeleteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
+    DeleteJob: _aio.UnaryUnaryMultiCallable[_job_actions_pb2.DeleteJobRequest, _job_actions_pb2.DeleteJobResponse]  # type: ignore[assignment]
     """Removes a job and all that is kept of it. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) while it runs. For administrators."""
-    BatchCancelJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchCancelJobsRequest, _job_service_pb2.BatchCancelJobsResponse]  # type: ignore[assignment]
+    BatchCancelJobs: _aio.UnaryUnaryMultiCallable[_job_bulk_pb2.BatchCancelJobsRequest, _job_bulk_pb2.BatchCancelJobsResponse]  # type: ignore[assignment]
     """Cancels every job that is chosen and has not ended. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
     call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
     seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
     """
-    BatchRetryJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchRetryJobsRequest, _job_service_pb2.BatchRetryJobsResponse]  # type: ignore[assignment]
+    BatchRetryJobs: _aio.UnaryUnaryMultiCallable[_job_bulk_pb2.BatchRetryJobsRequest, _job_bulk_pb2.BatchRetryJobsResponse]  # type: ignore[assignment]
     """Runs every failed or cancelled job that is chosen again. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise
     the call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
     seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
     """
-    BatchDeleteJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchDeleteJobsRequest, _job_service_pb2.BatchDeleteJobsResponse]  # type: ignore[assignment]
+    BatchDeleteJobs: _aio.UnaryUnaryMultiCallable[_job_bulk_pb2.BatchDeleteJobsRequest, _job_bulk_pb2.BatchDeleteJobsResponse]  # type: ignore[assignment]
     """Removes every job that is chosen and does not run. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
     call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
     seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
     """
-    BatchPromoteJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.BatchPromoteJobsRequest, _job_service_pb2.BatchPromoteJobsResponse]  # type: ignore[assignment]
+    BatchPromoteJobs: _aio.UnaryUnaryMultiCallable[_job_bulk_pb2.BatchPromoteJobsRequest, _job_bulk_pb2.BatchPromoteJobsResponse]  # type: ignore[assignment]
     """Makes every delayed job that is chosen ready now. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
     call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
     seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
     """
-    PauseQueue: _aio.UnaryUnaryMultiCallable[_job_service_pb2.PauseQueueRequest, _job_service_pb2.PauseQueueResponse]  # type: ignore[assignment]
+    PauseQueue: _aio.UnaryUnaryMultiCallable[_queue_requests_pb2.PauseQueueRequest, _queue_requests_pb2.PauseQueueResponse]  # type: ignore[assignment]
     """Lets no further job of the queue start, at once and on every worker. Running ones end. For administrators."""
-    ResumeQueue: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ResumeQueueRequest, _job_service_pb2.ResumeQueueResponse]  # type: ignore[assignment]
+    ResumeQueue: _aio.UnaryUnaryMultiCallable[_queue_requests_pb2.ResumeQueueRequest, _queue_requests_pb2.ResumeQueueResponse]  # type: ignore[assignment]
     """Lets the queue's jobs start again. For administrators."""
-    CleanQueue: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CleanQueueRequest, _job_service_pb2.CleanQueueResponse]  # type: ignore[assignment]
+    CleanQueue: _aio.UnaryUnaryMultiCallable[_queue_requests_pb2.CleanQueueRequest, _queue_requests_pb2.CleanQueueResponse]  # type: ignore[assignment]
     """Removes finished jobs that ended longer ago than `grace`. For administrators."""
-    UpdateQueue: _aio.UnaryUnaryMultiCallable[_job_service_pb2.UpdateQueueRequest, _job_service_pb2.UpdateQueueResponse]  # type: ignore[assignment]
+    UpdateQueue: _aio.UnaryUnaryMultiCallable[_queue_requests_pb2.UpdateQueueRequest, _queue_requests_pb2.UpdateQueueResponse]  # type: ignore[assignment]
     """Sets the queue's limits over all workers. What is unset stays. For administrators."""
-    GetDashboard: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetDashboardRequest, _job_service_pb2.GetDashboardResponse]  # type: ignore[assignment]
+    GetDashboard: _aio.UnaryUnaryMultiCallable[_overview_pb2.GetDashboardRequest, _overview_pb2.GetDashboardResponse]  # type: ignore[assignment]
     """Everything an overview shows."""
-    CheckHealth: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CheckHealthRequest, _job_service_pb2.CheckHealthResponse]  # type: ignore[assignment]
+    CheckHealth: _aio.UnaryUnaryMultiCallable[_overview_pb2.CheckHealthRequest, _overview_pb2.CheckHealthResponse]  # type: ignore[assignment]
     """Whether jobs are taken and run. Over REST the status is 503 when unhealthy."""
-    CheckEmailHealth: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CheckEmailHealthRequest, _job_service_pb2.CheckEmailHealthResponse]  # type: ignore[assignment]
+    CheckEmailHealth: _aio.UnaryUnaryMultiCallable[_overview_pb2.CheckEmailHealthRequest, _overview_pb2.CheckEmailHealthResponse]  # type: ignore[assignment]
     """Whether mail goes out, by a real conversation with the mail server. Over REST the status is 503 when unhealthy."""
-    ListWorkers: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListWorkersRequest, _job_service_pb2.ListWorkersResponse]  # type: ignore[assignment]
+    ListWorkers: _aio.UnaryUnaryMultiCallable[_overview_pb2.ListWorkersRequest, _overview_pb2.ListWorkersResponse]  # type: ignore[assignment]
     """The worker processes that reported within the last half minute, a page at a time."""
-    ListJobTypes: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobTypesRequest, _job_service_pb2.ListJobTypesResponse]  # type: ignore[assignment]
+    ListJobTypes: _aio.UnaryUnaryMultiCallable[_overview_pb2.ListJobTypesRequest, _overview_pb2.ListJobTypesResponse]  # type: ignore[assignment]
     """All job types with policy and JSON Schema, a page at a time."""
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -248,9 +253,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def EnqueueJob(
         self,
-        request: _job_service_pb2.EnqueueJobRequest,
+        request: _enqueue_pb2.EnqueueJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.EnqueueJobResponse, _abc.Awaitable[_job_service_pb2.EnqueueJobResponse]]:
+    ) -> _typing.Union[_enqueue_pb2.EnqueueJobResponse, _abc.Awaitable[_enqueue_pb2.EnqueueJobResponse]]:
         """Enqueues one job, for callers whose role the type admits. Once answered, the job is stored. Fails with INVALID_ARGUMENT
         (REQUEST_INVALID, JOB_TYPE_UNKNOWN, PAYLOAD_TOO_LARGE), PERMISSION_DENIED, ALREADY_EXISTS (JOB_ID_CONFLICT, REQUEST_ID_CONFLICT),
         RESOURCE_EXHAUSTED (BACKLOG_FULL, STORE_FULL) or FAILED_PRECONDITION (SERVICE_DISABLED). Set `request_id`: clients that use the
@@ -260,9 +265,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def BatchEnqueueJobs(
         self,
-        request: _job_service_pb2.BatchEnqueueJobsRequest,
+        request: _enqueue_pb2.BatchEnqueueJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.BatchEnqueueJobsResponse, _abc.Awaitable[_job_service_pb2.BatchEnqueueJobsResponse]]:
+    ) -> _typing.Union[_enqueue_pb2.BatchEnqueueJobsResponse, _abc.Awaitable[_enqueue_pb2.BatchEnqueueJobsResponse]]:
         """Enqueues up to 1,000 jobs in as few round trips as there are queues. Each has a result of its own: one that is refused does not keep
         the others out. The call itself fails with UNAVAILABLE or RESOURCE_EXHAUSTED, as EnqueueJob does, if no job was stored and at least
         one only because what it needs is away or full; jobs that are refused for another reason are then not reported until the call is
@@ -273,9 +278,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def StreamEnqueueJobs(
         self,
-        request_iterator: _MaybeAsyncIterator[_job_service_pb2.StreamEnqueueJobsRequest],
+        request_iterator: _MaybeAsyncIterator[_enqueue_pb2.StreamEnqueueJobsRequest],
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_job_service_pb2.StreamEnqueueJobsResponse], _abc.AsyncIterator[_job_service_pb2.StreamEnqueueJobsResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_enqueue_pb2.StreamEnqueueJobsResponse], _abc.AsyncIterator[_enqueue_pb2.StreamEnqueueJobsResponse]]:
         """Enqueues as long as the caller sends. Results come in the order of the requests, each with an error of its own, also while the store
         is away or full.
         """
@@ -283,63 +288,63 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListQueueStats(
         self,
-        request: _job_service_pb2.ListQueueStatsRequest,
+        request: _queue_requests_pb2.ListQueueStatsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ListQueueStatsResponse, _abc.Awaitable[_job_service_pb2.ListQueueStatsResponse]]:
+    ) -> _typing.Union[_queue_requests_pb2.ListQueueStatsResponse, _abc.Awaitable[_queue_requests_pb2.ListQueueStatsResponse]]:
         """All queues at a glance, a page at a time, in constant time for each queue."""
 
     @_abc_1.abstractmethod
     def GetQueueStats(
         self,
-        request: _job_service_pb2.GetQueueStatsRequest,
+        request: _queue_requests_pb2.GetQueueStatsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.GetQueueStatsResponse, _abc.Awaitable[_job_service_pb2.GetQueueStatsResponse]]:
+    ) -> _typing.Union[_queue_requests_pb2.GetQueueStatsResponse, _abc.Awaitable[_queue_requests_pb2.GetQueueStatsResponse]]:
         """One queue at a glance."""
 
     @_abc_1.abstractmethod
     def GetJob(
         self,
-        request: _job_service_pb2.GetJobRequest,
+        request: _job_queries_pb2.GetJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.GetJobResponse, _abc.Awaitable[_job_service_pb2.GetJobResponse]]:
+    ) -> _typing.Union[_job_queries_pb2.GetJobResponse, _abc.Awaitable[_job_queries_pb2.GetJobResponse]]:
         """One job. With `wait_seconds` the answer comes when the job ends, or after that time as it then stands."""
 
     @_abc_1.abstractmethod
     def ListJobs(
         self,
-        request: _job_service_pb2.ListJobsRequest,
+        request: _job_queries_pb2.ListJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ListJobsResponse, _abc.Awaitable[_job_service_pb2.ListJobsResponse]]:
+    ) -> _typing.Union[_job_queries_pb2.ListJobsResponse, _abc.Awaitable[_job_queries_pb2.ListJobsResponse]]:
         """The jobs that match, of one queue or of all, page by page. Users see their own, administrators all."""
 
     @_abc_1.abstractmethod
     def WatchJob(
         self,
-        request: _job_service_pb2.WatchJobRequest,
+        request: _job_queries_pb2.WatchJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_job_service_pb2.WatchJobResponse], _abc.AsyncIterator[_job_service_pb2.WatchJobResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_job_queries_pb2.WatchJobResponse], _abc.AsyncIterator[_job_queries_pb2.WatchJobResponse]]:
         """Follows one job: a snapshot, then every change, then its end; then the stream ends."""
 
     @_abc_1.abstractmethod
     def WatchQueues(
         self,
-        request: _job_service_pb2.WatchQueuesRequest,
+        request: _queue_requests_pb2.WatchQueuesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_job_service_pb2.WatchQueuesResponse], _abc.AsyncIterator[_job_service_pb2.WatchQueuesResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_queue_requests_pb2.WatchQueuesResponse], _abc.AsyncIterator[_queue_requests_pb2.WatchQueuesResponse]]:
         """Follows all queues: first every one, then, at most once a second, those that changed."""
 
     @_abc_1.abstractmethod
     def ListJobLogs(
         self,
-        request: _job_service_pb2.ListJobLogsRequest,
+        request: _job_queries_pb2.ListJobLogsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ListJobLogsResponse, _abc.Awaitable[_job_service_pb2.ListJobLogsResponse]]:
+    ) -> _typing.Union[_job_queries_pb2.ListJobLogsResponse, _abc.Awaitable[_job_queries_pb2.ListJobLogsResponse]]:
         """The latest log lines of a job, oldest first, a page at a time; the last 200 are kept."""
 
     @_abc_1.abstractmethod
     def DownloadResult(
         self,
-        request: _job_service_pb2.DownloadResultRequest,
+        request: _job_queries_pb2.DownloadResultRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """What a completed job made: its file, or its result as JSON where its type makes none. A signed link, as mails carry it, needs no
@@ -351,9 +356,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def CancelJob(
         self,
-        request: _job_service_pb2.CancelJobRequest,
+        request: _job_actions_pb2.CancelJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.CancelJobResponse, _abc.Awaitable[_job_service_pb2.CancelJobResponse]]:
+    ) -> _typing.Union[_job_actions_pb2.CancelJobResponse, _abc.Awaitable[_job_actions_pb2.CancelJobResponse]]:
         """Cancels a job that has not ended, also while it runs. It stays cancelled. Fails with FAILED_PRECONDITION
         (JOB_STATE_CONFLICT) when it has ended otherwise; one that is cancelled already answers as it stands.
         """
@@ -361,9 +366,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def RetryJob(
         self,
-        request: _job_service_pb2.RetryJobRequest,
+        request: _job_actions_pb2.RetryJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.RetryJobResponse, _abc.Awaitable[_job_service_pb2.RetryJobResponse]]:
+    ) -> _typing.Union[_job_actions_pb2.RetryJobResponse, _abc.Awaitable[_job_actions_pb2.RetryJobResponse]]:
         """Runs a failed or cancelled job again, with all its attempts. Fails with FAILED_PRECONDITION when it is in another
         state (JOB_STATE_CONFLICT) or its sensitive values are gone (JOB_PURGED). For administrators.
         """
@@ -371,25 +376,25 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def PromoteJob(
         self,
-        request: _job_service_pb2.PromoteJobRequest,
+        request: _job_actions_pb2.PromoteJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.PromoteJobResponse, _abc.Awaitable[_job_service_pb2.PromoteJobResponse]]:
+    ) -> _typing.Union[_job_actions_pb2.PromoteJobResponse, _abc.Awaitable[_job_actions_pb2.PromoteJobResponse]]:
         """Makes a delayed job ready now. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) in any other state. For administrators."""
 
     @_abc_1.abstractmethod
     def DeleteJob(
         self,
-        request: _job_service_pb2.DeleteJobRequest,
+        request: _job_actions_pb2.DeleteJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.DeleteJobResponse, _abc.Awaitable[_job_service_pb2.DeleteJobResponse]]:
+    ) -> _typing.Union[_job_actions_pb2.DeleteJobResponse, _abc.Awaitable[_job_actions_pb2.DeleteJobResponse]]:
         """Removes a job and all that is kept of it. Fails with FAILED_PRECONDITION (JOB_STATE_CONFLICT) while it runs. For administrators."""
 
     @_abc_1.abstractmethod
     def BatchCancelJobs(
         self,
-        request: _job_service_pb2.BatchCancelJobsRequest,
+        request: _job_bulk_pb2.BatchCancelJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.BatchCancelJobsResponse, _abc.Awaitable[_job_service_pb2.BatchCancelJobsResponse]]:
+    ) -> _typing.Union[_job_bulk_pb2.BatchCancelJobsResponse, _abc.Awaitable[_job_bulk_pb2.BatchCancelJobsResponse]]:
         """Cancels every job that is chosen and has not ended. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
         call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
         seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
@@ -398,9 +403,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def BatchRetryJobs(
         self,
-        request: _job_service_pb2.BatchRetryJobsRequest,
+        request: _job_bulk_pb2.BatchRetryJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.BatchRetryJobsResponse, _abc.Awaitable[_job_service_pb2.BatchRetryJobsResponse]]:
+    ) -> _typing.Union[_job_bulk_pb2.BatchRetryJobsResponse, _abc.Awaitable[_job_bulk_pb2.BatchRetryJobsResponse]]:
         """Runs every failed or cancelled job that is chosen again. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise
         the call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
         seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
@@ -409,9 +414,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def BatchDeleteJobs(
         self,
-        request: _job_service_pb2.BatchDeleteJobsRequest,
+        request: _job_bulk_pb2.BatchDeleteJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.BatchDeleteJobsResponse, _abc.Awaitable[_job_service_pb2.BatchDeleteJobsResponse]]:
+    ) -> _typing.Union[_job_bulk_pb2.BatchDeleteJobsResponse, _abc.Awaitable[_job_bulk_pb2.BatchDeleteJobsResponse]]:
         """Removes every job that is chosen and does not run. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
         call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
         seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
@@ -420,9 +425,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def BatchPromoteJobs(
         self,
-        request: _job_service_pb2.BatchPromoteJobsRequest,
+        request: _job_bulk_pb2.BatchPromoteJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.BatchPromoteJobsResponse, _abc.Awaitable[_job_service_pb2.BatchPromoteJobsResponse]]:
+    ) -> _typing.Union[_job_bulk_pb2.BatchPromoteJobsResponse, _abc.Awaitable[_job_bulk_pb2.BatchPromoteJobsResponse]]:
         """Makes every delayed job that is chosen ready now. Which jobs is said by exactly one of `filter`, `job_ids` and `all`: otherwise the
         call fails with INVALID_ARGUMENT. By `filter` and `all` one call changes 100,000 jobs at most, looks at 500,000 and goes on for 20
         seconds; then it returns a `next_page_token`, by which the next call goes on. For administrators.
@@ -431,73 +436,73 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def PauseQueue(
         self,
-        request: _job_service_pb2.PauseQueueRequest,
+        request: _queue_requests_pb2.PauseQueueRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.PauseQueueResponse, _abc.Awaitable[_job_service_pb2.PauseQueueResponse]]:
+    ) -> _typing.Union[_queue_requests_pb2.PauseQueueResponse, _abc.Awaitable[_queue_requests_pb2.PauseQueueResponse]]:
         """Lets no further job of the queue start, at once and on every worker. Running ones end. For administrators."""
 
     @_abc_1.abstractmethod
     def ResumeQueue(
         self,
-        request: _job_service_pb2.ResumeQueueRequest,
+        request: _queue_requests_pb2.ResumeQueueRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ResumeQueueResponse, _abc.Awaitable[_job_service_pb2.ResumeQueueResponse]]:
+    ) -> _typing.Union[_queue_requests_pb2.ResumeQueueResponse, _abc.Awaitable[_queue_requests_pb2.ResumeQueueResponse]]:
         """Lets the queue's jobs start again. For administrators."""
 
     @_abc_1.abstractmethod
     def CleanQueue(
         self,
-        request: _job_service_pb2.CleanQueueRequest,
+        request: _queue_requests_pb2.CleanQueueRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.CleanQueueResponse, _abc.Awaitable[_job_service_pb2.CleanQueueResponse]]:
+    ) -> _typing.Union[_queue_requests_pb2.CleanQueueResponse, _abc.Awaitable[_queue_requests_pb2.CleanQueueResponse]]:
         """Removes finished jobs that ended longer ago than `grace`. For administrators."""
 
     @_abc_1.abstractmethod
     def UpdateQueue(
         self,
-        request: _job_service_pb2.UpdateQueueRequest,
+        request: _queue_requests_pb2.UpdateQueueRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.UpdateQueueResponse, _abc.Awaitable[_job_service_pb2.UpdateQueueResponse]]:
+    ) -> _typing.Union[_queue_requests_pb2.UpdateQueueResponse, _abc.Awaitable[_queue_requests_pb2.UpdateQueueResponse]]:
         """Sets the queue's limits over all workers. What is unset stays. For administrators."""
 
     @_abc_1.abstractmethod
     def GetDashboard(
         self,
-        request: _job_service_pb2.GetDashboardRequest,
+        request: _overview_pb2.GetDashboardRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.GetDashboardResponse, _abc.Awaitable[_job_service_pb2.GetDashboardResponse]]:
+    ) -> _typing.Union[_overview_pb2.GetDashboardResponse, _abc.Awaitable[_overview_pb2.GetDashboardResponse]]:
         """Everything an overview shows."""
 
     @_abc_1.abstractmethod
     def CheckHealth(
         self,
-        request: _job_service_pb2.CheckHealthRequest,
+        request: _overview_pb2.CheckHealthRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.CheckHealthResponse, _abc.Awaitable[_job_service_pb2.CheckHealthResponse]]:
+    ) -> _typing.Union[_overview_pb2.CheckHealthResponse, _abc.Awaitable[_overview_pb2.CheckHealthResponse]]:
         """Whether jobs are taken and run. Over REST the status is 503 when unhealthy."""
 
     @_abc_1.abstractmethod
     def CheckEmailHealth(
         self,
-        request: _job_service_pb2.CheckEmailHealthRequest,
+        request: _overview_pb2.CheckEmailHealthRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.CheckEmailHealthResponse, _abc.Awaitable[_job_service_pb2.CheckEmailHealthResponse]]:
+    ) -> _typing.Union[_overview_pb2.CheckEmailHealthResponse, _abc.Awaitable[_overview_pb2.CheckEmailHealthResponse]]:
         """Whether mail goes out, by a real conversation with the mail server. Over REST the status is 503 when unhealthy."""
 
     @_abc_1.abstractmethod
     def ListWorkers(
         self,
-        request: _job_service_pb2.ListWorkersRequest,
+        request: _overview_pb2.ListWorkersRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ListWorkersResponse, _abc.Awaitable[_job_service_pb2.ListWorkersResponse]]:
+    ) -> _typing.Union[_overview_pb2.ListWorkersResponse, _abc.Awaitable[_overview_pb2.ListWorkersResponse]]:
         """The worker processes that reported within the last half minute, a page at a time."""
 
     @_abc_1.abstractmethod
     def ListJobTypes(
         self,
-        request: _job_service_pb2.ListJobTypesRequest,
+        request: _overview_pb2.ListJobTypesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_job_service_pb2.ListJobTypesResponse, _abc.Awaitable[_job_service_pb2.ListJobTypesResponse]]:
+    ) -> _typing.Union[_overview_pb2.ListJobTypesResponse, _abc.Awaitable[_overview_pb2.ListJobTypesResponse]]:
         """All job types with policy and JSON Schema, a page at a time."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
