@@ -1,9 +1,10 @@
 """`python -m bench.paired --against COMMIT`: this tree beside an older one, in pairs of runs whose order alternates.
 
-The machine's own ups and downs meet both. `--control` compares the older tree with itself: so far do equals lie apart.
+Every round also runs a second copy of the older tree: how far equals lie apart is the noise of the machine that day.
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -13,21 +14,19 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from base.settings import PROJECT
+from base.settings import PROJECT, Settings
 
-NAMES: Final = ("drain", "enqueue", "latency")
-LOWER_IS_BETTER: Final = ("_us", "_p50", "_p99")
-Ratios = dict[str, list[float]]
-"""New to old, for each figure, in which above 1 means that the new one is better."""
+LOWER_IS_BETTER: Final = ("_us", "_p50", "_p90")
+ROUND: Final = PROJECT / "bench" / "paired_round.py"
+ORDERS: Final = (*itertools.permutations(("new", "old", "control")),)
+Figures = dict[str, float]
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.paired", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"measurements ({', '.join(NAMES)})")
     parser.add_argument("--against", required=True, metavar="COMMIT", help="the older tree")
     parser.add_argument("--pairs", type=int, default=15, help="medians are of so many pairs (15)")
-    parser.add_argument("--jobs", type=int, default=20_000, help="jobs of each measurement (20,000)")
-    parser.add_argument("--control", action="store_true", help="the older tree against a second copy of itself")
+    parser.add_argument("--jobs", type=int, default=8_000, help="jobs of each batch measurement (8,000)")
     return parser.parse_args()
 
 
@@ -41,47 +40,45 @@ def tree(commit: str, name: str) -> Path:
     return folder
 
 
-def run(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
-    """One round of the measurements by the benchmark of the tree itself.
+def measured(folder: Path, jobs: int) -> Figures:
+    """One round of a tree.
 
     Raises:
-      CalledProcessError: it failed; what it says is on the terminal.
+      CalledProcessError: it failed; what it said is on the terminal.
     """
     roots = ":".join(str(folder / root) for root in (".", "gen", "tests/plugin"))
-    command = [sys.executable, "-P", "-m", "bench", *(asked.names or NAMES)]
-    command += ["--rounds", "1", "--no-peers", "--jobs", str(asked.jobs)]
-    environment = {**os.environ, "PYTHONPATH": roots}
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-    samples = json.loads((folder / "build" / "bench" / "results.json").read_text())["samples"]
-    return {figure: values[0] for figure, values in samples.items()}
+    settings = {name.upper() for name in Settings.model_fields}  # the benchmark says what is set
+    environment = {name: value for name, value in os.environ.items() if name not in settings} | {"PYTHONPATH": roots}
+    command = [sys.executable, "-P", str(ROUND), str(jobs)]
+    said = subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE).stdout
+    figures: Figures = json.loads(said.splitlines()[-1])
+    return figures
 
 
-def compare(new: dict[str, float], old: dict[str, float], ratios: Ratios) -> None:
-    for figure, value in new.items():
-        if figure in old and value and old[figure]:
-            ratio = value / old[figure]
-            ratios.setdefault(figure, []).append(1 / ratio if figure.endswith(LOWER_IS_BETTER) else ratio)
+def ratio(figure: str, new: float, old: float) -> float:
+    """New to old, in which above 1 means that the new one is better."""
+    return old / new if figure.endswith(LOWER_IS_BETTER) else new / old
 
 
-def show(ratios: Ratios) -> None:
-    print(f"\n{'new to old: above 1 is better':40} median    low   high")
-    for figure, values in sorted(ratios.items()):
-        print(f"{figure:40} {statistics.median(values):6.3f} {min(values):6.3f} {max(values):6.3f}")
+def show(rounds: list[dict[str, Figures]]) -> None:
+    for title, name in (("new to old: above 1 is better", "new"), ("control: old to old", "control")):
+        print(f"\n{title:40} median    low   high")
+        for figure in rounds[0]["old"] if rounds else ():
+            values = [ratio(figure, one[name][figure], one["old"][figure]) for one in rounds]
+            print(f"{figure:40} {statistics.median(values):6.3f} {min(values):6.3f} {max(values):6.3f}")
 
 
 def main() -> None:
     asked = options()
-    old = tree(asked.against, "old")
-    new = tree(asked.against, "control") if asked.control else PROJECT
-    ratios: Ratios = {}
+    trees = {"new": PROJECT, "old": tree(asked.against, "old"), "control": tree(asked.against, "control")}
+    rounds: list[dict[str, Figures]] = []
     try:
         for number in range(asked.pairs):
-            order = (new, old) if number % 2 else (old, new)
-            found = {folder: run(folder, asked) for folder in order}
-            compare(found[new], found[old], ratios)
+            order = ORDERS[number % len(ORDERS)]
+            rounds.append({name: measured(trees[name], asked.jobs) for name in order})
             print(f"pair {number + 1} of {asked.pairs}", flush=True)
     finally:
-        show(ratios)  # what was measured before something went wrong stands
+        show(rounds)  # what was measured before something went wrong stands
 
 
 if __name__ == "__main__":
