@@ -74,7 +74,8 @@ async def test_pauses_limits_and_totals_survive_the_upgrade(old: Engine) -> None
 
 
 async def test_jobs_go_on_after_the_upgrade_with_all_that_was_kept_of_them(old: Engine) -> None:
-    worker = old.worker("old")
+    # The dump grows older with every day on which this runs.
+    worker = old.worker("old", retention_completed_hours=1e6, retention_failed_days=1e6)
     running = await old.inspection.get(QUEUE, "running")
     assert running is not None
     await old.steering.resume(QUEUE)
