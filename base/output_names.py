@@ -80,7 +80,10 @@ class Names:
         if place.name in self._own:
             draft.replace(place)
         else:
-            os.link(draft, place)
+            try:
+                os.link(draft, place)
+            except FileExistsError:
+                raise FileExistsError(f"{place}: another file was put there just now") from None
             draft.unlink()
         return place
 
@@ -95,6 +98,13 @@ def taken(
       NamesTakenError: other files have all the names that were tried.
       OSError: the record cannot be written.
     """
+    with record.alone(by.digest):
+        yield from _taken(record, folder, prints, name, by)
+
+
+def _taken(
+    record: Record, folder: Path, prints: Mapping[str, Print], name: Callable[[str, str], str], by: Maker
+) -> Iterator[Names]:
     names: dict[str, str] = {}
     for suffix in _suffixes(record, folder, [name(output, f"-{by.tag}") for output in prints], by):
         names = {output: name(output, suffix) for output in prints}

@@ -5,6 +5,7 @@ and durable before the file gets its name. Whatever is asked of a file touches i
 Entries of one job's files in a folder are links to one small file. Light, as the processes that work for a job import it.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -29,6 +30,9 @@ GRACE_SECONDS: Final = 24 * 3600.0
 _FOLDER_MODE: Final = 0o750
 _FILE_MODE: Final = 0o640
 _ASIDE: Final = "aside-"
+_LOCK_SECONDS: Final = 10.0
+"""Whoever holds a lock longer is frozen; what goes on without it at most makes a further name."""
+_LOCK_AGAIN_SECONDS: Final = 0.01
 
 
 class Origin(Enum):
@@ -174,6 +178,18 @@ class Record:
             os.fsync(descriptor)
         return path
 
+    @contextmanager
+    def alone(self, maker: str) -> Iterator[None]:
+        """Within it no other job of this maker takes names, on no host whose file system has locks. A kill ends it, too."""
+        folder = self.own / "locks"
+        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        descriptor = os.open(folder / maker[:2], os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _FILE_MODE)
+        try:
+            _lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
     def _write_head(self, since: float) -> None:
         self.made.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         self.draft(json.dumps({"since": since}).encode()).replace(self.own / "record")
@@ -238,6 +254,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    end = time.monotonic() + _LOCK_SECONDS
+    while time.monotonic() < end:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_AGAIN_SECONDS)
+        except OSError:
+            return  # this file system has no locks
+        else:
+            return
 
 
 def _decoded(content: bytes) -> Entry | None:

@@ -113,7 +113,7 @@ class QueryCalls(Calls):
         if not await self.parts.checks.may_download(payload, principal):
             raise _not_found(record, f"What is in the file of job {record.id} is not, or no longer, yours to see.")
         try:
-            async with opened(stored, self._roots, f"{request.queue_name}/{record.id}") as file:
+            async with opened(stored, self._roots) as file:
                 await _name_download(context, file.name)
                 async for body in file.bodies():
                     yield body

@@ -1,11 +1,13 @@
 """The files that results name, as callers download them."""
 
 import asyncio
+import hashlib
 import os
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import PurePath
 from typing import BinaryIO, Final
 from urllib.parse import quote
@@ -16,6 +18,7 @@ from qcollector.jobs.v1.export_pb2 import ExportMetadata
 from qcollector.jobs.v1.file_pb2 import FileCompressResult
 
 from base.export_files import export_place
+from base.produced import Entry
 from base.storage import StoragePathError, StorageRoots
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -73,13 +76,13 @@ def stored_file(result: Message) -> StoredFile | None:
 
 
 @asynccontextmanager
-async def opened(stored: StoredFile, roots: StorageRoots, job: str) -> AsyncIterator[ResultFile]:
-    """The file while the block lasts. `job` is the queue and id of the job that made it.
+async def opened(stored: StoredFile, roots: StorageRoots) -> AsyncIterator[ResultFile]:
+    """The file while the block lasts.
 
     Raises:
       FileGoneError: it is not there, or is not the one that was made.
     """
-    file = await asyncio.to_thread(_open, stored, roots, job)
+    file = await asyncio.to_thread(_open, stored, roots)
     try:
         yield ResultFile(stored.name, stored.content_type, file)
     finally:
@@ -93,18 +96,32 @@ def disposition(name: str) -> str:
     return f'attachment; filename="{plain}"{extended}'
 
 
-def _open(stored: StoredFile, roots: StorageRoots, job: str) -> BinaryIO:
+def _open(stored: StoredFile, roots: StorageRoots) -> BinaryIO:
     try:
         place = export_place(roots, stored.path) if stored.export else roots.resolve(stored.path)
-        entry = roots.record(place).entry(place)
-        if entry is not None and entry.job != job:  # a later job of the same caller has replaced it
-            raise FileGoneError
         descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, StoragePathError) as error:
         raise FileGoneError from error
     file = os.fdopen(descriptor, "rb", buffering=0)
-    state = os.fstat(descriptor)
+    if _is_stored(file, stored, roots.record(place).entry(place), place.name):
+        return file
+    file.close()
+    raise FileGoneError
+
+
+def _is_stored(file: FileIO, stored: StoredFile, entry: Entry | None, name: str) -> bool:
+    """Whether the file is the one that was made: a later job of the same caller may have replaced it.
+
+    The record of what jobs make mostly tells; what it does not know is read.
+    """
+    state = os.fstat(file.fileno())
     if not stat.S_ISREG(state.st_mode) or state.st_size != stored.size:
-        file.close()
-        raise FileGoneError
-    return file
+        return False
+    for content in entry.prints.get(os.fsencode(name), ()) if entry is not None else ():
+        if (content.size, content.modified) == (state.st_size, state.st_mtime_ns):
+            return content.sha256 == stored.sha256
+    if not stored.sha256:
+        return True
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0)
+    return digest == stored.sha256

@@ -1,5 +1,6 @@
 """What jobs have made is recorded: cleanup leaves it, and no output takes the place of anybody else's file."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -246,7 +247,55 @@ def test_of_many_at_once_each_has_a_name_of_its_own(tmp_path: Path) -> None:
         places = list(pool.map(one, range(8)))
     assert len(set(places)) == 8
     assert [place.read_bytes() for place in places] == [b"%d" % number for number in range(8)]
-    assert sorted(path.name for path in record.own.iterdir()) == ["made", "record"]
+    assert sorted(path.name for path in record.own.iterdir()) == ["locks", "made", "record"]
+
+
+@pytest.mark.parametrize("earlier", [[], ["earlier"]])
+def test_jobs_of_one_maker_at_the_same_moment_share_the_name_and_the_last_file_stays(
+    tmp_path: Path, earlier: list[str]
+) -> None:
+    record, together, place = Record(tmp_path), Barrier(4), tmp_path / "a.csv"
+    record.begin(fresh=True)
+
+    def one(job: str) -> Path:
+        draft = tmp_path / f".{job}"
+        draft.write_bytes(job.encode())
+        content = Print(len(job), draft.stat().st_mtime_ns, hashlib.sha256(job.encode()).hexdigest())
+        with taken(
+            record, tmp_path, {"x": content}, lambda _, suffix: tagged("a.csv", suffix), maker("q", job, "one")
+        ) as names:
+            return names.put("x", draft)
+
+    def at_once(job: str) -> Path:
+        together.wait(10)
+        return one(job)
+
+    for job in earlier:
+        one(job)
+    for turn in range(10):
+        with ThreadPoolExecutor(4) as pool:
+            places = list(pool.map(at_once, [f"{turn}-{job}" for job in range(4)]))
+        assert set(places) == {place}
+        entry = record.entry(place)
+        assert entry is not None
+        assert hashlib.sha256(place.read_bytes()).hexdigest() in {each.sha256 for each in entry.prints[b"a.csv"]}
+        if not earlier:
+            place.unlink()
+            record.forget(place)
+    assert sorted(path.name for path in record.own.iterdir()) == ["locks", "made", "record"]
+
+
+def test_a_file_that_somebody_else_puts_there_meanwhile_stays(tmp_path: Path) -> None:
+    record, draft, place = Record(tmp_path), tmp_path / ".draft", tmp_path / "a.csv"
+    record.begin(fresh=True)
+    draft.touch()
+    with (
+        pytest.raises(FileExistsError, match="just now"),
+        taken(record, tmp_path, {"x": CONTENT}, lambda _, suffix: tagged("a.csv", suffix), maker("q", "job")) as names,
+    ):
+        place.write_text("theirs")
+        names.put("x", draft)
+    assert place.read_text() == "theirs"
 
 
 KILLED = """

@@ -1,5 +1,6 @@
 """An archive is downloaded as an export is: while it is the one that the job made, by whoever may see what is in it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,6 @@ from service.payload_checks import Scene
 from service.result_files import FileGoneError, opened, stored_file
 from tests.mail.recording import RecordingJob
 from workers.processors import file
-
-JOB = "file:process/01jdtest-0"
 
 
 @pytest.fixture
@@ -36,15 +35,33 @@ async def test_an_archive_comes_whole_by_its_name_and_type(
     result = await file.compress(payload, RecordingJob(settings, queue="file:process"), roots)
     stored = stored_file(FileCompressResult.FromString(result.SerializeToString()))
     assert stored is not None
-    async with opened(stored, roots, JOB) as body:
+    async with opened(stored, roots) as body:
         parts = [part async for part in body.bodies()]
     assert body.name == Path(result.archive_path).name == result.file_name
     assert parts[0].content_type == "application/zip"
     assert b"".join(part.data for part in parts) == Path(result.archive_path).read_bytes()
     assert result.HasField("expire_time") is not bool(folder)
-    with pytest.raises(FileGoneError):
-        async with opened(stored, roots, "file:process/another"):
-            pass
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_another_file_of_the_same_size_is_not_taken_for_the_one_that_was_made(
+    roots: StorageRoots, settings: Settings, recorded: bool
+) -> None:
+    source = roots.roots["upload"] / "a.txt"
+    source.write_text("content")
+    result = await file.compress(
+        FileCompress(input_files=[str(source)]), RecordingJob(settings, queue="file:process"), roots
+    )
+    stored, place = stored_file(result), Path(result.archive_path)
+    assert stored is not None
+    if not recorded:
+        roots.record(place).forget(place)
+    content = place.read_bytes()
+    for there, is_it in ((content, True), (bytes(reversed(content)), False)):
+        place.write_bytes(there)
+        with nullcontext() if is_it else pytest.raises(FileGoneError):
+            async with opened(stored, roots) as body:
+                assert b"".join([part.data async for part in body.bodies()]) == content
 
 
 @pytest.mark.parametrize(("role", "refused"), [("service", 2), ("admin", 0)])
