@@ -15,7 +15,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up board test golden check test-system bench scale chaos gen setup absent
+.PHONY: help demo up board test golden check test-system bench scale chaos chaos-short gen setup absent
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,8 +50,11 @@ check: $(STAMP) ## Check style, types, layers, contract, generated code and Envo
 test-system: $(STAMP) ## Run the tests that need Debian packages, installing what they need.
 	@BASE_PYTHON="$(BASE_PYTHON)" tools/test-system.sh
 
-chaos: $(STAMP) ## Kill processes for minutes and count what is left.
-	@pytest -q -m chaos $(TESTS)
+chaos: $(STAMP) ## Break processes, connections and the store for ten minutes, and judge what was promised (CHAOS="--help").
+	@PYTHONPATH=tests/plugin python -m tests.chaos $(CHAOS)
+
+chaos-short: $(STAMP) ## The same for a minute.
+	@pytest -q -n 0 -m chaos tests/chaos
 
 bench: $(STAMP) ## Measure, beside Bull and BullMQ where Node is present.
 	@PYTHONPATH=tests/plugin python -m bench

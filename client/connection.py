@@ -18,6 +18,10 @@ Metadata = tuple[tuple[str, str], ...]
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+KEEPALIVE_MS = 20_000
+KEEPALIVE_TIMEOUT_MS = 5_000
+"""A connection on which calls wait and nothing comes is asked after the first whether it lives, and given up after both: where
+a host or a router between is gone, nobody says so, and a watch would wait for good. The service takes a ping every 10 s."""
 AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
 """What a call ends in when the service is not there or stops in the middle: nobody here cancels a call and reads its status."""
 
@@ -32,8 +36,14 @@ class Connection:
         self, address: str, token: str | Callable[[], str], credentials: grpc.ChannelCredentials | None, patience: float
     ) -> None:
         traced = interceptors()
-        # Whoever has no patience wants to hear of the first call that fails.
-        options = [("grpc.service_config", _service_config())] if patience else []
+        options: list[tuple[str, int | str]] = [
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # until the other host has the ping,
+            ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # and until the service has answered it
+            ("grpc.http2.max_pings_without_data", 0),  # who watches sends nothing, however long
+        ]
+        if patience:  # whoever has none wants to hear of the first call that fails
+            options.append(("grpc.service_config", _service_config()))
         self.channel = (
             grpc.aio.insecure_channel(address, options, interceptors=traced)
             if credentials is None

@@ -1,4 +1,4 @@
-"""proto/ -> gen/ (code, the description of the REST API, and gRPC's service config), and the test plugin's contract beside it.
+"""proto/ -> gen/ (code, the description of the REST API, and gRPC's service config), and the contracts of the tests' plugins.
 
 With --check, writes nothing and fails on drift.
 """
@@ -12,7 +12,7 @@ from protovalidate import ViolationPb
 
 BUILT = Path("build/gen")
 # Each top-level package of the contract goes to the source root that owns it.
-ROOTS = {"qcollector": Path("gen"), "testjobs": Path("tests/plugin")}
+ROOTS = {"qcollector": Path("gen"), "testjobs": Path("tests/plugin"), "chaosjobs": Path("tests/plugin")}
 VALIDATE = Path("gen/qcollector/_proto/validate.binpb")
 
 

@@ -25,12 +25,13 @@ from qcollector.jobs.v1.system_pb2 import SystemCleanup
 from testjobs.v1.testjobs_pb2 import Noop, NoopResult, Script, ScriptResult, Step
 
 from base.settings import Settings
-from client import JobClient, JobFailedError, JobsError, NotEnqueuedError, UnavailableError
+from client import JobClient, JobFailedError, JobsError, NotEnqueuedError, UnavailableError, connection
 from client.connection import Connection
 from engine.catalog import Catalog
 from engine.inspection import Inspection
 from engine.jobs import Outcome, Settlement, State
 from engine.store import Store
+from tests.chaos.proxy import Proxy
 from tests.conftest import ValkeyServer, eventually, free_port
 from tests.service.conftest import Running, Worker, service, serving, token, worker  # noqa: F401  (fixtures)
 
@@ -326,6 +327,25 @@ async def test_a_watch_goes_on_after_a_restart_of_the_service(settings: Settings
             await worker.run(NoopResult())
             await asyncio.wait_for(following, 20)
         assert seen[-1] == JobState.JOB_STATE_COMPLETED
+
+
+async def test_a_watch_goes_on_where_its_connection_has_died_and_nobody_says_so(
+    service: Running,  # noqa: F811
+    worker: Worker,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "KEEPALIVE_MS", 10_000)  # the service takes no more
+    monkeypatch.setattr(connection, "KEEPALIVE_TIMEOUT_MS", 500)
+    way = await Proxy(service.service.port).open()
+    async with JobClient(f"127.0.0.1:{way.port}", token(role="service"), patience=20) as client:
+        job = await client.enqueue(Noop())
+        following = asyncio.create_task(_states(job))
+        await eventually(lambda: way.calls == 0)
+        await asyncio.sleep(0.2)  # the snapshot is on its way
+        assert way.halve() == 1
+        await worker.run(NoopResult())
+        assert (await asyncio.wait_for(following, 40))[-1] == JobState.JOB_STATE_COMPLETED
+    await way.close()
 
 
 async def test_images_and_cleanups_take_the_seeds_arguments(service: Running, store: Store, settings: Settings) -> None:  # noqa: F811

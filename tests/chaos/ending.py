@@ -1,0 +1,107 @@
+"""The end of a part: the schedules that ran through it, the wait until all is done, and what the store holds then."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from chaosjobs.v1.chaosjobs_pb2 import SlotTrial, TrialResult
+from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
+
+from engine.packing import unpack
+from engine.schedules import SCOPE, Schedules, milliseconds
+from engine.store import Store
+from tests.chaos.history import History
+from tests.conftest import eventually
+from tests.engine.indexes import assert_indexes_agree
+
+PROMPT, MISSED = 4, 2
+"""Schedules that begin with the part, and such that nobody has fired for hours."""
+MISSED_FOR = timedelta(hours=3)
+_SETS = {
+    "waiting": "wait",
+    **{name: name for name in ("delayed", "active", "ready", "parked")},
+    **{name: name for name in ("completed", "failed", "cancelled")},
+}
+_HASHES = ("jobs", "secrets", "checkpoints")
+# Places in a job's record (engine/lua/include/record.lua), counted from 0.
+_STATE, _STARTS, _PRIORITY, _STALLS = 0, 1, 4, 13
+
+
+class Minutely:
+    """Schedules that fire each minute."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._schedules = Schedules(store)
+        self._made: dict[str, datetime] = {}
+        self._missed: set[str] = set()
+
+    async def make(self) -> None:
+        client = cast("Any", self._store.client)
+        for number in range(PROMPT + MISSED):
+            missed = number >= PROMPT
+            record = ScheduleRecord(name=f"chaos-{number}", cron="* * * * *", timezone="UTC")
+            record.queue_name, record.job_type = "chaos:slots", "trial"
+            record.payload = SlotTrial(run_ms=20).SerializeToString()
+            record.create_time.GetCurrentTime()
+            record.run_as.id, record.run_as.role = "chaos", "service"
+            now = datetime.now(UTC)
+            since = milliseconds(now - MISSED_FOR if missed else now)
+            await client.hset(self._store.keys(SCOPE)["slots"], record.name, since)
+            assert await self._store.run("schedule_put", SCOPE, record.name, record.SerializeToString(), "", "0") == 1
+            self._made[record.name] = now
+            if missed:
+                self._missed.add(record.name)
+
+    async def write_down(self, history: History) -> None:
+        """Which slots each has fired, and since when it could."""
+        for name, made in self._made.items():
+            fired = [
+                {"slot": milliseconds(run.slot), "job": run.job_id}
+                for run in await self._schedules.runs(name)
+                if not run.triggered
+            ]
+            history.write("schedule", name=name, made=milliseconds(made), fired=fired, missed=name in self._missed)
+
+
+async def all_done(store: Store, queues: tuple[str, ...], seconds: float) -> bool:
+    """Waits until nothing waits or runs any more; whether it came to that."""
+    client = cast("Any", store.client)
+
+    async def idle() -> bool:
+        keys = [store.keys(queue)[name] for queue in queues for name in ("wait", "delayed", "active", "parked")]
+        return not any([await client.zcard(key) for key in keys])
+
+    try:
+        await eventually(idle, seconds=seconds, every=0.1)
+    except AssertionError:
+        return False
+    return True
+
+
+async def write_final(store: Store, queues: tuple[str, ...], history: History) -> None:
+    """Everything that the store holds of these queues."""
+    client = cast("Any", store.client)
+    for queue in queues:
+        keys = store.keys(queue)
+        results = await client.hgetall(keys["results"])
+        jobs = {
+            job.decode(): _record(unpack(kept), results.get(job, b""))
+            for job, kept in (await client.hgetall(keys["states"])).items()
+        }
+        sizes = {word: await client.zcard(keys[name]) for word, name in _SETS.items()}
+        sizes |= {name: await client.hlen(keys[name]) for name in _HASHES}
+        problems = []
+        try:
+            await assert_indexes_agree(store, queue)
+        except AssertionError as error:
+            problems.append(f"the indexes do not agree with the records: {str(error)[:500]}")
+        history.write("final", queue=queue, jobs=jobs, sizes=sizes, problems=problems)
+
+
+def _record(kept: Any, output: bytes) -> Mapping[str, Any]:
+    state = kept[_STATE]
+    told = {"state": state, "starts": kept[_STARTS], "stalls": kept[_STALLS], "priority": kept[_PRIORITY]}
+    if state == "c":
+        return {**told, "reason": "", "result_of": TrialResult.FromString(output).starts}
+    return {**told, "reason": output.decode("utf-8", "replace"), "result_of": 0}

@@ -1,0 +1,62 @@
+"""Copies what the engine tells of jobs from the store's streams into the history, in the order in which it happened."""
+
+import asyncio
+import contextlib
+from typing import Any, cast
+
+from redis import exceptions as redis_errors
+
+from engine.event_entries import AFTER_ENTRY
+from engine.packing import unpack
+from engine.store import Store
+from tests.chaos.history import History
+
+_FIELDS = 4
+EVERY = 0.25
+
+
+class Tap:
+    """Reads the streams of all queues of the rig."""
+
+    def __init__(self, store: Store, queues: tuple[str, ...], history: History) -> None:
+        self._store = store
+        self._history = history
+        self._read_up_to = dict.fromkeys(queues, "-")
+        self.events = 0
+
+    async def run(self) -> None:
+        """Reads on until it is cancelled; waits for a store that is away."""
+        while True:
+            with contextlib.suppress(redis_errors.RedisError, OSError):
+                await self.catch_up()
+            await asyncio.sleep(EVERY)
+
+    async def catch_up(self) -> None:
+        """Reads to the ends of the streams."""
+        client = cast("Any", self._store.client)
+        for queue, after in self._read_up_to.items():
+            key = self._store.keys(queue)["events"]
+            start = after if after == "-" else f"({after}"
+            while entries := await client.xrange(key, min=start, count=500):
+                for entry_id, fields in entries:
+                    self._copy(queue, entry_id.decode(), fields)
+                self._read_up_to[queue] = entries[-1][0].decode()
+                start = f"({self._read_up_to[queue]}"
+
+    def _copy(self, queue: str, entry: str, fields: dict[bytes, bytes]) -> None:
+        flat, kinds = unpack(fields[b"e"]), fields[b"k"].decode()
+        assert len(flat) // _FIELDS < AFTER_ENTRY
+        for index in range(len(flat) // _FIELDS):
+            job, state, progress, text = flat[index * _FIELDS : (index + 1) * _FIELDS]
+            self.events += 1
+            self._history.write(
+                "event",
+                kinds[index],
+                store_ms=int(entry.partition("-")[0]),
+                place=f"{entry}-{index}",
+                queue=queue,
+                job=job,
+                state=state,
+                progress=progress,
+                text=text,
+            )
