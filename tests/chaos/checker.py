@@ -174,7 +174,9 @@ def no_claim_before_its_time(story: Story) -> Iterator[str]:
         for event in story.moves(queue):
             job, at = event["job"], event["store_ms"]
             call = asked.get(job, {})
-            if event["state"] == "d":
+            if event["text"].startswith("retried"):
+                due[job] = 0
+            elif event["state"] == "d":
                 due[job] = at + _wait_of(event, call, first=job not in due)
             elif event["state"] == "a" and at < due.get(job, 0):
                 yield f"{job} was claimed {due[job] - at:.0f} ms before its time"
@@ -347,15 +349,17 @@ def _held_then(instants: Instants, seen: tuple[int, ...], start: float, end: flo
 
 
 def cancelled_jobs_stay_cancelled(story: Story) -> Iterator[str]:
-    """Once CancelJob has answered so, the job has been cancelled. `each_job_ends_once` sees to it that it stays so."""
+    """Once CancelJob has answered, the job has been cancelled; it may have been retried since, and stand as that left it.
+
+    That it is nothing else that follows is for `each_job_ends_once`.
+    """
     cancels: defaultdict[Job, list[float]] = defaultdict(list)
     for queue in story.finals:
         for event in story.moves(queue):
             if event["state"] == "x":
                 cancels[queue, event["job"]].append(event["store_ms"])
     for call in story.answered("CancelJob"):
-        times = cancels[call["queue"], call["job"]]
-        if call["state"] != "CANCELLED" or not any(at <= call["at"] + 1 for at in times):
+        if not any(at <= call["at"] + 1 for at in cancels[call["queue"], call["job"]]):
             yield f"CancelJob of {call['job']} answered {call['state']}, and it had not been cancelled"
 
 

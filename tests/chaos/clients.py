@@ -81,7 +81,7 @@ class Clients:
     async def run(self) -> None:
         """Returns once `stopping` is set and every call has its answer. Watchers go on: `watched` waits for them."""
         async with asyncio.TaskGroup() as group:
-            for number in range(5):
+            for number in range(12):
                 group.create_task(self._enqueue_on(number))
             for act in (self._cancel, self._retry, self._pause, self._wait):
                 group.create_task(self._now_and_then(act))
@@ -128,8 +128,8 @@ class Clients:
     async def _enqueue_on(self, number: int) -> None:
         while not self.stopping.is_set():
             if self.ledger.unfinished < self.most_unfinished:
-                await self._enqueue(SERIAL if number == 0 else WORK)
-            await self._pause_for(self.chance.uniform(0.02, 0.25))
+                await self._enqueue(SERIAL if number < 2 else WORK)
+            await self._pause_for(self.chance.uniform(0.02, 0.4))
 
     async def _enqueue(self, queue: str) -> None:
         chance = self.chance

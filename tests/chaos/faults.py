@@ -73,6 +73,8 @@ class Kind:
     strike: Strike
     alone: bool = False
     """Never together with another: both would break the same thing."""
+    weight: float = 1
+    """How often it is drawn, beside the others."""
 
 
 async def strike(stage: Stage, fault: Fault, number: int) -> bool:
@@ -92,7 +94,7 @@ async def strike(stage: Stage, fault: Fault, number: int) -> bool:
 
 def draw(kinds: list[str], chance: random.Random, busy: set[str]) -> Fault | None:
     """The next fault, whose victim is no other's at the time."""
-    name = chance.choice(kinds)
+    (name,) = chance.choices(kinds, [KINDS[name].weight for name in kinds])
     kind = KINDS[name]
     victim = chance.choice(kind.victims)
     seconds = chance.uniform(*kind.seconds)
@@ -236,10 +238,10 @@ async def _read_only(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
 
 _EVERYBODY = (*SERVICES, *WORKERS, *SCHEDULERS)
 KINDS: dict[str, Kind] = {
-    "kill worker": Kind(WORKERS, (0, 0), _kill),
+    "kill worker": Kind(WORKERS, (0, 0), _kill, weight=3),
     "kill service": Kind(SERVICES, (0, 0), _kill),
     "kill scheduler": Kind(SCHEDULERS, (0, 0), _kill),
-    "kill store": Kind(("store",), (0, 0.5), _kill_store, alone=True),
+    "kill store": Kind(("store",), (0, 0.5), _kill_store, alone=True, weight=2),
     "stop worker": Kind(WORKERS, (1.0, 5.5), _stop),
     "stop service": Kind(SERVICES, (0.5, 4), _stop),
     "stop scheduler": Kind(SCHEDULERS, (0.5, 4), _stop),

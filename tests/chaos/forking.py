@@ -4,6 +4,7 @@ It takes one JSON object a line: a name, the command line, variables and a log f
 and `ended` when the process is gone. All that it started die with it.
 """
 
+import gc
 import json
 import os
 import select
@@ -25,6 +26,8 @@ from stack.cli import main
 def _serve() -> None:
     """Reads orders until its input ends."""
 
+    gc.collect()
+    gc.freeze()  # the pages of what is imported stay shared
     children: dict[int, str] = {}
     wake_reading, wake_writing = os.pipe()
     os.set_blocking(wake_writing, False)
