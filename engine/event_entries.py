@@ -11,6 +11,8 @@ Place = tuple[int, int, int]
 
 AFTER_ENTRY: Final = 999_999_999
 """The index behind every event of an entry."""
+LAST_NUMBER: Final = 2**64 - 1
+"""The highest that an entry can have, and a range be asked by."""
 _REMOVED: Final = "-"
 _FIELDS: Final = 4
 

@@ -11,7 +11,7 @@ import structlog
 from redis import exceptions as redis_errors
 
 from base.cancelling import cancel
-from engine.event_entries import AFTER_ENTRY, Entry, Place, entries_of, place_in, place_of, read_events
+from engine.event_entries import AFTER_ENTRY, LAST_NUMBER, Entry, Place, entries_of, place_in, place_of, read_events
 from engine.jobs import JobEvent
 from engine.store import Store, backoff_sleep, translated
 
@@ -91,9 +91,11 @@ class EventStream:
         """
         box = Box()
         self._boxes.setdefault(job_id, set()).add(box)
+        since = time.monotonic()
         try:
             async with self._starting:
                 if self._task is None or self._task.done():
+                    self._store.turns.check(since)
                     self._position = await self._last_id()
                     self._task = asyncio.create_task(self._read())
             yield box
@@ -112,7 +114,8 @@ class EventStream:
 
     async def _last_id(self) -> str:
         try:
-            last = await cast("Any", self._store.client).xrevrange(self._key, count=1)
+            async with self._store.turns.turn():
+                last = await cast("Any", self._store.client).xrevrange(self._key, count=1)
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error
         return last[0][0].decode() if last else "0-0"
@@ -189,7 +192,7 @@ class EventStream:
         if not first or place_of(first[0][0].decode(), 0)[:2] > after[:2] or after > until:
             return None
         found: list[JobEvent] = []
-        start = f"{after[0]}-{after[1]}"
+        start = f"{after[0]}-{min(after[1], LAST_NUMBER)}"
         while entries := await self._range(min=start, max=f"{until[0]}-{until[1]}", count=_ENTRIES):
             for entry_id, fields in entries:
                 if job_id.encode() in fields[b"e"]:
@@ -199,7 +202,7 @@ class EventStream:
 
     async def _range(self, **bounds: Any) -> Any:
         try:
-            async with self._store.turn:
+            async with self._store.turns.turn():
                 return await cast("Any", self._store.client).xrange(self._key, **bounds)
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error

@@ -50,7 +50,7 @@ class Inspection:
     async def state(self, queue: str, job_id: str) -> State | None:
         """Where the job stands, None if there is no such job: of a job it reads the least that there is."""
         try:
-            async with self._store.turn:
+            async with self._store.turns.turn():
                 kept = await cast("Any", self._store.client).hget(self._store.keys(queue)["states"], job_id)
         except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error

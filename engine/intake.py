@@ -18,6 +18,7 @@ from engine.errors import (
 from engine.jobs import Enqueued, NewJob, State
 from engine.packing import pack
 from engine.store import Store
+from engine.turns import STANDSTILL_SECONDS
 
 BATCH_ROWS: Final = 200
 BATCH_BYTES: Final = 1_000_000
@@ -25,9 +26,6 @@ BATCH_BYTES: Final = 1_000_000
 
 GATHER_SECONDS: Final = 0.01
 """How long a job waits for others, where others are expected."""
-
-PROMPT_SECONDS: Final = 1.0
-"""A store that fails later than this stands still: to ask it again would keep the caller waiting as long once more."""
 
 _STORED, _KNOWN, _TAKEN, _FULL, _REQUEST_TAKEN = 1, 2, 3, 4, 5
 _COLUMNS: Final = 4
@@ -134,9 +132,12 @@ class _QueueIntake:
                 self._enough.clear()
                 batch = self._next_batch()
                 self._under_way = len(batch)
+                began = time.monotonic()
                 outcomes = await self._store_rows([job for job, _ in batch])
                 for (_, parcel), outcome in zip(batch, outcomes, strict=True):
                     parcel.put(outcome)
+                if isinstance(outcomes[0], StoreUnavailableError) and time.monotonic() - began > STANDSTILL_SECONDS:
+                    self._refuse(outcomes[0])
         except BaseException as error:
             # Whoever waits must hear of it, whatever it was.
             for _, parcel in [*batch, *self._gathered]:
@@ -148,13 +149,19 @@ class _QueueIntake:
             self._under_way = 0
             self._sender = None
 
+    def _refuse(self, error: JobServiceError) -> None:
+        """Answers all that gathered while the store stood still: each batch would wait as long again."""
+        gathered, self._gathered = self._gathered, []
+        for _, parcel in gathered:
+            parcel.put(error)
+
     async def _store_rows(self, jobs: list[NewJob]) -> Sequence[Enqueued | JobServiceError]:
         rows = pack([_row(job) for job in jobs])
         began = time.monotonic()
         try:
             answer = await self._store.run("enqueue", self._queue, rows, self._max_backlog)
         except StoreUnavailableError as error:
-            if time.monotonic() - began > PROMPT_SECONDS:
+            if time.monotonic() - began > STANDSTILL_SECONDS:
                 return [error] * len(jobs)
             # The answer may have been lost on its way, so once more under the same ids: a row that is there is ours.
             try:

@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
+from engine.turns import Turns
+
 REST: Final = 3
 """How long the store is left to others after each look while further ones wait: this many times what the look took."""
 LONGEST_REST_SECONDS: Final = 0.1
@@ -17,17 +19,20 @@ class Looks:
     Where several callers look, the store has a rest after each look. A caller that is alone never waits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
         self._lock = asyncio.Lock()
         self._callers = 0
         self._rested_at = 0.0
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Held during one script call."""
+        """Held during one script call. Raises StoreUnavailableError as the turn of that call does."""
         self._callers += 1
+        since = time.monotonic()
         try:
             async with self._lock:
+                self._turns.check(since)
                 rest = self._rested_at - time.monotonic()
                 if rest > 0 and self._callers > 1:
                     await asyncio.sleep(rest)

@@ -18,9 +18,7 @@ from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.keys import Keys
 from engine.looks import Looks
 from engine.scripts import Script, load_scripts
-
-RETRY_AFTER = 2.0
-"""Seconds after which a caller may try again while the store is away."""
+from engine.turns import RETRY_AFTER, Turns, store_away
 
 _AWAY = (
     redis_errors.ConnectionError,
@@ -50,10 +48,9 @@ class Store:
         self.prefix = prefix
         self._scripts = load_scripts()
         self._keys: dict[str, Keys] = {}
-        self.turn = asyncio.Semaphore(calls_at_once)
-        """Held during each call, but for those that wait for something to happen."""
-        self.looks = Looks()
-        """Turns that are taken, before `turn`, by those that look through many jobs."""
+        self.turns = Turns(calls_at_once)
+        self.looks = Looks(self.turns)
+        """Turns that are taken, before those of `turns`, by those that look through many jobs."""
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -85,7 +82,7 @@ class Store:
         script = self._scripts[name]
         keys = self.keys(scope).of(script.keys)
         try:
-            async with self.turn:
+            async with self.turns.turn():
                 return await self._evaluate(script, keys, arguments)
         except redis_errors.RedisError as error:
             raise translated(error) from error
@@ -112,7 +109,7 @@ class Store:
             keys = self.keys(scope).of(script.keys)
             pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
         try:
-            async with self.turn:
+            async with self.turns.turn():
                 with closed_connections_told():
                     answers = await pipeline.execute(raise_on_error=False)
         except (redis_errors.RedisError, OSError) as error:
@@ -186,9 +183,7 @@ def translated(error: Exception) -> JobServiceError:
         return StoreUnavailableError(f"The job store has {refused}.", retry_after=30)
     if isinstance(error, _AWAY):
         reason = _CREDENTIALS.sub("//", str(error)) or type(error).__name__
-        unavailable = StoreUnavailableError(
-            "The job store cannot be reached. Nothing was lost; try again.", retry_after=RETRY_AFTER
-        )
+        unavailable = store_away()
         unavailable.__notes__ = [reason]
         return unavailable
     raise error

@@ -91,6 +91,17 @@ async def test_a_token_that_the_stream_does_not_reach_gets_a_snapshot_marked_res
         assert watcher.got[0].record
 
 
+async def test_a_token_of_a_number_that_no_entry_can_have_goes_on_behind_its_moment(engine: Engine) -> None:
+    """The contract admits twenty digits, which are more than the store reads."""
+    await engine.add(job("before"))
+    _, first = await engine.inspection.snapshot(QUEUE, "before")
+    await engine.add(job("a"))
+    async with watching(engine, "a", f"{first.partition('-')[0]}-{10**20 - 1}-0") as watcher:
+        await engine.steering.cancel(QUEUE, "a")
+        await watcher.end()
+    assert watcher.got[-1].kind is Told.END
+
+
 async def test_heartbeats_keep_a_quiet_stream_alive(engine: Engine) -> None:
     await engine.add(job("a"))
     async with watching(engine, "a", heartbeat=0.05) as watcher:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from engine.looks import REST, Looks
+from engine.turns import Turns
 
 HELD_SECONDS = 0.02
 
@@ -20,7 +21,7 @@ async def _look(turns: Looks, spans: list[tuple[float, float]]) -> None:
 
 async def test_the_store_rests_between_the_looks_of_several_callers() -> None:
     spans: list[tuple[float, float]] = []
-    turns = Looks()
+    turns = Looks(Turns(1))
     await asyncio.gather(*(_look(turns, spans) for _ in range(4)))
     gaps = [later[0] - earlier[1] for earlier, later in itertools.pairwise(spans)]
     # The last one is alone by then, and waits for nobody.
@@ -31,7 +32,7 @@ async def test_a_caller_that_is_alone_never_waits(monkeypatch: pytest.MonkeyPatc
     async def sleep(_seconds: float) -> None:
         pytest.fail("it waited")
 
-    turns = Looks()
+    turns = Looks(Turns(1))
     monkeypatch.setattr(asyncio, "sleep", sleep)
     for _ in range(20):
         async with turns.turn():
@@ -39,7 +40,7 @@ async def test_a_caller_that_is_alone_never_waits(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_look_that_is_broken_off_gives_its_turn_back() -> None:
-    turns = Looks()
+    turns = Looks(Turns(1))
     spans: list[tuple[float, float]] = []
     async with turns.turn():
         waiting = asyncio.create_task(_look(turns, spans))

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,8 +13,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from engine.errors import StoreUnavailableError
+from engine.inspection import Inspection
+from engine.jobs import JobQuery
+from engine.scripts import load_scripts
+from engine.store import CALLS_AT_ONCE
 from tests.conftest import ValkeyServer, eventually
-from tests.engine.conftest import Engine, job
+from tests.engine.conftest import QUEUE, Engine, job
 
 pytestmark = pytest.mark.parametrize("settings", ["one server"], indirect=True)
 
@@ -102,25 +107,65 @@ async def test_a_wait_for_work_that_the_server_breaks_off_counts_as_an_absence(
         await waiting
 
 
+@contextlib.contextmanager
+def standing_still(server: ValkeyServer) -> Iterator[None]:
+    """It takes calls and answers none."""
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def asked(own_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often the store is sent each command, and each script by its name."""
+    sent: Counter[str] = Counter()
+    names = {script.sha: name for name, script in load_scripts().items()}
+    client: Any = own_engine.store.client
+    execute = client.execute_command
+
+    async def counted(command: str, *arguments: Any, **options: Any) -> Any:
+        sent[names[arguments[0]] if command == "EVALSHA" else command] += 1
+        return await execute(command, *arguments, **options)
+
+    monkeypatch.setattr(client, "execute_command", counted)
+    return sent
+
+
 async def test_a_store_that_stands_still_is_asked_once_and_not_as_long_again(
-    own_engine: Engine, own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+    own_engine: Engine, own_valkey: ValkeyServer, asked: Counter[str]
 ) -> None:
     await own_engine.add(job("before"))
-    asked = 0
-    run = own_engine.store.run
-
-    async def counted(name: str, *arguments: Any) -> Any:
-        nonlocal asked
-        asked += name == "enqueue"
-        return await run(name, *arguments)
-
-    monkeypatch.setattr(own_engine.store, "run", counted)
-    assert own_valkey.process is not None
-    own_valkey.process.send_signal(signal.SIGSTOP)
-    try:
-        with pytest.raises(StoreUnavailableError):
-            await own_engine.intake.enqueue(job("frozen"))
-    finally:
-        own_valkey.process.send_signal(signal.SIGCONT)
-    assert asked == 1
+    asked.clear()
+    with standing_still(own_valkey), pytest.raises(StoreUnavailableError):
+        await own_engine.intake.enqueue(job("frozen"))
+    assert asked == {"enqueue": 1}
     assert (await own_engine.intake.enqueue(job("after"))).id == "after"
+
+
+async def test_nobody_who_waits_behind_a_call_that_goes_unanswered_waits_as_long_again(
+    own_engine: Engine, own_valkey: ValkeyServer, asked: Counter[str]
+) -> None:
+    """One after the other, the last of so many callers would be told after minutes."""
+    await own_engine.add(job("before"))
+    look: Inspection = own_engine.inspection
+    await look.page(QUEUE, JobQuery())
+    asked.clear()
+    with standing_still(own_valkey):
+        first: list[Awaitable[Any]] = [
+            *(anext(own_engine.hub.watch(QUEUE, "before")) for _ in range(10)),
+            *(look.page(QUEUE, JobQuery()) for _ in range(10)),
+            own_engine.intake.enqueue_many([job() for _ in range(1000)]),
+            *(own_engine.intake.enqueue(job()) for _ in range(1000)),
+        ]
+        waiting = [asyncio.ensure_future(one) for one in first]
+        await eventually(lambda: len(asked) == 3, what="each of them asked the store")
+        waiting += [asyncio.ensure_future(look.get(QUEUE, "before")) for _ in range(2 * CALLS_AT_ONCE)]
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+    told = [one for answer in answers for one in (answer if isinstance(answer, list) else [answer])]
+    assert {type(one) for one in told} == {StoreUnavailableError}
+    assert asked == {"XREVRANGE": 1, "list": 1, "enqueue": 1, "get": CALLS_AT_ONCE - 3}
+    await own_engine.add(job("after"))
+    assert {record.id for record in (await look.page(QUEUE, JobQuery())).jobs} == {"before", "after"}
