@@ -15,6 +15,9 @@ VARIABLES: Final = ", ".join(f"{name.upper()}_DIR" for name in ROOTS)
 MARKER: Final = ".qjobs-storage"
 """A file in each root with a random id: hosts that see different ids do not share their storage."""
 
+EXPORTS_OWN_FOLDER: Final = ".exports"
+"""Below EXPORT_DIR: exports in the making, and what is known of those that were made."""
+
 LEAST_SHARE: Final = 0.05
 LEAST_FREE: Final = 256_000_000
 ENOUGH_FREE: Final = 5_000_000_000
@@ -80,8 +83,9 @@ class StorageRoots:
                 "the path lies outside the storage roots once its symbolic links are followed; name a file within "
                 f"{VARIABLES} (a relative path begins at DATA_DIR)"
             )
-        if any(place.is_relative_to(root / OWN_FOLDER) for root in self.roots.values()):
-            raise StoragePathError(f"the folder {OWN_FOLDER} is the service's own; name another one")
+        for folder in (*(root / OWN_FOLDER for root in self.roots.values()), self.roots["export"] / EXPORTS_OWN_FOLDER):
+            if place.is_relative_to(folder):
+                raise StoragePathError(f"the folder {folder.name} is the service's own; name another one")
         return place
 
     def of(self, place: Path) -> RootName:

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from qcollector.jobs.v1.export_pb2 import ExportMetadata
 from qcollector.jobs.v1.file_pb2 import FileCompressResult
 
+from base.direction_controls import DIRECTION_CONTROLS
 from base.export_files import export_place
 from base.produced import Entry
 from base.storage import StoragePathError, StorageRoots
@@ -91,6 +92,7 @@ async def opened(stored: StoredFile, roots: StorageRoots) -> AsyncIterator[Resul
 
 def disposition(name: str) -> str:
     """Content-Disposition as RFC 6266 has it: the name in ASCII, and as it is for whoever reads RFC 8187."""
+    name = name.translate(DIRECTION_CONTROLS)
     plain = "".join(letter if " " <= letter <= "~" and letter not in '"\\%' else "_" for letter in name)
     extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe=_UNQUOTED)}"
     return f'attachment; filename="{plain}"{extended}'

@@ -14,9 +14,8 @@ from google.protobuf.message import Message
 from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller
 
-from base.export_files import OWN_FOLDER
 from base.settings import Settings
-from base.storage import MARKER, StorageRoots
+from base.storage import EXPORTS_OWN_FOLDER, MARKER, StorageRoots
 from base.telemetry.trace_context import NO_TRACE, TraceContext
 from engine.admission import Admission, Asked, Origin
 from engine.catalog import Catalog
@@ -86,7 +85,7 @@ class Desk:
         return [
             path
             for path in self.folder.rglob("*")
-            if path.is_file() and path.name != MARKER and not {OWN_FOLDER, ".qjobs"} & {*path.parts}
+            if path.is_file() and path.name != MARKER and not {EXPORTS_OWN_FOLDER, ".qjobs"} & {*path.parts}
         ]
 
 

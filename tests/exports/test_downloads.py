@@ -101,6 +101,7 @@ def test_names_are_told_as_rfc_6266_has_it() -> None:
     told = disposition('a"; filename="x.exe\r\nSet-Cookie: a=b')
     assert "\r" not in told
     assert told.startswith('attachment; filename="a_; filename=_x.exe__Set-Cookie: a=b"; ')
+    assert disposition("annexe\u202efdp.exe") == 'attachment; filename="annexefdp.exe"', "what it ends in is seen"
 
 
 async def test_only_its_owner_and_administrators_get_a_file(service: Running) -> None:

@@ -14,11 +14,10 @@ from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportExcel, ExportFormat, 
 from sqlalchemy import text
 
 from base.database.connection import open_database, writing
-from base.export_files import OWN_FOLDER
 from base.output_names import maker
 from base.produced import Record
 from base.settings import Settings
-from base.storage import MARKER
+from base.storage import EXPORTS_OWN_FOLDER, MARKER
 from engine.catalog import Catalog
 from engine.jobs import State
 from engine.steering import Steering
@@ -60,7 +59,7 @@ def leftovers(desk: Desk) -> list[Path]:
 def test_a_draft_is_unseen_until_it_is_published_whole(tmp_path: Path) -> None:
     made = draft(tmp_path)
     place = tmp_path / "deep" / "file.csv"
-    assert [path for path in tmp_path.rglob("*") if not {OWN_FOLDER, ".qjobs"} & {*path.parts}] == []
+    assert [path for path in tmp_path.rglob("*") if not {EXPORTS_OWN_FOLDER, ".qjobs"} & {*path.parts}] == []
     made.write(b" and more")
     publish(made, place)
     assert place.read_bytes() == b"content and more"

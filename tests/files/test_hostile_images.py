@@ -1,5 +1,6 @@
 """Images that are meant to harm, or are none: each is refused with its reason, before it costs anything."""
 
+import asyncio
 import io
 import struct
 import time
@@ -97,6 +98,31 @@ async def test_an_animation_counts_all_its_frames(
     job = RecordingJob(settings.model_copy(update={"image_max_pixels": 199_999}))
     with pytest.raises(FileRefusedError, match="100 x 100 pixels in 20 frames, together more than IMAGE_MAX_PIXELS"):
         await file.image_process(FileImageProcess(file_path=str(path)), job, roots, no_scanner)
+
+
+async def test_a_file_of_a_million_tiny_frames_is_refused(process: Process, uploads: Path) -> None:
+    content = encoded(Image.new("P", (1, 1)), "GIF")
+    start = content.index(b",", 13)
+    (uploads / "long.gif").write_bytes(content[:start] + content[start:-1] * 20_001 + b";")
+    with pytest.raises(FileRefusedError, match="1 x 1 pixels in 20001 frames, together more than IMAGE_MAX_PIXELS"):
+        await process(uploads / "long.gif")
+
+
+async def test_the_pages_of_a_tiff_are_not_counted(process: Process, uploads: Path) -> None:
+    content = bytearray(encoded(Image.new("L", (4, 4)), "TIFF"))
+    (first,) = struct.unpack_from("<I", content, 4)
+    (entries,) = struct.unpack_from("<H", content, first)
+    following = first + 2 + 12 * entries
+    directory = bytes(content[first:following])
+    for _ in range(60_000):  # each leads to the next
+        struct.pack_into("<I", content, following, len(content))
+        following = len(content) + len(directory)
+        content += directory + bytes(4)
+    path = uploads / "a.tiff"
+    path.write_bytes(content)
+    async with asyncio.timeout(60):
+        result = await process(path)
+    assert "several pages" in result.skipped["optimized"]
 
 
 async def test_work_that_wants_more_memory_than_it_may_have_ends_alone(

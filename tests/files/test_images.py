@@ -249,7 +249,7 @@ async def test_what_an_optimised_copy_would_lose_is_said(process: Process, uploa
     drawing().save(pages, save_all=True, append_images=[drawing().rotate(180)])
     result = await process(pages)
     assert result.metadata.frames == 1
-    assert "has 2 pages" in result.skipped["optimized"]
+    assert "has several pages" in result.skipped["optimized"]
     assert near(opened(result.results["webp"]), (0.2, 0.2), RED)
     deep = uploads / "deep.png"
     deep.write_bytes(png(64, 64, depth=16, rows=(b"\0" + b"\xdc\x01\x14\x01\x14\x01" * 64) * 64))

@@ -32,7 +32,7 @@ from base.database.connection import open_database
 from base.output_names import NamesTakenError, maker, tagged, taken
 from base.produced import ABANDONED_SECONDS, OWN_FOLDER, Origin, Print, Record
 from base.settings import Settings
-from base.storage import StoragePathError, StorageRoots
+from base.storage import EXPORTS_OWN_FOLDER, StoragePathError, StorageRoots
 from tests.files.conftest import drawing
 from tests.mail.recording import RecordingJob
 from workers.files.scanning import Scanner
@@ -374,8 +374,17 @@ def test_names_that_are_all_taken_are_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_no_path_leads_into_the_record(roots: StorageRoots, uploads: Path) -> None:
-    for path in (uploads / OWN_FOLDER, uploads / OWN_FOLDER / "record", uploads / "x" / ".." / OWN_FOLDER / "made"):
+def test_no_path_leads_into_the_folders_that_the_service_keeps_for_itself(roots: StorageRoots, uploads: Path) -> None:
+    own, exports = uploads / OWN_FOLDER, roots.roots["export"] / EXPORTS_OWN_FOLDER
+    (uploads / "link").symlink_to(own)
+    for path in (
+        own,
+        own / "record",
+        uploads / "x" / ".." / OWN_FOLDER / "made",
+        uploads / "link",
+        exports,
+        exports / "made",
+    ):
         with pytest.raises(StoragePathError, match="the service's own"):
             roots.resolve(str(path))
 

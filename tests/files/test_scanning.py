@@ -66,8 +66,11 @@ async def test_an_infected_file_is_named_and_stays_unless_told_otherwise(scan: S
     assert path.exists()
 
 
-async def test_quarantine_moves_an_infected_file_out_of_reach(scan: Scan, uploads: Path, job: RecordingJob) -> None:
-    path = uploads / "bad.bin"
+@pytest.mark.parametrize("name", ["bad.bin", "ก" * 80 + ".bin"])
+async def test_quarantine_moves_an_infected_file_out_of_reach(
+    scan: Scan, uploads: Path, job: RecordingJob, name: str
+) -> None:
+    path = uploads / name
     path.write_bytes(MALWARE)
     result = await scan(path, quarantine=True)
     kept = Path(result.quarantine_path)

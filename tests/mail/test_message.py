@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from base.direction_controls import DIRECTION_CONTROLS
 from workers.mail.addresses import Address, AddressError, parse_address, parse_addresses
 from workers.mail.headers import HeaderError
 from workers.mail.message import Attachment, Envelope, Mail, compose
@@ -62,11 +63,18 @@ def test_any_subject_name_and_header_arrives_as_it_is(subject: str, name: str, v
     # The new parser puts a space between the encoded words of a name, which the standard forbids; the old one does not.
     shown, mailbox = parseaddr(re.sub(r"\r?\n", "", message_from_bytes(data)["To"]))
     assert mailbox == "to@example.com"
-    assert spaced(make_header(decode_header(shown))) == spaced(name)
+    assert spaced(make_header(decode_header(shown))) == spaced(name.translate(DIRECTION_CONTROLS))
     assert set(message.keys()) == {
         *("From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "X-Any", "Auto-Submitted"),
         *("Content-Type", "Content-Transfer-Encoding"),
     }
+
+
+def test_names_never_turn_around_what_stands_after_them() -> None:
+    file = Attachment("annexe\u202efdp.exe", b"x", "application/octet-stream")
+    message = parsed(to=(Address("\u202eada", "to@example.com"),), attachments=(file,))
+    assert str(message["To"]) == "ada <to@example.com>"
+    assert [part.get_filename() for part in message.iter_attachments()] == ["annexefdp.exe"]
 
 
 @settings(deadline=None)

@@ -362,6 +362,7 @@ HOSTILE = "x@example.com\r\nBcc: evil@example.com"
         {"text": "x" * 10_000_000},
         {"html": "<a href=x>" * 1_000_000},
         {"subject": "x" * 10_000_000},
+        {"subject": "\u200b\u202e\u00ad "},
         {"template": "../../../etc/passwd"},
         {"template": "_layout"},
     ],

@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
-from base.export_files import OWN_FOLDER
 from base.output_names import Maker, tagged, taken
 from base.produced import Print, Record
+from base.storage import EXPORTS_OWN_FOLDER
 
 FOLDER_MODE: Final = 0o750
 FILE_MODE: Final = 0o640
@@ -104,8 +104,8 @@ class Draft:
 
 
 def drafts_below(root: Path) -> Path:
-    return root / OWN_FOLDER / "drafts"
+    return root / EXPORTS_OWN_FOLDER / "drafts"
 
 
 def notes_below(root: Path) -> Path:
-    return root / OWN_FOLDER / "made"
+    return root / EXPORTS_OWN_FOLDER / "made"

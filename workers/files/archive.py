@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final
 
+from base.direction_controls import DIRECTION_CONTROLS
 from base.output_names import Maker, tagged, taken
 from base.produced import Record
 from workers.child import Report
@@ -20,6 +21,7 @@ ARCHIVES: Final = "archives"
 """The folder in EXPORT_DIR where archives go whose place is not said. There they stay for EXPORT_RETENTION_DAYS."""
 
 _NAME: Final = re.compile(r"archive_[0-9T-]+Z_[0-9a-f]{8}\.zip")
+_UNPACKED_ELSEWHERE: Final = re.compile(r"[\\\x00-\x1f\x7f]|(?<=^[A-Za-z]):")
 _CHUNK: Final = 1024 * 1024
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 _LATEST: Final = (2107, 12, 31, 23, 59, 58)
@@ -81,11 +83,15 @@ def is_archive(name: str) -> bool:
 
 
 def distinct(paths: Iterable[PurePath]) -> list[str]:
-    """The files' names, of which equal ones, whatever the case of their letters, become "name (1).txt"."""
+    """The files' names, of which equal ones, whatever the case of their letters, become "name (1).txt".
+
+    What other systems take for a folder, a drive or the end of a line is replaced: nothing is unpacked elsewhere.
+    """
     taken: set[str] = set()
     names = []
     for path in paths:
-        readable = os.fsencode(path.name).decode("utf-8", "replace")
+        told = os.fsencode(path.name).decode("utf-8", "replace").translate(DIRECTION_CONTROLS)
+        readable = _UNPACKED_ELSEWHERE.sub("_", told)
         stem, ending = PurePath(readable).stem, PurePath(readable).suffix
         name, number = readable, 0
         while name.casefold() in taken:

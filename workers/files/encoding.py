@@ -83,8 +83,8 @@ class Encoder:
           CannotEncodeError: it would lose what it has.
         """
         picture = self._picture
-        if picture.pages > 1 and picture.kind == "TIFF":
-            raise CannotEncodeError(f"it has {picture.pages} pages, of which only the first would be kept")
+        if picture.more_pages:
+            raise CannotEncodeError("it has several pages, of which only the first would be kept")
         if picture.deep and picture.kind in {"PNG", "TIFF"}:
             raise CannotEncodeError("it has 16 bits a channel, of which only 8 would be kept")
         lossless = picture.kind in {"PNG", "TIFF", "GIF"}

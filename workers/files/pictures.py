@@ -34,6 +34,8 @@ _TURNS: Final = {
 """What makes an image of each EXIF orientation upright."""
 _UPRIGHT_SWAPS: Final = range(5, 9)
 _OPAQUE: Final = 255
+_FRAME_PIXELS: Final = 5_000
+"""What a frame of an animation counts for at least: the time that it takes whatever its size."""
 _GIF_END: Final = b";"
 _DEFAULT_DURATION: Final = 100
 """Milliseconds that browsers show a frame which says nothing of it."""
@@ -57,8 +59,8 @@ class Picture:
     """Its ICC profile."""
     has_alpha: bool
     """Whether any pixel is not opaque."""
-    pages: int
-    """Of a TIFF, of which the first is read."""
+    more_pages: bool
+    """Whether it is a TIFF with further pages, of which the first is read."""
     deep: bool
     """Whether it has more than eight bits a channel that are not kept here."""
 
@@ -83,10 +85,9 @@ def read(path: Path, expected: Identity, max_pixels: int, enough: tuple[int, int
             raise FileChangedError(f"{name}: was changed while the job was at work")
         image = Image.open(file, formats=tuple(ENDINGS))
         kind = "JPEG" if image.format == "MPO" else str(image.format)
-        pages = 1 if kind == "JPEG" else getattr(image, "n_frames", 1)
-        frames = 1 if kind == "TIFF" else pages
+        frames = 1 if kind in {"JPEG", "TIFF"} else getattr(image, "n_frames", 1)  # a TIFF's may take hours to count
         width, height = image.size
-        if width * height * frames > max_pixels:
+        if max(width * height, _FRAME_PIXELS if frames > 1 else 0) * frames > max_pixels:
             raise FileRefusedError(
                 f"{name}: has {width} x {height} pixels in {frames} frames, together more than IMAGE_MAX_PIXELS "
                 f"({max_pixels:,})"
@@ -95,7 +96,7 @@ def read(path: Path, expected: Identity, max_pixels: int, enough: tuple[int, int
             _check_end(file)
         if enough is not None:
             image.draft(None, (enough[0] * 2, enough[1] * 2))
-        return _decode(image, kind, (width, height), pages, frames)
+        return _decode(image, kind, (width, height), frames)
 
 
 def _check_end(file: BinaryIO) -> None:
@@ -108,8 +109,9 @@ def _check_end(file: BinaryIO) -> None:
         raise ValueError("the file is truncated")
 
 
-def _decode(image: ImageFile.ImageFile, kind: str, size: tuple[int, int], pages: int, frames: int) -> Picture:
+def _decode(image: ImageFile.ImageFile, kind: str, size: tuple[int, int], frames: int) -> Picture:
     deep = any(";16" in str(tile.args) for tile in image.tile) and not image.mode.startswith("I")
+    more_pages = kind == "TIFF" and bool(getattr(image, "is_animated", False))  # one more is enough to know
     loop = image.info.get("loop")
     image.load()
     profile = image.info.get("icc_profile")
@@ -123,7 +125,7 @@ def _decode(image: ImageFile.ImageFile, kind: str, size: tuple[int, int], pages:
         moments, durations = [image], []
     upright = [_without_metadata(_upright(frame, orientation)) for frame in moments]
     has_alpha = any(_is_translucent(frame) for frame in upright)
-    return Picture(kind, width, height, upright, durations, loop, profile, has_alpha, pages, deep)
+    return Picture(kind, width, height, upright, durations, loop, profile, has_alpha, more_pages, deep)
 
 
 def _frames(image: ImageFile.ImageFile, count: int) -> tuple[list[Image.Image], list[int]]:

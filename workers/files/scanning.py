@@ -87,7 +87,10 @@ class Scanner:
 def quarantine_place(path: Path, roots: StorageRoots) -> Path:
     """Where an infected file is to go: a name in UPLOAD_DIR/quarantine that no file has."""
     folder = places.folder(roots, str(roots.roots["upload"] / QUARANTINE))
-    return folder / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}_{path.name[-_NAME:]}"
+    name = path.name
+    while len(os.fsencode(name)) > _NAME:
+        name = name[1:]
+    return folder / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}_{name}"
 
 
 def quarantine(path: Path, place: Path, drafts: Drafts) -> None:

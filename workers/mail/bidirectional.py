@@ -5,13 +5,12 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from base.direction_controls import DIRECTION_CONTROLS
 from workers.mail.links import safe_url
 
 FIRST_STRONG_ISOLATE: Final = "\u2068"
 POP_ISOLATE: Final = "\u2069"
 
-_CONTROLS: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
-"""Embeddings, overrides and isolates: they turn the text that follows them around, or end an isolate before its time."""
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
 
 
@@ -22,7 +21,7 @@ def isolated(value: Any) -> Any:
     """
     if not isinstance(value, str) or isinstance(value, Markup) or value.isascii():
         return value
-    text = value.translate(_CONTROLS)
+    text = value.translate(DIRECTION_CONTROLS)  # they would also end an isolate before its time
     if not any(unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT for letter in text) or safe_url(text) == text:
         return text
     return f"{FIRST_STRONG_ISOLATE}{text}{POP_ISOLATE}"

@@ -1,5 +1,6 @@
 """Makes the mail that goes over the wire out of what a job says about it."""
 
+import unicodedata
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -108,8 +109,8 @@ class Composer:
         reply_to = draft.reply_to or self._reply_to
         try:
             content = await self._content(draft)
-            subject = draft.subject if draft.subject.strip() else content.subject
-            if not subject.strip():
+            subject = draft.subject if _is_visible(draft.subject) else content.subject
+            if not _is_visible(subject):
                 raise MailInvalidError("the mail has no subject: set `subject`, or give the template a <title>")
             mail = Mail(
                 message_id=envelope.message_id(job_id, item),
@@ -140,6 +141,10 @@ class Composer:
         else:
             text = draft.text
         return Rendered(draft.subject, page, text)
+
+
+def _is_visible(text: str) -> bool:
+    return any(not letter.isspace() and unicodedata.category(letter) not in {"Cc", "Cf"} for letter in text)
 
 
 def _check_setting(variable: str, text: str | None) -> None:

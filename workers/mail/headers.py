@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from qcollector.jobs.v1.email_pb2 import EmailSend
 
+from base.direction_controls import DIRECTION_CONTROLS
 from engine.fields import is_reserved
 from workers.mail.addresses import Address
 
@@ -73,6 +74,7 @@ def list_header(name: str, items: Sequence[str]) -> str:
 def parameter(name: str, value: str) -> str:
     """`; name="value"` as it follows a MIME header's value; names in other scripts and long ones by RFC 2231."""
     _check_value(name, value)
+    value = value.translate(DIRECTION_CONTROLS)  # in a file's name they hide what it ends in
     if _PLAIN.fullmatch(value) and len(value) <= _PARAMETER:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f';\r\n {name}="{escaped}"'
@@ -111,13 +113,14 @@ def _encoded_words(text: str) -> list[str]:
 
 def _shown_address(header: str, address: Address) -> str:
     _check_value(header, address.name + address.mailbox)
-    if not address.name:
+    shown = address.name.translate(DIRECTION_CONTROLS)  # the mailbox after it is to read as it is
+    if not shown:
         return address.mailbox
-    if _needs_encoding(address.name):
-        return "\r\n ".join(_encoded_words(address.name)) + f" <{address.mailbox}>"
-    if _ATOMS.fullmatch(address.name):
-        return f"{address.name} <{address.mailbox}>"
-    escaped = address.name.replace("\\", "\\\\").replace('"', '\\"')
+    if _needs_encoding(shown):
+        return "\r\n ".join(_encoded_words(shown)) + f" <{address.mailbox}>"
+    if _ATOMS.fullmatch(shown):
+        return f"{shown} <{address.mailbox}>"
+    escaped = shown.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}" <{address.mailbox}>'
 
 
