@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -54,7 +54,7 @@ class Admitted(NamedTuple):
     job: NewJob
     type: JobType
     options: JobOptions
-    """In force: the caller's, completed by the type's policy."""
+    """In force: the caller's, completed by the type's policy. Not to be changed; the job's id is not among them."""
     payload: Message
     root: str
     """The way to the payload's fields in the request, such as `data`."""
@@ -63,9 +63,12 @@ class Admitted(NamedTuple):
 class _Policy:
     """What a type says for callers who say nothing, worked out once."""
 
-    __slots__ = ("options", "retention", "root", "switched_off_by")
+    __slots__ = ("_origin", "_stem", "_type", "fields", "options", "retention", "root", "switched_off_by")
 
     def __init__(self, job_type: JobType, family: str, settings: Settings) -> None:
+        self._type = job_type
+        self._origin: Origin | None = None
+        self._stem = b""
         self.options = JobOptions(
             attempts=job_type.attempts,
             timeout=job_type.timeout,
@@ -84,6 +87,29 @@ class _Policy:
             self.switched_off_by = "ENABLE_QUEUE_SERVICE"
         elif family == _EMAIL and not settings.enable_email_service:
             self.switched_off_by = "ENABLE_EMAIL_SERVICE"
+        self.fields = _fields(self.options)
+
+    def envelope(self, origin: Origin, options: JobOptions) -> bytes:
+        """What is alike in the envelopes of all jobs of one request, serialized: others' fields may follow."""
+        if options is self.options and origin is self._origin:
+            return self._stem
+        envelope = JobEnvelope(
+            queue_name=self._type.queue,
+            job_type=self._type.type,
+            created_by=origin.caller,
+            options=options,
+            traceparent=origin.trace.traceparent,
+            tracestate=origin.trace.tracestate,
+            request_id=origin.request_id,
+            has_secret=self._type.sensitive,
+        )
+        if origin.slot is not None:
+            envelope.slot_time.FromDatetime(origin.slot.time)
+            envelope.slot_timezone = origin.slot.timezone
+        stem = envelope.SerializeToString()
+        if options is self.options:
+            self._origin, self._stem = origin, stem
+        return stem
 
 
 class Admission:
@@ -154,17 +180,8 @@ class Admission:
         root = policy.root
         if payload is None:
             payload, root = decode_data(job_type, request.data), "data"
-        check_payload(job_type, payload, self._settings, root)
-        options = JobOptions()
-        options.CopyFrom(policy.options)
-        if request.HasField("options"):
-            _take(request.options, options)
-            _check_times(options, now_ms)
-            if not recurring:
-                _check_id(options.job_id)
-        own_id = options.job_id
-        options.job_id = job_id = own_id or new_job_id()
         whole = payload.SerializeToString(deterministic=True)
+        check_payload(job_type, payload, self._settings, root, whole)
         if len(whole) > self._settings.queue_max_payload_bytes:
             raise PayloadTooLargeError(
                 f"The payload has {len(whole)} bytes; at most {self._settings.queue_max_payload_bytes} are taken "
@@ -172,41 +189,33 @@ class Admission:
                 limit=self._settings.queue_max_payload_bytes,
                 size=len(whole),
             )
-        envelope = JobEnvelope(
+        options, fields, own_id = policy.options, policy.fields, ""
+        if request.HasField("options"):
+            options = _completed(request.options, policy.options)
+            _check_times(options, now_ms)
+            own_id = options.job_id
+            if not recurring:
+                _check_id(own_id)
+            options.job_id = ""
+            fields = _fields(options)
+        job_id = own_id or new_job_id()
+        own = JobEnvelope(
             id=job_id,
-            queue_name=job_type.queue,
-            job_type=job_type.type,
             payload=redacted(payload).SerializeToString() if job_type.sensitive else whole,
-            traceparent=origin.trace.traceparent,
-            tracestate=origin.trace.tracestate,
-            request_id=origin.request_id,
-            has_secret=job_type.sensitive,
+            accept_time=Timestamp(seconds=now_ms // 1000, nanos=now_ms % 1000 * 1_000_000),
         )
-        envelope.created_by.CopyFrom(origin.caller)
-        envelope.options.CopyFrom(options)
-        _set(envelope.accept_time, now_ms)
-        if origin.slot is not None:
-            envelope.slot_time.FromDatetime(origin.slot.time)
-            envelope.slot_timezone = origin.slot.timezone
-        backoff = options.backoff
         job = NewJob(
             queue=job_type.queue,
             id=job_id,
             type=job_type.type,
             owner=origin.caller.id,
-            envelope=envelope.SerializeToString(),
+            # Serialized messages that follow one another are one message.
+            envelope=policy.envelope(origin, options) + own.SerializeToString(),
             secret=whole if job_type.sensitive else b"",
-            priority=options.priority,
-            delay=int(options.delay),
-            run_at=_milliseconds(options.run_at) if options.HasField("run_at") else 0,
-            expire_at=_milliseconds(options.expire_at) if options.HasField("expire_at") else 0,
-            attempts=options.attempts,
-            exponential=backoff.type == "exponential",
-            backoff=backoff.delay,
-            jitter=backoff.jitter,
             retention=policy.retention,
             digest=_digest(job_type, whole, origin.caller) if own_id else b"",
-            **_repeatable(request, job_type, whole, origin.caller),
+            **fields,
+            **(_repeatable(request, job_type, whole, origin.caller) if request.request_id else {}),
         )
         return Admitted(job, job_type, options, payload, root)
 
@@ -221,12 +230,30 @@ def _check_names(request: EnqueueJobRequest, job_type: JobType) -> None:
             raise _invalid(name, "payload_type", rule)
 
 
-def _take(asked: JobOptions, options: JobOptions) -> None:
-    """Puts what the caller says over what the type says."""
+def _completed(asked: JobOptions, policy: JobOptions) -> JobOptions:
+    """What the caller says over what the type says."""
+    options = JobOptions()
+    options.CopyFrom(policy)
     if asked.HasField("backoff"):
         options.ClearField("backoff")
         options.backoff.type = "fixed"
     options.MergeFrom(asked)
+    return options
+
+
+def _fields(options: JobOptions) -> dict[str, Any]:
+    """The fields of a NewJob that options say."""
+    backoff = options.backoff
+    return {
+        "priority": options.priority,
+        "delay": int(options.delay),
+        "run_at": _milliseconds(options.run_at) if options.HasField("run_at") else 0,
+        "expire_at": _milliseconds(options.expire_at) if options.HasField("expire_at") else 0,
+        "attempts": options.attempts,
+        "exponential": backoff.type == "exponential",
+        "backoff": backoff.delay,
+        "jitter": backoff.jitter,
+    }
 
 
 def _check_times(options: JobOptions, now_ms: int) -> None:
@@ -253,18 +280,16 @@ def _digest(job_type: JobType, payload: bytes, caller: Caller) -> bytes:
     return hashlib.sha256(b"\0".join((job_type.key.encode(), caller.id.encode(), payload))).digest()[:16]
 
 
-def repeatable(request_id: str, caller: str, *asked: bytes) -> dict[str, bytes]:
+def repeatable(request_id: str, caller: str, *asked: bytes) -> dict[str, Any]:
     """The fields of a NewJob that a request id protects, whatever its length: whose it is, and all that was asked under it."""
-    if not request_id:
-        return {}
     return {
         "request": hashlib.sha256(f"{caller}\0{request_id}".encode()).digest()[:16],
         "request_digest": hashlib.sha256(b"\0".join(asked)).digest()[:16],
     }
 
 
-def _repeatable(request: EnqueueJobRequest, job_type: JobType, payload: bytes, caller: Caller) -> dict[str, bytes]:
-    options = request.options.SerializeToString(deterministic=True) if request.request_id else b""
+def _repeatable(request: EnqueueJobRequest, job_type: JobType, payload: bytes, caller: Caller) -> dict[str, Any]:
+    options = request.options.SerializeToString(deterministic=True)
     asked = (job_type.key.encode(), str(len(options)).encode(), options, payload)
     return repeatable(request.request_id, caller.id, *asked)
 
@@ -285,7 +310,3 @@ def _json_name(member: str) -> str:
 
 def _milliseconds(time: Timestamp) -> int:
     return time.seconds * 1000 + time.nanos // 1_000_000
-
-
-def _set(time: Timestamp, ms: int) -> None:
-    time.seconds, time.nanos = ms // 1000, ms % 1000 * 1_000_000

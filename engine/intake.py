@@ -34,11 +34,13 @@ _STATES: Final = {state.value.encode(): state for state in State}
 
 def _row(job: NewJob) -> tuple[object, ...]:
     """The row that lua/enqueue.lua reads."""
+    # fmt: off
     return (
-        *(job.id, job.envelope, job.secret, job.type, job.owner, job.priority, job.delay, job.run_at, job.expire_at),
-        *(job.attempts, int(job.exponential), job.backoff, job.jitter, job.retention, job.digest),
-        *(job.request, job.request_digest),
+        job.id, job.envelope, job.secret, job.type, job.owner, job.priority, job.delay, job.run_at, job.expire_at,
+        job.attempts, int(job.exponential), job.backoff, job.jitter, job.retention, job.digest,
+        job.request, job.request_digest,
     )
+    # fmt: on
 
 
 class _Parcel:

@@ -5,11 +5,24 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from textwrap import indent
 
 _HEADER = re.compile(r"^-- (KEYS|ARGV|FLAGS): (.+)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^--- @include (\w+)\n", re.MULTILINE)
-_CONSTANTS = re.compile(r"^local ([A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) = (\d+(?:, \d+)*)(?: --.*)?\n", re.MULTILINE)
+_LAZY = re.compile(r"^--- @lazy (\w+): (\w+)\n", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*--.*\n|[ \t]+--[^\n']*$", re.MULTILINE)
+_FUNCTION = re.compile(r"^local function (\w+)\((?:[^\n]*\bend\n|.*?^end\n)", re.MULTILINE | re.DOTALL)
+_CONSTANTS = re.compile(r"^ *local ([A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) = (\d+(?:, \d+)*)(?: --.*)?\n", re.MULTILINE)
 _TOKEN = re.compile(r"--[^\n]*|'(?:[^'\\\n]|\\.)*'|\b[A-Z][A-Z0-9_]*\b")
+
+_LAZILY = """\
+local made_{function}
+local function {function}(...)
+ if not made_{function} then
+{text} end
+ return made_{function}(...)
+end
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +42,38 @@ def _header(text: str, kind: str) -> tuple[str, ...]:
 
 
 def _expand(text: str, folder: resources.abc.Traversable, seen: list[str], keys: list[str]) -> str:
-    """Puts each include in place once, and gathers the keys that they need."""
+    """Puts each include in place once, and gathers the keys that they need.
+
+    `--- @lazy NAME: FUNCTION` includes a file of which only FUNCTION is used, and that seldom: what the file defines is made
+    when FUNCTION is first called. Making a function costs each call of a script about as much as a command.
+    """
     keys.extend(key for key in _header(text, "KEYS") if key not in keys)
 
-    def put(match: re.Match[str]) -> str:
-        name = match[1]
-        if name in seen:
-            return ""
+    def read(name: str, seen: list[str]) -> str:
         seen.append(name)
         return _expand((folder / "include" / f"{name}.lua").read_text("utf-8"), folder, seen, keys)
 
-    return _INCLUDE.sub(put, text)
+    def put(match: re.Match[str]) -> str:
+        return "" if match[1] in seen else read(match[1], seen)
+
+    def put_lazily(match: re.Match[str]) -> str:
+        name, function = match.groups()
+        text = without_unused_functions(f"{read(name, list(seen))}made_{function} = {function}\n")
+        return _LAZILY.format(function=function, text=indent(text, " "))
+
+    # Eager includes first: a lazy one has copies of its own of what is not there yet.
+    return _LAZY.sub(put_lazily, _INCLUDE.sub(put, text))
+
+
+def without_unused_functions(text: str) -> str:
+    """Leaves out the functions that a script has from its includes and never names."""
+    while True:
+        for found in _FUNCTION.finditer(text):
+            if not re.search(rf"\b{found[1]}\b", text[: found.start()] + text[found.end() :]):
+                text = text[: found.start()] + text[found.end() :]
+                break
+        else:
+            return text
 
 
 def fold_constants(text: str) -> str:
@@ -59,17 +93,19 @@ def fold_constants(text: str) -> str:
     return _TOKEN.sub(lambda found: numbers.get(found[0], found[0]), _CONSTANTS.sub("", text))
 
 
-def _build(name: str, text: str, folder: resources.abc.Traversable) -> Script:
+def build(name: str, text: str, folder: resources.abc.Traversable) -> Script:
+    """A script of its file's text; `folder` has the includes."""
     keys: list[str] = []
-    body = fold_constants(_expand(text, folder, [], keys))
+    body = _COMMENT.sub("", fold_constants(_expand(text, folder, [], keys)))
     arguments = _header(text, "ARGV")
     flags = ",".join(_header(text, "FLAGS"))
     # The shebang lets a cluster refuse a key of another slot, and a full server refuse what lacks allow-oom.
     lines = [f"#!lua flags={flags}" if flags else "#!lua"]
     lines += [f"local {key} = KEYS[{place}]" for place, key in enumerate(keys, 1)]
     lines += [f"local {argument} = ARGV[{place}]" for place, argument in enumerate(arguments, 1)]
-    code = "\n".join(line for line in body.splitlines() if line.strip() and not line.lstrip().startswith("--"))
-    source = "\n".join([*lines, code, ""])
+    # Within a function of its own, because Lua searches the locals of the function around it for each name that a new one uses.
+    code = "\n".join(line for line in without_unused_functions(body).splitlines() if line.strip())
+    source = "\n".join([*lines, "return (function()", code, "end)()", ""])
     return Script(name, tuple(keys), arguments, source, hashlib.sha1(source.encode()).hexdigest())  # noqa: S324  (Redis names scripts so)
 
 
@@ -78,7 +114,7 @@ def load_scripts() -> dict[str, Script]:
     """Every script by its file's name."""
     folder = resources.files("engine") / "lua"
     return {
-        path.name.removesuffix(".lua"): _build(path.name.removesuffix(".lua"), path.read_text("utf-8"), folder)
+        path.name.removesuffix(".lua"): build(path.name.removesuffix(".lua"), path.read_text("utf-8"), folder)
         for path in folder.iterdir()
         if path.name.endswith(".lua")
     }

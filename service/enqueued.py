@@ -1,15 +1,35 @@
 """The one shape in which every call that enqueues returns a job: that of EnqueueJobResponse."""
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from google.protobuf.message import Message
-from qcollector.jobs.v1.job_pb2 import JobState
+from google.protobuf.timestamp_pb2 import Timestamp
+from qcollector.jobs.v1.job_pb2 import JobOptions, JobState
 
 from engine.admission import Admitted
 from engine.jobs import Enqueued
 from service.times import timestamp
 
-M = TypeVar("M", bound=Message)
+
+class EnqueuedMessage(Protocol):
+    """A message with the fields of EnqueueJobResponse."""
+
+    def __init__(
+        self,
+        *,
+        job_id: str = "",
+        queue_name: str = "",
+        job_type: str = "",
+        state: JobState.ValueType | None = None,
+        duplicate: bool = False,
+        create_time: Timestamp | None = None,
+        options: JobOptions | None = None,
+    ) -> None: ...
+
+    @property
+    def options(self) -> JobOptions: ...
+
+
+M = TypeVar("M", bound=EnqueuedMessage)
 
 
 class Accepted(NamedTuple):
@@ -21,20 +41,21 @@ class Accepted(NamedTuple):
 
 
 def enqueued_view(kind: type[M], accepted: Accepted) -> M:
-    """The job as `kind`, which has the fields of EnqueueJobResponse."""
+    """The job as a message of `kind`."""
     admitted, enqueued = accepted
-    options = admitted.options
     if enqueued is None:
-        if not admitted.job.digest:
-            options.job_id = ""  # made for a job that there will not be
-        return kind(queue_name=admitted.type.queue, job_type=admitted.type.type, options=options)
-    options.job_id = enqueued.id
-    return kind(
+        view = kind(queue_name=admitted.type.queue, job_type=admitted.type.type, options=admitted.options)
+        if admitted.job.digest:  # otherwise the id was made for a job that there will not be
+            view.options.job_id = admitted.job.id
+        return view
+    view = kind(
         job_id=enqueued.id,
         queue_name=admitted.type.queue,
         job_type=admitted.type.type,
         state=enqueued.state.proto if enqueued.state else JobState.JOB_STATE_UNSPECIFIED,
         duplicate=enqueued.duplicate,
         create_time=timestamp(enqueued.created),
-        options=options,
+        options=admitted.options,
     )
+    view.options.job_id = enqueued.id
+    return view

@@ -2,7 +2,6 @@
 
 from typing import Final, Protocol, TypeVar
 
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.analytics_pb2 import AnalyticsFormStats
 from qcollector.jobs.v1.email_pb2 import EmailPasswordReset, EmailSubmissionNotification, EmailWelcome
@@ -29,7 +28,7 @@ from qcollector.jobs.v1.processor_service_pb2 import (
 from qcollector.jobs.v1.processor_service_pb2_grpc import ProcessorServiceServicer
 from qcollector.jobs.v1.system_pb2 import SystemCleanup
 
-from service.enqueued import enqueued_view
+from service.enqueued import EnqueuedMessage, enqueued_view
 from service.parts import Calls, Context
 
 WELCOME_PRIORITY: Final = 5
@@ -40,7 +39,7 @@ EXPORT_PRIORITY: Final = 3
 CLEANUP_PRIORITY: Final = 6
 STATS_PRIORITY: Final = 2
 
-Response = TypeVar("Response", bound=Message)
+Response = TypeVar("Response", bound=EnqueuedMessage)
 
 
 class Request(Protocol):

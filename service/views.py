@@ -74,6 +74,7 @@ def _options(record: JobRecord) -> JobOptions:
     """What was in force when it was enqueued, with what has been changed since."""
     options = JobOptions()
     options.CopyFrom(record.envelope.options)
+    options.job_id = record.id
     options.priority = record.priority
     options.attempts = record.max_attempts
     return options

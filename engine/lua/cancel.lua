@@ -10,7 +10,7 @@
 --- @include tally
 --- @include index
 --- @include finish
---- @include waiting
+--- @include leaving
 local sets = { d = delayed, a = active }
 local answer, freed = {}, false
 for i, id in ipairs(cmsgpack.unpack(names)) do

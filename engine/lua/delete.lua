@@ -9,7 +9,7 @@
 --- @include events
 --- @include index
 --- @include drop
---- @include waiting
+--- @include leaving
 local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)

@@ -11,11 +11,11 @@
 --- @include events
 --- @include tally
 --- @include index
---- @include drop
 --- @include finish
 --- @include waiting
 --- @include promote
 --- @include claim
+--- @lazy drop: drop_finished
 local UNKNOWN_MS = 600000
 
 local input = cmsgpack.unpack(items)

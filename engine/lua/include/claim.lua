@@ -1,7 +1,7 @@
 -- KEYS: meta wait ready delayed active jobs states secrets checkpoints marker
 -- Leases ready jobs to a worker, within the queue's limits. Jobs that expired before their first start fail instead, and those
 -- whose owner has as many active as may are set aside.
---- @include owners
+--- @lazy room: has_room
 local CLAIM_LOOK = 500 -- jobs looked at in one call, however few of them may start
 local CLAIM_BYTES = 1000000 -- of envelopes, secrets and checkpoints that one call answers; a single job may be larger
 local EXPIRED = 'expired: it had not started by its expireAt'
@@ -28,24 +28,6 @@ end
 local function first_due()
   local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
   return head[2] and math.floor(tonumber(head[2]) / TIE) or 0
-end
-
--- Whether the limit of its owner lets a job start, which counts it then. If not, it is set aside. A parked job of the owner that
--- comes first by priority and age, because the limit was lower when it was parked, goes first now.
-local held
-local function has_room(id, record, score, per_owner)
-  held = held or active_by_owner()
-  local key = owner_key(record[OWNER])
-  local count, first, first_score = held[key] or 0, nil, nil
-  if any_parked() then first, first_score = first_parked(key) end
-  if count < per_owner and not (first and first_score < score) then
-    held[key] = count + 1
-    if first and count + 1 < per_owner then unpark(key) end
-    return true
-  end
-  park(id, record)
-  if count < per_owner then unpark(key) end
-  return false
 end
 
 local function bytes_of(id, record)

@@ -15,6 +15,11 @@ local function may_drop(id, record)
   return true
 end
 
+local function unfile_job(id, record)
+  local at = #gone_ids + 1
+  gone_ids[at], gone_places[at] = id, owned_member(id, record)
+end
+
 local function drop(dropped, records)
   if #dropped == 0 then return end
   local secret, failed, checkpointed, lines = {}, {}, {}, {}

@@ -1,6 +1,6 @@
 -- KEYS: meta secrets checkpoints results failures
 -- Ends jobs: collects what ends in one script call and writes it at once.
---- @include retention
+--- @include finished_sets
 local finished = { c = {}, f = {}, x = {} }
 local staying, new_retained = { c = {}, f = {}, x = {} }, {}
 local finished_count = 0

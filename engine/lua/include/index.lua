@@ -20,11 +20,6 @@ local function file_job(id, record)
   by_owner[at + 1], by_owner[at + 2] = class, owned_member(id, record)
 end
 
-local function unfile_job(id, record)
-  local at = #gone_ids + 1
-  gone_ids[at], gone_places[at] = id, owned_member(id, record)
-end
-
 -- A job that was both filed and taken out is gone.
 local function write_index()
   -- In pieces: Lua's stack bounds what one call can take.

@@ -1,4 +1,5 @@
 -- KEYS: active states
+--- @include parked
 -- How many jobs of each owner run. Counted from the active jobs themselves, of which there are as many as workers have slots: so
 -- it is right whatever became of workers, and beside processes of an older release, which keep no count.
 local function active_by_owner()

@@ -5,15 +5,10 @@
 -- they start. No byte of an owner may look like the 0 that ends it; places are positive and of one length.
 local PLACE_DIGITS, PLACE_ZERO = 16, 2251799813685248 -- 2^51, which no score exceeds
 local ESCAPES = { ['\0'] = '\1\1', ['\1'] = '\1\2' }
-local set_aside
 
 local function owner_key(owner) return (string.gsub(owner, '[%z\1]', ESCAPES)) end
 local function parked_member(id, record)
   return owner_key(record[OWNER]) .. '\0' .. string.format('%016.0f', wait_score(record) + PLACE_ZERO) .. id
-end
-local function any_parked()
-  if set_aside == nil then set_aside = redis.call('EXISTS', parked_owners) == 1 end
-  return set_aside
 end
 
 local function park(id, record)
@@ -50,7 +45,5 @@ local function unpark(key)
   end
 end
 
--- A job has left active, or will never be: the next of its owner's may run.
-local function make_way(record)
-  if any_parked() then unpark(owner_key(record[OWNER])) end
-end
+-- Brings back the first of the owner of a job.
+local function unpark_next(record) return unpark(owner_key(record[OWNER])) end

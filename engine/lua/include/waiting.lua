@@ -1,8 +1,19 @@
--- KEYS: wait ready parked
+-- KEYS: wait ready parked parked_owners
 -- Every move into and out of the waiting jobs. `wait` has them in the order in which they start, without those that are parked;
 -- `ready` has all by the moment (ms) at which they became ready, so that the one that has waited longest is known.
---- @include parked
-local new_wait, new_ready = {}, {}
+local new_wait, new_ready, set_aside = {}, {}, nil
+--- @lazy parked: unpark_next
+
+-- Whether any job is parked (see include/parked).
+local function any_parked()
+  if set_aside == nil then set_aside = redis.call('EXISTS', parked_owners) == 1 end
+  return set_aside
+end
+
+-- A job has left active, or will never be: the next of its owner's may run.
+local function make_way(record)
+  if any_parked() then unpark_next(record) end
+end
 
 -- Makes a job wait, as of record[READY]. The caller writes the record; `write_waiting` moves all such jobs at once.
 local function enter_wait(id, record)
@@ -19,10 +30,4 @@ local function write_waiting()
   redis.call('ZADD', ready, unpack(new_ready))
   new_wait, new_ready = {}, {}
   return true
-end
-
--- A job that leaves in another way than by its start, when it might have been the next of its owner's.
-local function leave_wait(id, record)
-  if redis.call('ZREM', wait, id) == 1 then make_way(record) else leave_parked(id, record) end
-  redis.call('ZREM', ready, id)
 end
