@@ -16,6 +16,9 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from qcollector._proto import validate_pb2
 from qcollector.jobs.v1 import (
     analytics_service_pb2,
+    enqueue_pb2,
+    job_bulk_pb2,
+    job_queries_pb2,
     job_service_pb2,
     options_pb2,
     processor_service_pb2,
@@ -196,3 +199,31 @@ def test_every_name_in_a_path_is_required() -> None:
         for name in re.findall(r"{(\w+)}", path):
             field = method.input_type.fields_by_name[name]
             assert REQUIRED in behavior(field), field.full_name
+
+
+def shape(field: FieldDescriptor) -> tuple[Any, ...]:
+    rules: Any = field.GetOptions().Extensions[validate_pb2.field]  # type: ignore[attr-defined]
+    return field.type, field.is_repeated, field.message_type, field.enum_type, str(rules)
+
+
+def test_jobs_are_listed_by_the_conditions_by_which_bulk_actions_choose_them() -> None:
+    """The list has them on its own level, as its query parameters, such as `states=waiting`, have no dots."""
+    listed = job_queries_pb2.ListJobsRequest.DESCRIPTOR.fields_by_name
+    for condition in job_bulk_pb2.JobFilter.DESCRIPTOR.fields:
+        assert shape(listed[condition.name]) == shape(condition), condition.name
+
+
+def test_everything_that_enqueues_answers_in_one_shape() -> None:
+    wanted = {field.name: (field.number, *shape(field)) for field in enqueue_pb2.EnqueueJobResponse.DESCRIPTOR.fields}
+    answers = [
+        message
+        for message in messages()
+        if message.name.endswith(("Response", "Result")) and wanted.keys() <= set(message.fields_by_name)
+    ]
+    enqueueing = {"EnqueueJob", "BatchEnqueueJobs", "StreamEnqueueJobs", "TriggerSchedule"}
+    calls = [m for m in METHODS if m.name in enqueueing or m.containing_service.name == "ProcessorService"]
+    assert len(answers) == len(calls)
+    for message in answers:
+        for name, expected in wanted.items():
+            field = message.fields_by_name[name]
+            assert (field.number, *shape(field)) == expected, field.full_name
