@@ -22,7 +22,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ValkeyServe
     servers = []
     for _ in range(NODES):
         folder: Path = tmp_path_factory.mktemp("node")
-        port = _port_with_free_bus()
+        port = port_with_free_bus()
         options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
         servers.append(ValkeyServer(folder, port, options).start())
     try:
@@ -33,7 +33,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ValkeyServe
             server.kill()
 
 
-def _port_with_free_bus() -> int:
+def port_with_free_bus() -> int:
     """A cluster node also listens 10,000 ports higher."""
     for _ in range(200):
         port = random.randrange(20_000, 30_000)

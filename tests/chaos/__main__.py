@@ -17,7 +17,8 @@ import uvloop
 
 from base.settings import PROJECT
 from tests.chaos.faults import KINDS
-from tests.chaos.run import Part, Result, run
+from tests.chaos.hosts import MissingError
+from tests.chaos.run import STORES, Part, Result, run
 
 FOLDER = PROJECT / "build" / "chaos"
 RESULTS = FOLDER / "results.jsonl"
@@ -26,16 +27,20 @@ RESULTS = FOLDER / "results.jsonl"
 def main() -> int:
     told = _arguments()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    kinds = _kinds(told.faults)
+    kinds = _kinds(told.faults, told.store)
     began, number, failed, counted = time.monotonic(), 0, 0, Counter[str]()
     while counted.total() < told.enough and time.monotonic() < began + told.minutes * 60:
         seed = told.seed + number
         number += 1
         left = began + told.minutes * 60 - time.monotonic()
-        part = Part(seed, kinds, min(told.part, told.enough - counted.total()), min(told.part_seconds, left))
+        enough, seconds = min(told.part, told.enough - counted.total()), min(told.part_seconds, left)
+        part = Part(seed, kinds, enough, seconds, told.store, told.ahead)
         home = FOLDER / f"part-{seed}-{time.strftime('%H%M%S')}"
         print(f"part {seed}: {', '.join(kinds)}", flush=True)
-        result = uvloop.run(run(part, home))
+        try:
+            result = uvloop.run(run(part, home))
+        except MissingError as error:
+            sys.exit(str(error))
         counted += result.counted
         failed += not result.holds
         _keep(part, result)
@@ -50,6 +55,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--faults", default="all", help="kinds, or beginnings of kinds, separated by commas")
+    parser.add_argument("--store", choices=list(STORES), default="one")
+    parser.add_argument("--ahead", type=float, default=0.0, help="seconds by which another host's clock is ahead")
     parser.add_argument("--enough", type=int, default=1_000_000, help="faults that have to count")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--part", type=int, default=150, help="faults that end a part")
@@ -57,13 +64,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _kinds(told: str) -> list[str]:
-    if told == "all":
-        return list(KINDS)
-    wanted = tuple(word.strip() for word in told.split(","))
-    kinds = [kind for kind in KINDS if kind.startswith(wanted)]
+def _kinds(told: str, store: str) -> list[str]:
+    """The kinds that are meant, of those that there are for this store."""
+    several = store not in {"one", "everysec"}
+    of_one = ("kill", "stop worker", "stop service", "stop scheduler") if several or store == "everysec" else ("",)
+    there = [kind for kind, of in KINDS.items() if kind.startswith(of_one) or (several and of.needs == "servers")]
+    there = [kind for kind in there if several or KINDS[kind].needs != "servers"]
+    if several:
+        there.remove("kill store")
+    wanted = ("",) if told == "all" else tuple(word.strip() for word in told.split(","))
+    kinds = [kind for kind in there if kind.startswith(wanted)]
     if not kinds:
-        sys.exit(f"--faults {told}: none of {', '.join(KINDS)}")
+        sys.exit(f"--faults {told}: none of {', '.join(there)}")
     return kinds
 
 
@@ -72,8 +84,11 @@ def _keep(part: Part, result: Result) -> None:
         "commit": _commit(),
         "seed": part.seed,
         "faults": list(part.faults),
+        "store": part.store,
+        "ahead": part.ahead,
         "counted": result.counted,
         "missed": result.missed,
+        "measured": result.measured,
         "jobs": result.jobs,
         "events": result.events,
         "seconds": round(result.seconds),
@@ -94,6 +109,7 @@ def _tell(result: Result, home: Path) -> None:
     print(f"  {result.jobs} jobs, {result.events} events, {result.seconds:.0f} s; counted: {_listed(result.counted)}")
     if result.missed:
         print(f"  missed, as the victim held nothing: {_listed(result.missed)}")
+    print("  measured: " + ", ".join(f"{name} {value:g}" for name, value in result.measured.items()))
     for name, found in result.broken.items():
         print(f"  BROKEN {name.replace('_', ' ')}: {len(found)} times")
         for each in found[:10]:

@@ -34,6 +34,8 @@ MINUTE_MS, LOOK_MS = 60_000, 5_000
 CALM_MS = 2 * LOOK_MS + 5_000
 """Within which a slot is fired where nothing befalls the store and the schedulers."""
 THIRD_STALL = "for the third time"
+LOST_MS = 10_000
+"""What was acknowledged this long before a lossy store was hit has been kept."""
 SLACK_MS = 250
 """What a busy machine adds to a bound in time, beside what was measured (`lag`)."""
 
@@ -44,6 +46,8 @@ class Story:
 
     lines: list[Line]
     lease_ms: float
+    lossy: bool = False
+    """Whether the store may have lost what it had acknowledged. Then what it has kept is held to the promises."""
     events: dict[str, list[Line]] = field(default_factory=lambda: defaultdict(list))
     """The engine's, by queue, in the order of the stream."""
     runs: list[Line] = field(default_factory=list)
@@ -119,9 +123,9 @@ Promise = Callable[[Story], Iterable[str]]
 def no_acknowledged_job_is_lost(story: Story) -> Iterator[str]:
     for call in story.answered("EnqueueJob"):
         record = story.finals[call["queue"]]["jobs"].get(call["job"])
-        if record is None:
+        if record is None and not story.lossy:
             yield f"{call['job']} was acknowledged, and the store does not have it"
-        elif record["state"] not in ENDS:
+        elif record is not None and record["state"] not in ENDS:
             yield f"{call['job']} was acknowledged, and is still {STATES[record['state']]}"
 
 
@@ -146,6 +150,8 @@ def no_claim_while_paused(story: Story) -> Iterator[str]:
     for queue in story.finals:
         claims = [event for event in story.moves(queue) if event["state"] == "a"]
         for since, until in _pauses(story, queue):
+            if story.lossy and story.disturbed("store", since - LOST_MS, until):
+                continue
             for event in claims:
                 if since < event["store_ms"] < until:
                     yield f"{event['job']} was claimed {event['store_ms'] - since:.0f} ms after PauseQueue had answered"
@@ -298,6 +304,8 @@ def every_watcher_saw_the_end(story: Story) -> Iterator[str]:
                 ends[event["job"]].add(ENDS[event["state"]])
     for number, lines in story.watches.items():
         last = lines[-1]
+        if story.lossy and last["what"] in {"ended", "gone"}:
+            continue
         if last["what"] == "ended" and last["state"] not in ends[last["job"]]:
             yield f"watcher {number} saw {last['job']} end as {last['state']}, which it never was"
         if last["what"] not in {"ended", "abandoned"}:
@@ -314,7 +322,7 @@ def every_watcher_saw_the_end(story: Story) -> Iterator[str]:
 def counts_add_up(story: Story) -> Iterator[str]:
     """Each sample is what the queue held at one instant of the call, and no acknowledged job is missing in it."""
     instants = {queue: _counted(story, queue) for queue in story.finals}
-    for sample in story.samples:
+    for sample in () if story.lossy else story.samples:
         counts, queue = sample["counts"], sample["queue"]
         if not sample["least"] <= sum(counts.values()) <= sample["most"]:
             yield f"{queue} held {counts}, and between {sample['least']} and {sample['most']} jobs were enqueued"
@@ -359,7 +367,8 @@ def cancelled_jobs_stay_cancelled(story: Story) -> Iterator[str]:
             if event["state"] == "x":
                 cancels[queue, event["job"]].append(event["store_ms"])
     for call in story.answered("CancelJob"):
-        if not any(at <= call["at"] + 1 for at in cancels[call["queue"], call["job"]]):
+        kept = not story.lossy or not story.disturbed("store", call["at"] - LOST_MS, float("inf"))
+        if kept and not any(at <= call["at"] + 1 for at in cancels[call["queue"], call["job"]]):
             yield f"CancelJob of {call['job']} answered {call['state']}, and it had not been cancelled"
 
 
@@ -378,6 +387,8 @@ def each_start_runs_once(story: Story) -> Iterator[str]:
             continue
         start = (run["job"], run["start"])
         started[start] += 1
+        if story.lossy:
+            continue  # claims may be lost, and made again
         if start not in claims:
             yield f"start {run['start']} of {run['job']} ran, and was never claimed"
         elif run["at"] < claims[start] - 1:
@@ -437,7 +448,29 @@ PROMISES: tuple[Promise, ...] = (
 )
 
 
-def judge(lines: list[Line], lease_ms: float) -> dict[str, list[str]]:
+def judge(story: Story) -> dict[str, list[str]]:
     """What breaks each promise; empty where all hold."""
-    story = Story(lines, lease_ms)
     return {promise.__name__: broken for promise in PROMISES if (broken := list(promise(story)))}
+
+
+def measured(story: Story) -> dict[str, float]:
+    """What is no promise: what a lossy store lost, and by how much slots were late (milliseconds)."""
+    acknowledged = list(story.answered("EnqueueJob"))
+    lost = [call for call in acknowledged if call["job"] not in story.finals[call["queue"]]["jobs"]]
+    created: dict[str, int] = {}
+    for queue in story.finals:
+        for event in story.moves(queue):
+            created.setdefault(event["job"], event["store_ms"])
+    late = [
+        created[run["job"]] - run["slot"]
+        for schedule in story.schedules
+        for run in schedule["fired"]
+        if run["job"] in created and run["slot"] > schedule["made"]
+    ]
+    repeated = Counter((run["job"], run["start"]) for run in story.runs if run["what"] == "started")
+    return {
+        "acknowledged": len(acknowledged),
+        "lost": len(lost),
+        "starts repeated": sum(count - 1 for count in repeated.values()),
+        "latest slot": max(late, default=0),
+    }

@@ -176,7 +176,11 @@ class Clients:
                         if abandoned:
                             self.history.write("watch", "abandoned", watch=number, queue=queue, job=job)
                             return
-                except JobsError as error:  # the service stayed away for longer than the client's patience
+                except JobsError as error:
+                    if error.code is grpc.StatusCode.NOT_FOUND:
+                        self.history.write("watch", "gone", watch=number, queue=queue, job=job)
+                        return
+                    # The service stayed away for longer than the client's patience.
                     self.history.write("watch", "broke", watch=number, job=job, text=str(error))
                     await asyncio.sleep(0.2)
         except asyncio.CancelledError:

@@ -10,11 +10,14 @@ from typing import Any
 from redis.asyncio import Redis
 
 from tests.chaos.history import History
+from tests.chaos.hosts import NamespaceHost
 from tests.chaos.ledger import Ledger
 from tests.chaos.proxy import Proxy, Way
-from tests.chaos.rig import SCHEDULERS, SERVICES, WORKERS, Rig
+from tests.chaos.rig import ELSEWHERE, SCHEDULERS, SERVICES, WORKERS, Rig
+from tests.chaos.stores import Failing, OneServer
+from tests.conftest import ValkeyServer
 
-WAIT_FOR_WORK = 5.0
+WAIT_FOR_WORK = 1.5
 """Seconds within which a victim has to hold something; otherwise the fault is missed."""
 
 
@@ -39,15 +42,19 @@ class Stage:
         """Jobs of a worker; for a service how many calls; for others how many ways on which an answer is awaited."""
         rig = self.rig
         if name == "store":
-            waiting = sum(member.to_store.calls for member in rig.members.values())
-            return [f"{waiting} calls"] if waiting else []
+            self.ledger.look()
+            waiting = sum(member.to_store.calls for member in rig.members.values() if member.to_store)
+            running = sum(len(starts) for starts in self.ledger.running.values())
+            return [f"{waiting} calls, {running} jobs"] if waiting or running else []
         pid = rig.pid(name)
         if pid is None:
             return []
         if name in WORKERS:
             self.ledger.look()
             return sorted(self.ledger.running[pid])
-        calls = self.ledger.calls[name] if name in SERVICES else rig.members[name].to_store.calls
+        way = rig.members[name].to_store
+        # Without a proxy nobody knows what a scheduler is at: it asks the store again and again.
+        calls = self.ledger.calls[name] if name in SERVICES else way.calls if way else 1
         return [f"{calls} calls"] if calls else []
 
 
@@ -71,10 +78,10 @@ class Kind:
     victims: tuple[str, ...]
     seconds: tuple[float, float]
     strike: Strike
-    alone: bool = False
-    """Never together with another: both would break the same thing."""
     weight: float = 1
     """How often it is drawn, beside the others."""
+    needs: str = ""
+    """`root`, or a store of several `servers`."""
 
 
 async def strike(stage: Stage, fault: Fault, number: int) -> bool:
@@ -98,9 +105,7 @@ def draw(kinds: list[str], chance: random.Random, busy: set[str]) -> Fault | Non
     kind = KINDS[name]
     victim = chance.choice(kind.victims)
     seconds = chance.uniform(*kind.seconds)
-    if victim in busy or (busy and (kind.alone or "store" in busy)):
-        return None
-    return Fault(name, victim, seconds)
+    return None if victim in busy else Fault(name, victim, seconds)
 
 
 async def _kill(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
@@ -132,7 +137,18 @@ async def _stop(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
 
 def _way(stage: Stage, victim: str) -> Proxy:
     """The way of a process to the store; of a client to its service, where the victim is a service."""
-    return stage.rig.to_services[victim] if victim in SERVICES else stage.rig.members[victim].to_store
+    return stage.rig.to_services[victim] if victim in SERVICES else _to_store(stage, victim)
+
+
+def _to_store(stage: Stage, victim: str) -> Proxy:
+    way = stage.rig.members[victim].to_store
+    assert way is not None, "these faults are for a store that is reached by proxies"
+    return way
+
+
+def _server(stage: Stage) -> ValkeyServer:
+    assert isinstance(stage.rig.store, OneServer)
+    return stage.rig.store.server
 
 
 async def _cut(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
@@ -145,7 +161,7 @@ async def _cut(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
 
 async def _cut_store(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
     """A service's own way to the store, and not its clients' way to it."""
-    way = stage.rig.members[fault.victim].to_store
+    way = _to_store(stage, fault.victim)
     told["cut"] = way.cut()
     await asyncio.sleep(fault.seconds)
 
@@ -172,22 +188,22 @@ async def _black_hole(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
 
 
 async def _kill_store(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
-    await asyncio.to_thread(stage.rig.store.stop)
+    await asyncio.to_thread(_server(stage).kill)
     await asyncio.sleep(fault.seconds)
-    await asyncio.to_thread(stage.rig.store.start)
+    await asyncio.to_thread(_server(stage).start)
 
 
 async def _restart_store(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
-    server = stage.rig.store.server
+    server = _server(stage)
     assert server.process is not None
     server.process.terminate()
     await asyncio.to_thread(server.process.wait, 20)
     await asyncio.sleep(fault.seconds)
-    await asyncio.to_thread(stage.rig.store.start)
+    await asyncio.to_thread(_server(stage).start)
 
 
 async def _stop_store(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
-    server = stage.rig.store.server
+    server = _server(stage)
     assert server.process is not None
     stage.rig.freeze(server.process.pid)
     await asyncio.sleep(fault.seconds)
@@ -196,7 +212,7 @@ async def _stop_store(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
 
 async def _slow_store(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
     """It stands still again and again, for less than a caller's patience."""
-    client = Redis.from_url(stage.rig.store.url)
+    client = _own_client(stage)
     end = asyncio.get_running_loop().time() + fault.seconds
     try:
         while asyncio.get_running_loop().time() < end:
@@ -206,11 +222,16 @@ async def _slow_store(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
         await client.aclose()
 
 
+def _own_client(stage: Stage) -> Redis:
+    """The driver's own, which waits for a store on a busy machine for as long as it takes."""
+    return Redis.from_url(stage.rig.store.url, decode_responses=True, socket_timeout=60)
+
+
 def _configured(**changes: str) -> Strike:
     """The store with other settings for a while."""
 
     async def act(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
-        client = Redis.from_url(stage.rig.store.url, decode_responses=True)
+        client = _own_client(stage)
         names = [name.replace("_", "-") for name in changes]
         try:
             before = await client.config_get(*names)
@@ -227,7 +248,7 @@ def _configured(**changes: str) -> Strike:
 
 async def _read_only(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
     """It becomes the replica of a server that is not there."""
-    client = Redis.from_url(stage.rig.store.url)
+    client = _own_client(stage)
     try:
         await client.execute_command("REPLICAOF", "127.0.0.1", "1")
         await asyncio.sleep(fault.seconds)
@@ -236,24 +257,55 @@ async def _read_only(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
         await client.aclose()
 
 
+async def _full_disk(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
+    """A server that acknowledges nothing before it is on the disk ends then, and is started again once there is room."""
+    disk, server = stage.rig.disk, _server(stage)
+    assert disk is not None
+    await asyncio.to_thread(disk.fill)
+    await asyncio.sleep(fault.seconds)
+    told["ended"] = server.ended
+    disk.free()
+    if server.ended:
+        await asyncio.to_thread(server.start)
+
+
+async def _partition(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
+    """The other host is cut off from everybody: from the store, and from those who call its service."""
+    host = stage.rig.other
+    assert isinstance(host, NamespaceHost)
+    told["held"] = {name: stage.holds(name) for name in ELSEWHERE}
+    host.part()
+    await asyncio.sleep(fault.seconds)
+    host.join()
+
+
+async def _fail_over(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
+    store = stage.rig.store
+    assert isinstance(store, Failing)
+    told["took"] = await asyncio.to_thread(store.fail_over)
+
+
 _EVERYBODY = (*SERVICES, *WORKERS, *SCHEDULERS)
 KINDS: dict[str, Kind] = {
     "kill worker": Kind(WORKERS, (0, 0), _kill, weight=3),
     "kill service": Kind(SERVICES, (0, 0), _kill),
     "kill scheduler": Kind(SCHEDULERS, (0, 0), _kill),
-    "kill store": Kind(("store",), (0, 0.5), _kill_store, alone=True, weight=2),
+    "kill store": Kind(("store",), (0, 0.5), _kill_store, weight=2),
     "stop worker": Kind(WORKERS, (1.0, 5.5), _stop),
     "stop service": Kind(SERVICES, (0.5, 4), _stop),
     "stop scheduler": Kind(SCHEDULERS, (0.5, 4), _stop),
-    "stop store": Kind(("store",), (0.5, 4), _stop_store, alone=True),
+    "stop store": Kind(("store",), (0.5, 4), _stop_store),
     "cut": Kind(_EVERYBODY, (0, 2), _cut),
     "cut service from store": Kind(SERVICES, (0, 0.2), _cut_store),
     "half-open": Kind(_EVERYBODY, (0, 1), _halve),
     "delay": Kind(_EVERYBODY, (1, 4), _delay),
     "black hole": Kind(_EVERYBODY, (1, 6), _black_hole),
-    "restart store": Kind(("store",), (0, 0.5), _restart_store, alone=True),
-    "slow store": Kind(("store",), (1, 4), _slow_store, alone=True),
-    "full store": Kind(("store",), (1, 3), _configured(maxmemory="1mb"), alone=True),
-    "unable store": Kind(("store",), (1, 3), _configured(min_replicas_to_write="1"), alone=True),
-    "read-only store": Kind(("store",), (1, 3), _read_only, alone=True),
+    "restart store": Kind(("store",), (0, 0.5), _restart_store),
+    "slow store": Kind(("store",), (1, 4), _slow_store),
+    "full store": Kind(("store",), (1, 3), _configured(maxmemory="1mb")),
+    "unable store": Kind(("store",), (1, 3), _configured(min_replicas_to_write="1")),
+    "read-only store": Kind(("store",), (1, 3), _read_only),
+    "full disk": Kind(("store",), (0.5, 2), _full_disk, needs="root"),
+    "partition": Kind(("worker-3",), (1, 8), _partition, needs="root"),
+    "fail over": Kind(("store",), (0, 0), _fail_over, needs="servers"),
 }

@@ -7,6 +7,9 @@ the store's too. Kinds of lines, and what they hold beside `kind` and `at`:
   numbers the call, `op` names it, and further fields say what was asked and answered.
 - run: what a handler did (tests/plugin/chaosjobs/handlers.py): started, returned, raised or cancelled; `job`, `start`, `pid`.
 - event: what the engine told of a job, read from its stream: `place`, `job`, `state`, `told` (the event's kind), `text`.
+- seen: the same, of a store that may lose it yet; what it still has at the end is told as events.
+- thaw: a process that stood still goes on, and what it `held` then.
+- schedule: which slots a schedule has fired.
 - sample: a queue's counts, with the least and the most jobs that it may hold by what was acknowledged.
 - watch: what a watcher was told: `told`, `state`, and at the end `ended` or `given_up`.
 - fault: begun, ended or missed (its victim held nothing); `fault`, `number`, and `victim`, `pid`, `held`.

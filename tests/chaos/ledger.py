@@ -35,7 +35,7 @@ class Ledger:
                     self.running[line["pid"]].add(start)
                 else:
                     self.running[line["pid"]].discard(start)
-            elif line["kind"] == "event" and line["what"] == "s" and line["job"]:
+            elif line["kind"] in {"event", "seen"} and line["what"] == "s" and line["job"]:
                 self._note((line["queue"], line["job"]), line["state"])
             elif line["kind"] == "process" and line["what"] == "ended":
                 self.died_with[line["pid"]] = self.running.pop(line["pid"], set())

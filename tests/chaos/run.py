@@ -5,26 +5,35 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.chaos import ending
-from tests.chaos.checker import judge
+from tests.chaos.checker import Story, judge, measured
 from tests.chaos.clients import Clients, Service
-from tests.chaos.faults import KINDS, Fault, Stage, draw, strike
+from tests.chaos.faults import Fault, Stage, draw, strike
 from tests.chaos.history import History, read
+from tests.chaos.hosts import Host, NamespaceHost, SmallDisk
 from tests.chaos.ledger import Ledger
-from tests.chaos.rig import QUEUES, OneServer, Rig, watch_lag
+from tests.chaos.rig import QUEUES, Rig, watch_lag
+from tests.chaos.stores import Cluster, OneServer, SentinelPair, StoreUnderTest
 from tests.chaos.tap import Tap
-from tests.conftest import ValkeyServer, free_port
 
 SETTLE_SECONDS = 90.0
 """Within which all work is done once nothing breaks any more."""
 WATCH_SECONDS = 60.0
 """Within which every watcher has seen the end then."""
-COMBINED = 0.3
+COMBINED = 0.5
 """How often another fault begins while one is under way."""
+
+STORES: dict[str, Callable[[Path], StoreUnderTest]] = {
+    "one": OneServer,
+    "everysec": partial(OneServer, everysec=True),
+    "sentinel": SentinelPair,
+    "cluster": Cluster,
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,10 @@ class Part:
     """Ends once so many faults have counted."""
     seconds: float
     """Or after this time."""
+    store: str = "one"
+    """Of STORES."""
+    ahead: float = 0.0
+    """Seconds by which the clock of the other host is set ahead."""
     pause: tuple[float, float] = (0.05, 0.5)
     """Between two faults."""
 
@@ -49,6 +62,7 @@ class Result:
     counted: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     broken: dict[str, list[str]] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
     jobs: int = 0
     events: int = 0
     seconds: float = 0.0
@@ -60,19 +74,31 @@ class Result:
         return not self.broken and not self.errors
 
 
+def rig_for(part: Part, home: Path, history: History) -> Rig:
+    """What the part's faults need."""
+    folder = home / "valkey"
+    disk = SmallDisk(folder) if "full disk" in part.faults else None
+    other: Host | None = None
+    if "partition" in part.faults:
+        other = NamespaceHost(skew_seconds=part.ahead)
+    elif part.ahead:
+        other = Host(skew_seconds=part.ahead)
+    return Rig(home, history, STORES[part.store](folder), other, disk)
+
+
 async def run(part: Part, home: Path) -> Result:
     """Runs a part in an empty folder, where its history and logs are left."""
     began = time.monotonic()
     home.mkdir(parents=True, exist_ok=True)
     history, result = History(home / "history.jsonl"), Result()
-    options = ("--appendfsync", "always", "--enable-debug-command", "local")
-    rig = Rig(home, history, OneServer(ValkeyServer(home / "valkey", free_port(), options)))
+    rig = rig_for(part, home, history)
     try:
         await _through(part, rig, history, result)
     finally:
         await rig.close()
         history.close()
-    result.broken = judge(read(history.path), rig.lease * 1000)
+    story = Story(read(history.path), rig.lease * 1000, lossy=rig.store.lossy)
+    result.broken, result.measured = judge(story), measured(story)
     result.seconds = time.monotonic() - began
     return result
 
@@ -82,7 +108,8 @@ async def _through(part: Part, rig: Rig, history: History, result: Result) -> No
     ledger, store = Ledger(history), await rig.store_handle()
     services = [Service(name, way.port, rig.token, ledger) for name, way in rig.to_services.items()]
     clients = Clients(history, ledger, services, random.Random(f"clients {part.seed}"))
-    schedules, tap = ending.Minutely(store), Tap(store, QUEUES, history)
+    schedules = ending.Minutely(store)
+    tap = Tap(store, QUEUES, history, "seen" if rig.store.lossy else "event")
     try:
         await schedules.make()
         background = [
@@ -106,7 +133,11 @@ async def _through(part: Part, rig: Rig, history: History, result: Result) -> No
             for task in (calling, *background):
                 task.cancel()
             await asyncio.gather(calling, *background, return_exceptions=True)
+        if rig.store.lossy:  # what counts is what it has kept
+            tap = Tap(store, QUEUES, history)
         await tap.catch_up()
+        if rig.store.lossy and not tap.whole:
+            result.errors.append("the part was too long: the store has forgotten its first events")
         await schedules.write_down(history)
         await ending.write_final(store, QUEUES, history)
         result.jobs, result.events = sum(ledger.acknowledged.values()), tap.events
@@ -150,4 +181,3 @@ async def _break(part: Part, stage: Stage, result: Result, calling: "asyncio.Tas
     if calling.done():
         with contextlib.suppress(asyncio.CancelledError):
             await calling
-    assert set(part.faults) <= KINDS.keys()

@@ -15,10 +15,16 @@ _FIELDS = 4
 EVERY = 0.25
 
 
-class Tap:
-    """Reads the streams of all queues of the rig."""
+STREAM_KEEPS = 9_000
+"""Entries that a stream keeps for certain (engine/lua/include/events.lua)."""
 
-    def __init__(self, store: Store, queues: tuple[str, ...], history: History) -> None:
+
+class Tap:
+    """Reads the streams of all queues of the rig. Its lines are of kind `event`, or `seen` where they may be lost yet."""
+
+    def __init__(self, store: Store, queues: tuple[str, ...], history: History, kind: str = "event") -> None:
+        self._kind = kind
+        self._entries = 0
         self._store = store
         self._history = history
         self._read_up_to = dict.fromkeys(queues, "-")
@@ -40,8 +46,14 @@ class Tap:
             while entries := await client.xrange(key, min=start, count=500):
                 for entry_id, fields in entries:
                     self._copy(queue, entry_id.decode(), fields)
+                self._entries += len(entries)
                 self._read_up_to[queue] = entries[-1][0].decode()
                 start = f"({self._read_up_to[queue]}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that ever happened was still there, for one that reads at the end alone."""
+        return self._entries < STREAM_KEEPS
 
     def _copy(self, queue: str, entry: str, fields: dict[bytes, bytes]) -> None:
         flat, kinds = unpack(fields[b"e"]), fields[b"k"].decode()
@@ -50,7 +62,7 @@ class Tap:
             job, state, progress, text = flat[index * _FIELDS : (index + 1) * _FIELDS]
             self.events += 1
             self._history.write(
-                "event",
+                self._kind,
                 kinds[index],
                 store_ms=int(entry.partition("-")[0]),
                 place=f"{entry}-{index}",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import PROMISES, Line, judge
+from tests.chaos.checker import PROMISES, Line, Story, judge
 
 WORK = "chaos:work"
 LEASE = 2000.0
@@ -55,7 +55,7 @@ class Tale:
             if record["state"] in words:
                 told[words[record["state"]]] += 1
         self.say("final", "", 9e6, queue=WORK, jobs=self._jobs, sizes={**told, **sizes}, problems=[])
-        return judge(self.lines, LEASE)
+        return judge(Story(self.lines, LEASE))
 
 
 @pytest.fixture

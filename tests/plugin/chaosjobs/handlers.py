@@ -14,6 +14,8 @@ from workers.outcomes import Snooze
 
 HISTORY = "CHAOS_HISTORY"
 """The file."""
+AHEAD = "CHAOS_CLOCK_AHEAD"
+"""By how many seconds this host's clock has been set ahead of the store's."""
 
 
 @handles(Trial)
@@ -63,6 +65,7 @@ async def _run(payload: Trial, job: JobContext) -> TrialResult:
 
 
 def _write(file: int, job: JobContext, what: str) -> None:
-    told: dict[str, Any] = {"kind": "run", "what": what, "at": time.time() * 1000, "pid": os.getpid()}
+    at = (time.time() - float(os.environ.get(AHEAD, "0"))) * 1000
+    told: dict[str, Any] = {"kind": "run", "what": what, "at": at, "pid": os.getpid()}
     told |= {"queue": job.queue, "job": job.job_id, "start": job.starts}
     os.write(file, json.dumps(told).encode() + b"\n")
