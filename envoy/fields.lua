@@ -157,10 +157,13 @@ function Scan:field(declared, name, seen)
   local kind = declared.kind == "map" and declared.of or declared.fields[name]
   if kind == nil then
     return self:report("there is no such field; there are " .. declared.names) and FREE
-  elseif declared.kind == "message" and seen[name] then
-    return self:report("is given twice") and FREE
+  elseif declared.kind == "message" then
+    name = declared.json_names[name] or name
+    if seen[name] then
+      return self:report("is given twice") and FREE
+    end
+    seen[name] = true
   end
-  seen[name] = true
   return kind
 end
 

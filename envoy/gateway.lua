@@ -1,14 +1,10 @@
 -- What the transcoder cannot do by itself, for callers whose token holds. Calls that stay gRPC pass untouched.
 
-local function is_grpc(headers)
-  return string.find(headers:get("content-type") or "", "^application/grpc") ~= nil
-end
-
 local function refuse(handle, status, message)
   handle:respond({ [":status"] = status }, message)
 end
 
--- What the call with that head takes.
+-- What the call with that head takes; nil if there is no such call.
 local function call_of(headers)
   local path = string.gsub(headers:get(":path"), "?.*", "")
   for _, call in ipairs(CALLS) do
@@ -31,7 +27,7 @@ end
 -- The query is read before any of the body is held. Returns whether the call may go on.
 local function take_query(handle, call)
   local headers = handle:headers()
-  local problems, path = checked_query(headers:get(":path"), call.type)
+  local problems, path = checked_query(headers:get(":path"), call)
   if #problems > 0 then
     refuse_fields(handle, problems)
     return false
@@ -59,8 +55,14 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   headers:remove(TOKEN_HEADER)
-  local call = not is_grpc(headers) and call_of(headers)
-  if not call or not take_query(handle, call) or not call.has_body then
+  if is_grpc(headers) or handle:metadata():get("is_file") then
+    return
+  end
+  local call = call_of(headers)
+  if call == nil then -- also where the transcoder would find a call: nothing of it has been checked
+    refuse(handle, "404", "")
+    return
+  elseif not take_query(handle, call) or not call.has_body then
     return
   end
   local ticket = reserve(handle, announced(headers))

@@ -57,13 +57,19 @@ local function drop_foreign(headers)
   end
 end
 
+-- The text without white space at its ends. In linear time: "^%s*(.-)%s*$" tries every place of the text as the end.
+local function trimmed(text)
+  local first = string.find(text, "%S")
+  return first and string.match(text, "^.*%S", first) or ""
+end
+
 -- Puts the token where jwt_authn looks for it, found as the service finds it: behind `Bearer` in any case, or bare.
 local function show_token(headers)
   headers:remove(TOKEN_HEADER)
-  local value = string.match(headers:get("authorization") or "", "^%s*(.-)%s*$")
+  local value = trimmed(headers:get("authorization") or "")
   local scheme, rest = string.match(value .. " ", "^(%S+) +(.*)$")
   if scheme ~= nil and string.lower(scheme) == "bearer" then
-    value = string.match(rest, "^(.-)%s*$")
+    value = trimmed(rest)
   end
   if value ~= "" then
     headers:add(TOKEN_HEADER, value)
@@ -78,7 +84,7 @@ function envoy_on_request(handle)
     return
   end
   show_token(headers)
-  if string.find(headers:get("content-type") or "", "^application/grpc") == nil then
+  if not is_grpc(headers) then
     drop_foreign(headers)
     escape_queue(headers)
   end

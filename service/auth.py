@@ -1,10 +1,11 @@
 """Who calls: the bearer token of a call, verified, and what it says of the caller."""
 
 import hashlib
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from joserfc import jwt
@@ -41,6 +42,7 @@ MISSING: Final = "the call has no token: send the metadata `authorization: Beare
 INVALID: Final = "the token is malformed or its signature is wrong"
 """What exactly is wrong with a forged token is nobody's business."""
 EXPIRED: Final = "the token has expired; sign in again"
+FOREIGN: Final = "the token is meant for another service (`aud`)"
 
 Claims = Mapping[str, Any]
 
@@ -56,6 +58,8 @@ class Principal:
     level: Role.ValueType
     email: str = ""
     """The address that the token has, if any."""
+    expires: float = field(default=math.inf, compare=False)
+    """When the token expires, in Unix seconds."""
 
     @property
     def is_admin(self) -> bool:
@@ -110,7 +114,7 @@ class TokenVerifier:
         now = time.time()
         expires = self._check_times(claims, now)
         self._check_addressee(claims)
-        principal = _principal(claims)
+        principal = replace(_principal(claims), expires=expires)
         self._known[digest] = (principal, min(expires, now + REMEMBER_SECONDS), expires)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
@@ -143,7 +147,7 @@ class TokenVerifier:
         audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         if self._audience is not None and self._audience not in audiences:
-            raise TokenInvalidError("the token is meant for another service (`aud`)")
+            raise TokenInvalidError(FOREIGN)
         if self._issuer is not None and claims.get("iss") != self._issuer:
             raise TokenInvalidError("the token is from another issuer (`iss`)")
 

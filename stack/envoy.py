@@ -101,11 +101,11 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
             cors_origins=settings.cors_origin,
             tokens=token_check(settings, folder, served),
             local_replies=local_replies(settings),
-            head_script=_script(folder, "", "headers.lua"),
+            head_script=_script(folder, "", "protocol.lua", "headers.lua"),
             body_script=_script(
                 folder,
                 bounds(settings, THREADS) + _tables(),
-                *("admission.lua", "values.lua", "fields.lua", "queries.lua", "gateway.lua"),
+                *("protocol.lua", "admission.lua", "values.lua", "fields.lua", "queries.lua", "gateway.lua"),
             ),
             descriptors=str(descriptors),
             services=[service.full_name for service in _services()],

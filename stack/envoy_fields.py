@@ -32,7 +32,7 @@ _WELL_KNOWN: Final = {
 
 
 def tables(calls: Iterable[tuple[HttpRule, Descriptor]]) -> str:
-    """The Lua tables CALLS and TYPES of these calls: where each is, whether it has a body, and what its fields are."""
+    """The Lua tables CALLS and TYPES: where each call is, what of it is in the path, whether it has a body, and its fields."""
     types = _Types()
     # A path without variables comes before one that has some in the same places.
     bound = sorted(
@@ -41,10 +41,18 @@ def tables(calls: Iterable[tuple[HttpRule, Descriptor]]) -> str:
     )
     lines = [
         f"{{ method = {json.dumps(method)}, path = {json.dumps(_pattern(path))}, type = {types.of(message)}, "
-        f"has_body = {json.dumps(bool(rule.body))} }},"
+        f"has_body = {json.dumps(bool(rule.body))}, {_parameters(path, message)} }},"
         for method, path, rule, message in bound
     ]
     return "\n".join(["local CALLS = {", *lines, "}", "local TYPES = {", *types.lines(), "}", ""])
+
+
+def _parameters(path: str, message: Descriptor) -> str:
+    """Which fields the path holds, and the names of those that are left for the query."""
+    held = [message.fields_by_name[name].json_name for name in re.findall(r"\{(\w+)\}", path)]
+    left = sorted({field.json_name for field in message.fields} - set(held))
+    names = ", ".join(f"[{json.dumps(name)}] = true" for name in held)
+    return f"bound = {{ {names} }}, parameters = {json.dumps(', '.join(left))}"
 
 
 def _bound(rule: HttpRule) -> Iterator[tuple[str, str]]:
@@ -82,7 +90,11 @@ class _Types:
             fields = {name: self._field(field) for field in message.fields for name in (field.json_name, field.name)}
             listed = ", ".join(f"[{json.dumps(name)}] = {kind}" for name, kind in fields.items())
             names = ", ".join(sorted(field.json_name for field in message.fields))
-            self._lines[number - 1] = f'{{ kind = "message", names = {json.dumps(names)}, fields = {{ {listed} }} }},'
+            others = [field for field in message.fields if field.name != field.json_name]
+            told = ", ".join(f"[{json.dumps(field.name)}] = {json.dumps(field.json_name)}" for field in others)
+            self._lines[number - 1] = (
+                f'{{ kind = "message", names = {json.dumps(names)}, fields = {{ {listed} }}, json_names = {{ {told} }} }},'
+            )
         return self._numbers[message.full_name]
 
     def _field(self, field: FieldDescriptor) -> int:

@@ -13,11 +13,12 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
 from base.settings import Settings
-from service.auth import EXPIRED, INVALID, MISSING
+from service.auth import EXPIRED, FOREIGN, INVALID, MISSING
 from service.status import DOMAIN
 from stack.envoy_tokens import FAILURES, TOKEN_HEADER
 
 _TYPE: Final = "type.googleapis.com/google.rpc."
+_GRPC: Final = r"application/grpc(-web|-web-text)?(\+.*)?"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ def _refusals(settings: Settings) -> Iterator[Refusal]:
         400, StatusCode.INVALID_ARGUMENT, "The request cannot be understood. %LOCAL_REPLY_BODY%", "REQUEST_INVALID"
     )
     yield from _of_tokens()
+    yield Refusal(
+        403,
+        StatusCode.INVALID_ARGUMENT,
+        "A connection stays with HTTP here: send no header `upgrade`.",
+        "REQUEST_INVALID",
+        becomes=400,
+    )
     yield Refusal(404, StatusCode.NOT_FOUND, "There is no such path, or it does not take this method.")
     yield Refusal(
         408,
@@ -85,11 +93,24 @@ def _refusals(settings: Settings) -> Iterator[Refusal]:
         "REQUEST_INVALID",
     )
     yield Refusal(
+        426,
+        StatusCode.INVALID_ARGUMENT,
+        "This version of HTTP is not spoken here: send HTTP/1.1 or HTTP/2.",
+        "REQUEST_INVALID",
+    )
+    yield Refusal(
         429,
         StatusCode.RESOURCE_EXHAUSTED,
         f"More than {rate} requests a second. Try again in a second.",
         "RATE_LIMITED",
         wait=1,
+    )
+    yield Refusal(
+        501,
+        StatusCode.INVALID_ARGUMENT,
+        "The body comes in a transfer encoding that is not known here: send it as it is, or chunked.",
+        "REQUEST_INVALID",
+        becomes=400,
     )
     yield Refusal(431, StatusCode.INVALID_ARGUMENT, "The request's path and headers are too large.", "REQUEST_INVALID")
     yield Refusal(502, StatusCode.UNAVAILABLE, "The job service broke off its answer. Try again.", wait=2)
@@ -115,9 +136,9 @@ def _of_tokens() -> Iterator[Refusal]:
             when=(_failed(key, "Jwks remote fetch is failed"),),
             becomes=503,
         )
+        foreign = (_failed(key, "Audiences in Jwt are not allowed"),)
+        yield Refusal(403, unauthenticated, FOREIGN, "TOKEN_INVALID", when=foreign, becomes=401)
     yield Refusal(401, unauthenticated, INVALID, "TOKEN_INVALID")
-    foreign = "the token is meant for another service (`aud`)"
-    yield Refusal(403, unauthenticated, foreign, "TOKEN_INVALID", becomes=401)
 
 
 def _failed(key: str, message: str) -> dict[str, Any]:
@@ -134,7 +155,7 @@ def _noted(by: str, path: list[str], value: str) -> dict[str, Any]:
 def _over_grpc(refusal: Refusal) -> dict[str, Any]:
     """Called over gRPC: over REST, the transcoder leaves the original path behind."""
     native: list[dict[str, Any]] = [
-        {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}},
+        {"header_filter": {"header": {"name": "content-type", "string_match": {"safe_regex": {"regex": _GRPC}}}}},
         {"header_filter": {"header": {"name": "x-envoy-original-path", "present_match": False}}},
     ]
     mapper = _mapper(refusal, native)

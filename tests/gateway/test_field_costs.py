@@ -50,6 +50,24 @@ def test_a_megabyte_of_fields_costs_little_more_than_without_the_check(front: Fr
     assert checked < 1.25 * bare, f"{checked:.3f} s, and {bare:.3f} s without the check"
 
 
+@pytest.mark.parametrize("value", ["a{}b", "Bearer a{}b"], ids=["bare", "bearer"])
+def test_ten_times_the_token_costs_less_than_twenty_times_as_much(front: Front, value: str) -> None:
+    """Anybody may send one, and what looks for the token comes before all that verifies it."""
+
+    def cost(length: int) -> float:
+        sent = value.format(" " * length)
+        return min(asked(front, sent) for _ in range(5))
+
+    small, large = cost(3_000), cost(30_000)
+    assert large < max(20 * small, 0.1), f"{small:.4f} s for a tenth, {large:.4f} s for all"
+
+
+def asked(front: Front, authorization: str) -> float:
+    started = time.perf_counter()
+    assert front.call("GET", "stats", authorization=authorization).status == 401
+    return time.perf_counter() - started
+
+
 @pytest.mark.parametrize(
     ("before", "filling", "after"),
     [

@@ -75,6 +75,12 @@ def test_all_fields_at_fault_are_told_at_once(front: Front) -> None:
         ("nothing=1", "nothing", "there is no such parameter; there are createdAfter, "),
         ("filter.states=failed", "filter.states", "there is no such parameter; there are createdAfter, "),
         ("%22%3C%0d=1", '"<?', "there is no such parameter; there are createdAfter, "),
+        ("queueName=email:batch", "queueName", "is in the path already"),
+        ("queue_name=email:batch", "queue_name", "is in the path already"),
+        ("pageSize=1&pageSize=2", "pageSize", "is given twice"),
+        ("pageSize=1&page_size=2", "page_size", "is given twice"),
+        ("pageSize=1e1", "pageSize", "must be a whole number"),
+        ("pageSize=1.0", "pageSize", "must be a whole number"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_would_be_right(
@@ -114,9 +120,32 @@ def test_what_is_no_json_is_refused_before_a_field_of_it_could_be_missed(front: 
     assert violations(answer) == {"": "the body is not a JSON object"}
 
 
-def test_a_field_that_is_given_twice_is_refused(front: Front) -> None:
-    body = b'{"filter":{"states":["waiting"]},"filter":{"createdBy":"me"}}'
-    assert violations(front.call("POST", "email:send/jobs:cancel", body)) == {"filter": "is given twice"}
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"filter":{"states":["waiting"]},"filter":{"createdBy":"me"}}', "filter"),
+        ('{"jobIds":["a"],"job_ids":["b"]}', "job_ids"),
+        ('{"all":true,"validate_only":true,"validateOnly":false}', "validateOnly"),
+        ('{"filter":{"job_type":"welcome","jobType":"send"}}', "filter.jobType"),
+    ],
+)
+def test_a_field_that_is_given_twice_is_refused_however_it_is_spelt(front: Front, body: str, field: str) -> None:
+    assert violations(front.call("POST", "email:send/jobs:cancel", body.encode())) == {field: "is given twice"}
+
+
+@pytest.mark.parametrize(("method", "rest"), [("DELETE", ""), ("GET", ""), ("GET", "/logs"), ("GET", "/events")])
+def test_a_parameter_does_not_lead_to_another_job_than_the_path(front: Front, method: str, rest: str) -> None:
+    other = front.enqueue()
+    answer = front.call(method, f"email:send/jobs/none{rest}?jobId={other}")
+    assert violations(answer) == {"jobId": "is in the path already"}
+    assert front.call("GET", f"email:send/jobs/{other}").status == 200
+
+
+def test_a_call_that_has_a_body_takes_no_parameters_beside_it(front: Front) -> None:
+    kept = front.enqueue()
+    told = violations(front.call("POST", "email:send/jobs:cancel?validateOnly=false", {"jobIds": [kept]}))
+    assert told == {"validateOnly": "is no parameter: all fields of this call are in its body"}
+    assert front.call("GET", f"email:send/jobs/{kept}").json["data"]["state"] == "JOB_STATE_WAITING"
 
 
 def test_text_that_is_escaped_and_times_with_offsets_are_taken(front: Front) -> None:

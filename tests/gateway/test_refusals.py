@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,25 @@ def test_a_field_that_no_call_knows_is_400_and_named_with_those_there_are(
     answer = front.call(method, path, body)
     refused(answer, 400, 3, "REQUEST_INVALID")
     assert f"{named}: there is no such field; there are " in answer.json["message"]
+    assert front.call("GET", f"email:send/jobs/{kept}").json["data"]["state"] == "JOB_STATE_WAITING"
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/grpcx", "application/grpc-x", "application/grpc;charset=utf-8", "text/plain", "", None]
+)
+def test_no_content_type_keeps_a_body_from_being_checked(front: Front, kind: str | None) -> None:
+    kept = front.enqueue()
+    answer = front.call("POST", "email:send/jobs:cancel", {"jobIds": [kept], "dryRun": True}, content_type=kind)
+    refused(answer, 400, 3, "REQUEST_INVALID")
+    assert "dryRun: there is no such field" in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    "verb", ["/:cancel", "/:cancel/", ":cancel:", "/:delete", "%3Acancel", "/cancel:", ":cancel;x"]
+)
+def test_no_way_of_writing_a_path_keeps_a_body_from_being_checked(front: Front, verb: str) -> None:
+    kept = front.enqueue()
+    refused(front.call("POST", f"email:send/jobs{verb}", {"jobIds": [kept], "dryRun": True}), 404, 5)
     assert front.call("GET", f"email:send/jobs/{kept}").json["data"]["state"] == "JOB_STATE_WAITING"
 
 
@@ -260,6 +280,30 @@ def test_a_body_whose_end_is_uncertain_is_400_in_json(front: Front, framing: str
         answer = connection.makefile("rb").read()  # it is hung up on
     assert answer.startswith(b"HTTP/1.1 400")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == 3
+
+
+def raw(front: Front, head: str) -> tuple[int, dict[str, Any]]:
+    """The status and the JSON of what answers these lines, where the connection is closed after it."""
+    with socket.create_connection((LOOPBACK, front.rest), timeout=5) as connection:
+        connection.sendall(f"{head}\r\nAuthorization: Bearer {token()}\r\n\r\n".encode())
+        told, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    return int(told.split()[1]), json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "said"),
+    [
+        ("GET /api/v1/queue/stats HTTP/1.0", 426, "HTTP/1.1"),
+        ("GET /api/v1/queue/stats HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket", 400, "upgrade"),
+        ("POST /api/v1/queue/jobs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked", 400, "transfer encoding"),
+    ],
+)
+def test_what_of_http_is_not_spoken_here_is_the_callers_mistake_and_says_so(
+    front: Front, head: str, status: int, said: str
+) -> None:
+    got, body = raw(front, head)
+    assert (got, body["code"], body["details"][0]["reason"]) == (status, 3, "REQUEST_INVALID")
+    assert said in body["message"]
 
 
 def test_the_path_wins_over_a_body_that_names_another_queue(front: Front) -> None:
