@@ -102,9 +102,14 @@ class JobHandle:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def watch(self) -> AsyncIterator[WatchJobResponse]:
-        """A snapshot, every change, the end. Goes on where it was when the connection breaks."""
+        """A snapshot, every change, the end. Goes on where it was when the connection breaks, and under a new token.
+
+        Raises:
+          JobsError: the service refuses, or there is no new token.
+        """
         after = ""
         while True:
+            begins_at = after
             request = WatchJobRequest(**self._name, after_sequence=after)
             stream = self._stub.WatchJob(request, metadata=self._connection.metadata)
             try:
@@ -116,8 +121,11 @@ class JobHandle:
                     if event.HasField("end"):
                         return
             except grpc.aio.AioRpcError as error:
+                refusal = JobsError.of(error)
+                if refusal.reason == "TOKEN_EXPIRED" and after != begins_at:
+                    continue  # it was good when this stream began
                 if error.code() not in AWAY:
-                    raise JobsError.of(error) from None
+                    raise refusal from None
                 # Found out by a call that has patience, and then gives up, whether the service comes back.
                 await self.get()
                 await asyncio.sleep(0)

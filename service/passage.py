@@ -1,6 +1,7 @@
 """What every call of a method goes through: identity, rights, validation, the servicer, errors, the access log."""
 
 import asyncio
+import math
 import re
 import secrets
 import time
@@ -20,11 +21,11 @@ from base.telemetry import tracing
 from base.telemetry.spans import NO_SPAN
 from base.telemetry.trace_context import NO_TRACE, TraceContext, received
 from engine.checking import check_or_raise
-from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
+from engine.errors import FieldProblem, JobServiceError, RequestInvalidError, TokenExpiredError
 from engine.links import Link
 from service import call_spans
 from service.access_log import Entry
-from service.auth import Principal, link_holder
+from service.auth import EXPIRED, Principal, link_holder
 from service.call import Call, enter, shutting_down
 from service.gate import Gate
 from service.permissions import Rule, require_role
@@ -68,17 +69,25 @@ class Passage:
             request = self._decoded(raw)
             visit.request = request
             check_or_raise(request, "")
+            until = principal.expires if self.rule.lasting else math.inf  # a download ends by itself
             with self.gate.limits.hold(principal):
-                await _send(cast("Any", self._handler.unary_stream)(request, context), context)
+                await _send(cast("Any", self._handler.unary_stream)(request, context), context, until)
 
     async def duplex(self, raws: AsyncIterator[bytes], context: Context) -> None:
         async with _Visit(self, context) as visit:
             principal = await visit.admit()
             # The answer begins at once: until then the gateway's bound on a request's arrival holds.
             await context.send_initial_metadata(())
-            requests = (self._decoded(raw) async for raw in raws)
+            requests = self._requests(raws, principal.expires)
             with self.gate.limits.hold(principal):
                 await _send(cast("Any", self._handler.stream_stream)(requests, context), context)
+
+    async def _requests(self, raws: AsyncIterator[bytes], until: float) -> AsyncIterator[Message]:
+        """The requests of a stream. Raises TokenExpiredError for one that comes later than `until`, in Unix seconds."""
+        async for raw in raws:
+            if time.time() >= until:
+                raise TokenExpiredError(EXPIRED)
+            yield self._decoded(raw)
 
     async def _link(self, raw: bytes, visit: "_Visit") -> Link | None:
         """The signed link that a call without a token brings, where the method takes one."""
@@ -104,10 +113,17 @@ class Passage:
             ) from None
 
 
-async def _send(answers: AsyncIterator[Message], context: Context) -> None:
-    async with aclosing(cast("Any", answers)):
-        async for answer in answers:
-            await context.write(answer)
+async def _send(answers: AsyncIterator[Message], context: Context, until: float = math.inf) -> None:
+    """Sends all answers. Raises TokenExpiredError if they have not ended by `until`, in Unix seconds."""
+    left = asyncio.timeout(None if until == math.inf else until - time.time())
+    try:
+        async with left, aclosing(cast("Any", answers)):
+            async for answer in answers:
+                await context.write(answer)
+    except TimeoutError:
+        if left.expired():
+            raise TokenExpiredError(EXPIRED) from None
+        raise
 
 
 class _Visit:

@@ -36,6 +36,8 @@ from tests.conftest import ValkeyServer, eventually, free_port
 from tests.service.conftest import Running, Worker, service, serving, token, worker  # noqa: F401  (fixtures)
 
 FORM = "f0000000-0000-4000-8000-000000000001"
+SHORT = 4
+"""Seconds that a token holds where a test waits for its end."""
 
 
 @dataclass
@@ -346,6 +348,37 @@ async def test_a_watch_goes_on_where_its_connection_has_died_and_nobody_says_so(
         await worker.run(NoopResult())
         assert (await asyncio.wait_for(following, 40))[-1] == JobState.JOB_STATE_COMPLETED
     await way.close()
+
+
+async def test_a_watch_goes_on_under_a_new_token_and_ends_where_there_is_none(
+    service: Running,  # noqa: F811
+    worker: Worker,  # noqa: F811
+) -> None:
+    address = f"127.0.0.1:{service.service.port}"
+    used: list[str] = []
+    seconds = SHORT
+
+    def latest() -> str:
+        used.append(token(sub="a-service", role="service", exp=time.time() + seconds))
+        return used[-1]
+
+    async def follow(jobs: JobClient) -> list[str | None]:
+        return [event.WhichOneof("event") async for event in jobs.job("test:work", job_id).watch()]
+
+    job_id = await service.app.enqueue(Noop())
+    async with (
+        JobClient(address, latest) as renewing,
+        JobClient(address, token(sub="a-service", role="service", exp=time.time() + SHORT)) as fixed,
+    ):
+        following, ending = asyncio.create_task(follow(renewing)), asyncio.create_task(follow(fixed))
+        await eventually(lambda: used)
+        seconds = 600
+        await eventually(lambda: len(used) > 1)
+        with pytest.raises(JobsError) as caught:
+            await ending
+        assert caught.value.reason == "TOKEN_EXPIRED"
+        await worker.run(NoopResult())
+        assert (await asyncio.wait_for(following, 20))[-1] == "end"
 
 
 async def test_images_and_cleanups_take_the_seeds_arguments(service: Running, store: Store, settings: Settings) -> None:  # noqa: F811

@@ -22,6 +22,7 @@ from qcollector.jobs.v1.processor_service_pb2 import (
 from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest, ListQueueStatsRequest
 
 from base.settings import Settings
+from tests.conftest import eventually
 
 from .conftest import WORK, Caller, Noop, Running, Script, Secret, custom, refusal_in, refused, serving
 
@@ -238,6 +239,17 @@ async def test_a_stream_answers_in_order_while_it_goes_on(service: Running) -> N
     assert [answer.job_id for answer in answers] == expected
     assert [answer.HasField("error") for answer in answers] == [not name for name in expected]
     assert await stored(service) == 1 + 1980
+
+
+async def test_a_stream_takes_no_job_of_a_caller_whose_token_has_expired_meanwhile(service: Running) -> None:
+    expires = time.time() + 5
+    call = service.as_("service", exp=expires).jobs.StreamEnqueueJobs()
+    await call.write(StreamEnqueueJobsRequest(job=welcome()))
+    assert (await call.read()).job_id
+    await eventually(lambda: time.time() >= expires)
+    await call.write(StreamEnqueueJobsRequest(job=welcome()))
+    assert (await refused(call)).reason == "TOKEN_EXPIRED"
+    assert await stored(service) == 1
 
 
 @pytest.fixture

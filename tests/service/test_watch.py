@@ -1,6 +1,8 @@
 """Following a job to its end, and the queues as they change."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +24,8 @@ from tests.conftest import ValkeyServer, eventually
 from .conftest import WORK, Noop, Running, Script, Worker, refused, serving
 
 ONE_STEP = Script(steps=[{"sleep": 1}])
+SHORT = 5
+"""Seconds that a token holds where a test waits for its end."""
 
 
 def watch(service: Running, job_id: str, after: str = "") -> Any:
@@ -62,6 +66,24 @@ async def test_a_watcher_gets_a_snapshot_every_change_and_the_end(service: Runni
     sequences = [place(event.sequence) for event in (first, *events)]
     assert sequences == sorted(set(sequences))
     assert all(event.time.seconds for event in events)
+
+
+async def test_who_watches_is_let_go_when_the_token_expires_and_one_whose_token_holds_is_not(service: Running) -> None:
+    short, long = service.as_("service", exp=time.time() + SHORT), service.app
+    job_id = await short.enqueue(ONE_STEP)
+    request = WatchJobRequest(queue_name=WORK, job_id=job_id)
+    streams = [short.jobs.WatchJob(request), short.jobs.WatchQueues(WatchQueuesRequest())]
+    kept = long.jobs.WatchJob(request)
+    for stream in (*streams, kept):
+        await stream.read()
+    for stream in streams:
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            while await stream.read() is not grpc.aio.EOF:
+                pass
+        assert (await refused(stream)).reason == "TOKEN_EXPIRED"
+        assert await stream.code() is grpc.StatusCode.UNAUTHENTICATED
+    await long.jobs.CancelJob(CancelJobRequest(queue_name=WORK, job_id=job_id))
+    assert (await rest_of(kept))[-1].WhichOneof("event") == "end"
 
 
 async def test_a_failed_job_ends_the_stream_with_its_reason(service: Running, worker: Worker) -> None:

@@ -108,7 +108,7 @@ class EnqueueJobResponse(_message.Message):
 
     @_builtins.property
     def options(self) -> _job_pb2.JobOptions:
-        """The options in force. REST callers: an option that you set and do not see here was unknown."""
+        """The options in force."""
 
     def __init__(
         self,

@@ -102,7 +102,7 @@ Global___BatchJobFailure: _TypeAlias = BatchJobFailure  # noqa: Y015
 
 @_typing.final
 class BatchCancelJobsRequest(_message.Message):
-    """Which jobs: by `job_ids` or by `filter`."""
+    """Which jobs: by exactly one of `filter`, `job_ids` and `all`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -192,7 +192,7 @@ Global___BatchCancelJobsResponse: _TypeAlias = BatchCancelJobsResponse  # noqa: 
 
 @_typing.final
 class BatchRetryJobsRequest(_message.Message):
-    """Which jobs: by `job_ids` or by `filter`."""
+    """Which jobs: by exactly one of `filter`, `job_ids` and `all`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -282,7 +282,7 @@ Global___BatchRetryJobsResponse: _TypeAlias = BatchRetryJobsResponse  # noqa: Y0
 
 @_typing.final
 class BatchDeleteJobsRequest(_message.Message):
-    """Which jobs: by `job_ids` or by `filter`."""
+    """Which jobs: by exactly one of `filter`, `job_ids` and `all`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -372,7 +372,7 @@ Global___BatchDeleteJobsResponse: _TypeAlias = BatchDeleteJobsResponse  # noqa: 
 
 @_typing.final
 class BatchPromoteJobsRequest(_message.Message):
-    """Which jobs: by `job_ids` or by `filter`."""
+    """Which jobs: by exactly one of `filter`, `job_ids` and `all`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
