@@ -54,7 +54,7 @@ def command(
 def wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     until(
         lambda: listens(port) or process.poll() is not None,
-        seconds=120,
+        seconds=100,
         what=lambda: f"somebody listens on {port}: {log.read_text()[-2000:]}",
     )
     assert process.poll() is None, log.read_text()[-2000:]
