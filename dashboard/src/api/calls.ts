@@ -93,7 +93,7 @@ export const enqueueJob = (job: EnqueueJobRequestJson) =>
 export type JobAction = "retry" | "cancel" | "promote" | "delete";
 
 /** Does it to one job. */
-export async function act(action: JobAction, queue: string, id: string, reason = ""): Promise<void> {
+export async function act(action: JobAction, queue: string, id: string, reason: string): Promise<void> {
   if (action === "delete") await request(jobPath(queue, id), { method: "DELETE", query: { reason } });
   else await request<CancelJobResponseJson>(`${jobPath(queue, id)}/${action}`, { method: "POST", body: { reason } });
 }

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { actOnMany, type BulkReport, type Chosen, type JobAction } from "../api/calls";
 import { messageOf } from "../api/errors";
 import type { BatchJobFailureJson } from "../gen/qcollector/jobs/v1/job_bulk_pb";
+import { Reason } from "../ui/action";
 import { Dialog } from "../ui/dialog";
 import { count, plural } from "../ui/format";
 
@@ -93,7 +94,7 @@ export function BulkDialog({ action, queue, chosen, what, onClose }: BulkProps) 
       <div class="dialog-body" role="status">
         {stage.at === "counting" && <p>Counting {what}…</p>}
         {stage.at === "counted" && <Counted tally={tally} what={what} past={past} />}
-        {stage.at === "counted" && tally.matched > 0 && <Reason value={reason} onInput={setReason} />}
+        {stage.at === "counted" && tally.matched > 0 && <Reason whose="them" value={reason} onInput={setReason} />}
         {stage.at === "acting" && (
           <p>
             {plural(tally.changed, "job")} {past} so far…
@@ -123,15 +124,6 @@ export function BulkDialog({ action, queue, chosen, what, onClose }: BulkProps) 
 }
 
 const amount = (tally: Tally): string => `${tally.next === "" ? "" : "at least "}${plural(tally.matched, "job")}`;
-
-function Reason({ value, onInput }: { value: string; onInput: (value: string) => void }) {
-  return (
-    <label class="field">
-      <span>Reason, for those who look at them later</span>
-      <input maxLength={500} value={value} onInput={(event) => onInput(event.currentTarget.value)} />
-    </label>
-  );
-}
 
 function Counted({ tally, what, past }: { tally: Tally; what: string; past: string }) {
   if (tally.matched === 0)

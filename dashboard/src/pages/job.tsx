@@ -10,7 +10,7 @@ import { schemaOf, typeOf } from "../live/job-types";
 import { go, links } from "../route";
 import { worded } from "../schema/schema";
 import { admits, mayManage, maySeeAll } from "../session";
-import { Action, ConfirmAction } from "../ui/action";
+import { Action, ReasonedAction } from "../ui/action";
 import { Fields, RawJson } from "../ui/fields";
 import { clock, count, dateTime, duration, plural } from "../ui/format";
 import { CopyId, Loading, PageHead, Panel, Problem, ProgressBar } from "../ui/pieces";
@@ -111,61 +111,64 @@ function JobActions({ job, queue, id, restart }: JobActionsProps) {
         />
       )}
       {manage && (state === "failed" || state === "cancelled") && (
-        <Action
+        <ReasonedAction
           label="Retry"
           class="primary"
-          run={async () => {
-            await act("retry", queue, id);
+          title="Retry this job"
+          confirm="Retry job"
+          run={async (reason) => {
+            await act("retry", queue, id, reason);
             restart();
           }}
           done="The job waits to run again"
-        />
+        >
+          <p>It runs again, with all its attempts.</p>
+        </ReasonedAction>
       )}
       {manage && state === "delayed" && (
-        <Action label="Promote" run={() => act("promote", queue, id)} done="The job may run now" />
+        <ReasonedAction
+          label="Promote"
+          title="Promote this job"
+          confirm="Promote job"
+          run={(reason) => act("promote", queue, id, reason)}
+          done="The job may run now"
+        >
+          <p>It may run now, and no longer waits for its time.</p>
+        </ReasonedAction>
       )}
       {type && admits(type.minimumRole) && (
         <a class="button" href={links.enqueue({ queue, type: job.jobType ?? "", from: id })}>
           Duplicate
         </a>
       )}
-      {!hasEnded(state) && <CancelButton queue={queue} id={id} />}
+      {!hasEnded(state) && (
+        <ReasonedAction
+          label="Cancel"
+          title="Cancel this job"
+          confirm="Cancel job"
+          danger
+          run={(reason) => act("cancel", queue, id, reason)}
+          done="The job is cancelled"
+        >
+          <p>It stays cancelled, also if it runs just now.</p>
+        </ReasonedAction>
+      )}
       {manage && state !== "active" && (
-        <ConfirmAction
+        <ReasonedAction
           label="Delete"
           title="Delete this job"
           confirm="Delete job"
           danger
-          run={async () => {
-            await act("delete", queue, id);
+          run={async (reason) => {
+            await act("delete", queue, id, reason);
             go(links.queue(queue));
           }}
           done={`Job ${id} is deleted`}
         >
           <p>The job and all that is kept of it go. This cannot be undone.</p>
-        </ConfirmAction>
+        </ReasonedAction>
       )}
     </>
-  );
-}
-
-function CancelButton({ queue, id }: { queue: string; id: string }) {
-  const [reason, setReason] = useState("");
-  return (
-    <ConfirmAction
-      label="Cancel"
-      title="Cancel this job"
-      confirm="Cancel job"
-      danger
-      run={() => act("cancel", queue, id, reason)}
-      done="The job is cancelled"
-    >
-      <p>It stays cancelled, also if it runs just now.</p>
-      <label class="field">
-        <span>Reason, for those who look at it later</span>
-        <input maxLength={500} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
-      </label>
-    </ConfirmAction>
   );
 }
 

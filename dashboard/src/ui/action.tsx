@@ -54,11 +54,21 @@ interface ConfirmProps {
   readonly run: () => Promise<unknown>;
   readonly done?: string;
   readonly danger?: boolean;
+  readonly class?: string;
   readonly children: ComponentChildren;
 }
 
 /** A button that asks before it acts. */
-export function ConfirmAction({ label, title, confirm, run, done, danger = false, children }: ConfirmProps) {
+export function ConfirmAction({
+  label,
+  title,
+  confirm,
+  run,
+  done,
+  danger = false,
+  class: kind = danger ? "danger-quiet" : "",
+  children,
+}: ConfirmProps) {
   const [open, setOpen] = useState(false);
   const act = async (): Promise<void> => {
     await run();
@@ -66,7 +76,7 @@ export function ConfirmAction({ label, title, confirm, run, done, danger = false
   };
   return (
     <>
-      <button type="button" class={danger ? "danger-quiet" : undefined} onClick={() => setOpen(true)}>
+      <button type="button" class={kind} onClick={() => setOpen(true)}>
         {label}
       </button>
       {open && (
@@ -81,5 +91,37 @@ export function ConfirmAction({ label, title, confirm, run, done, danger = false
         </Dialog>
       )}
     </>
+  );
+}
+
+interface ReasonedProps extends Omit<ConfirmProps, "run"> {
+  readonly run: (reason: string) => Promise<unknown>;
+}
+
+/** A button that asks why before it acts. */
+export function ReasonedAction({ run, children, ...rest }: ReasonedProps) {
+  const [reason, setReason] = useState("");
+  return (
+    <ConfirmAction {...rest} run={() => run(reason)}>
+      {children}
+      <Reason whose="it" value={reason} onInput={setReason} />
+    </ConfirmAction>
+  );
+}
+
+interface ReasonProps {
+  /** What it is about, for people: "it" or "them". */
+  readonly whose: string;
+  readonly value: string;
+  readonly onInput: (value: string) => void;
+}
+
+/** Why something is done. It may stay empty. */
+export function Reason({ whose, value, onInput }: ReasonProps) {
+  return (
+    <label class="field">
+      <span>Reason, for those who look at {whose} later</span>
+      <input maxLength={500} value={value} onInput={(event) => onInput(event.currentTarget.value)} />
+    </label>
   );
 }

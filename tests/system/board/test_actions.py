@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -27,17 +28,25 @@ def test_a_job_is_followed_to_its_end_without_a_reload(admin: Visit, backstage: 
     assert "x" * 10 in saved.read_text()
 
 
+def done(visit: Visit, action: str, reason: str) -> str:
+    """Does it to the job that is shown; the reason that was sent."""
+    visit.button(action).click()
+    visit.page.get_by_label("Reason").fill(reason)
+    with visit.page.expect_request(lambda request: request.method in {"POST", "DELETE"}) as sent:
+        visit.button(f"{action} job").click()
+    body, query = sent.value.post_data_json, parse_qs(urlsplit(sent.value.url).query)
+    return str(body["reason"] if body else query["reason"][0])
+
+
 def test_a_running_job_is_cancelled_with_a_reason_and_run_again(admin: Visit, backstage: Backstage) -> None:
     job_id = backstage.script(LONG)
     backstage.until(job_id, ["ACTIVE"])
     admin.open(f"queues/test:work/jobs/{job_id}", "script job")
-    admin.button("Cancel").click()
-    admin.page.get_by_label("Reason").fill("the customer asked")
-    admin.button("Cancel job").click()
+    assert done(admin, "Cancel", "the customer asked") == "the customer asked"
     admin.told("The job is cancelled")
     admin.stands("cancelled")
     expect(admin.page.get_by_text("the customer asked").first).to_be_visible()
-    admin.button("Retry").click()
+    assert done(admin, "Retry", "the server is up") == "the server is up"
     admin.told("The job waits to run again")
     backstage.until(job_id, ["ACTIVE"])
     admin.stands("active")
@@ -48,10 +57,9 @@ def test_a_delayed_job_is_promoted_and_an_ended_one_deleted(admin: Visit, backst
     job_id = backstage.enqueue("noop", {}, delay=3_600_000)
     admin.open(f"queues/test:work/jobs/{job_id}", "noop job")
     admin.stands("delayed")
-    admin.button("Promote").click()
+    assert done(admin, "Promote", "it is urgent") == "it is urgent"
     admin.stands("completed")
-    admin.button("Delete").click()
-    admin.button("Delete job").click()
+    assert done(admin, "Delete", "it was a test") == "it was a test"
     admin.told(f"Job {job_id} is deleted")
     expect(admin.heading("test:work")).to_be_visible()
 
