@@ -1,5 +1,6 @@
 """How a handler steers what becomes of its job, other than by returning or by raising an ordinary error."""
 
+import os
 from typing import Final
 
 _BUGS: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, NotImplementedError, TypeError)
@@ -38,9 +39,20 @@ class FailForGood(HandlerOutcome):
 
 def plain_reason(error: BaseException) -> str:
     """Why a handler failed, for those who look at the job: what the error says, without the names of the program."""
-    text = str(error).strip()
+    text = (_of_system(error) if isinstance(error, OSError) else str(error)).strip()
     if not text:
         return "the handler failed without a reason; the worker's log has the traceback"
     if isinstance(error, _BUGS):
         return f"the handler failed unexpectedly ({text}); the worker's log has the traceback"
     return text
+
+
+def _of_system(error: OSError) -> str:
+    """Without the number that the system has for it: "/data/uploads/out: Read-only file system"."""
+    if error.strerror is None:
+        return str(error)
+    return (
+        f"{os.fsdecode(error.filename)}: {error.strerror}"
+        if isinstance(error.filename, str | bytes)
+        else error.strerror
+    )
