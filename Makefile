@@ -15,7 +15,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up board test golden check test-system bench scale chaos chaos-short gen setup absent
+.PHONY: help demo up board test golden check test-system bench scale soak soak-short chaos chaos-short gen setup absent
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,12 @@ check: $(STAMP) ## Check style, types, layers, contract, generated code and Envo
 
 test-system: $(STAMP) ## Run the tests that need Debian packages, installing what they need.
 	@BASE_PYTHON="$(BASE_PYTHON)" tools/test-system.sh
+
+soak: $(STAMP) ## Load a stack with everything for 20 minutes, and fail if anything is left of it (SOAK="--help").
+	@PYTHONPATH=tests/plugin python -m tests.soak $(SOAK)
+
+soak-short: $(STAMP) ## The same for a minute.
+	@PYTHONPATH=tests/plugin python -m tests.soak --minutes 0.7 --warm-up 0.5
 
 chaos: $(STAMP) ## Break processes, connections and the store for ten minutes, and judge what was promised (CHAOS="--help").
 	@PYTHONPATH=tests/plugin python -m tests.chaos $(CHAOS)

@@ -1,5 +1,6 @@
 """All that one process measures."""
 
+import asyncio
 import platform
 from typing import Protocol, runtime_checkable
 
@@ -10,10 +11,11 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from base.release import release
 from base.telemetry.pools import Pools
+from base.telemetry.tallies import Readings
 
 
 class Instruments:
-    """The registry of one process, with what every process tells of itself. `component` is the process's kind."""
+    """The registry of one process, with what every process tells of itself; made in its event loop. `component` is its kind."""
 
     def __init__(self, component: str) -> None:
         self.registry = CollectorRegistry()
@@ -22,7 +24,16 @@ class Instruments:
         GCCollector(registry=self.registry)
         build = Info("qjobs_build", "The release that runs.", registry=self.registry)
         build.info({"component": component, "version": release(), "python": platform.python_version()})
-        self.add(self.pools)
+        loop = asyncio.get_running_loop()
+        self.add(
+            self.pools,
+            Readings(
+                "qjobs_event_loop_tasks",
+                "Tasks of the event loop that have not ended.",
+                (),
+                lambda: [((), len(asyncio.all_tasks(loop)))],
+            ),
+        )
 
     def add(self, *collectors: Collector) -> None:
         for collector in collectors:

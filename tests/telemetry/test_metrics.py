@@ -308,3 +308,19 @@ async def test_without_a_store_the_service_still_tells_of_itself(settings: Setti
         assert b"qjobs_store_up 0.0" in body
         assert b"qjobs_queue_jobs" not in body
         assert (await asyncio.to_thread(fetch, service.service.metrics_port, "/readyz"))[0] == 200
+
+
+async def test_the_tasks_of_the_event_loop_are_told_until_they_have_ended() -> None:
+    instruments = Instruments("scheduler")
+
+    async def tasks() -> float:
+        """As the thread that answers Prometheus counts them."""
+        page = Page((await asyncio.to_thread(generate_latest, instruments.registry)).decode())
+        return page.value("qjobs_event_loop_tasks")
+
+    before, end = await tasks(), asyncio.Event()
+    waiting = asyncio.create_task(end.wait())
+    assert await tasks() == before + 1
+    end.set()
+    await waiting
+    assert await tasks() == before

@@ -1,0 +1,112 @@
+"""What the system and the processes themselves tell of the processes of a stack."""
+
+import json
+import re
+import socket
+import stat
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from base.settings import PROJECT
+from tests.soak.readings import OBJECTS, Census
+from tests.telemetry.exposed import scrape
+
+INSIDE = PROJECT / "tests" / "soak" / "inside"
+POOLED_THREADS = re.compile(
+    r"asyncio_\d+|AnyIO worker thread|ThreadPoolExecutor-.*|soak|Thread-\d+ \(process_request_thread\)"
+)
+"""Threads of bounded pools, which start some as they are needed and keep them, and of the census itself."""
+OURS = frozenset({"base", "engine", "service", "workers", "stack"})
+"""Of these rooms' types each object is counted."""
+CONNECTION = "engine.connecting._Plain"
+CALL = "service.call.Call"
+"""Each connection remembers the call in which it was opened."""
+POOLS = ("store", "database", "smtp")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Which port of the stack is whose."""
+
+    names: Mapping[int, str]
+
+    def kind(self, connection: Any) -> str:
+        """Of a socket: to whom, from whom, or for whom it waits."""
+        local, remote = connection.laddr, connection.raddr
+        if not remote:
+            return "sockets that listen"
+        if remote.port in self.names:
+            return f"connections to {self.names[remote.port]}"
+        return f"connections from callers of {self.names.get(local.port, 'nobody known')}"
+
+
+def probes() -> Path:
+    """A folder for the sockets of the processes' insides; its name is short, as theirs must be."""
+    return Path(tempfile.mkdtemp(prefix="soak-"))
+
+
+def outside(census: Census, name: str, pid: int, ports: Ports, reserve: Mapping[str, float]) -> None:
+    """What the system tells. `reserve` are connections, by pool, kept for later: as many as were ever in use."""
+    process = psutil.Process(pid)
+    sockets = Counter(ports.kind(one) for one in process.net_connections(kind="inet"))
+    census.count(name, "descriptors", process.num_fds() - sum(sockets.values()))
+    for kind, number in sockets.items():
+        if name == "valkey" and kind == "connections from callers of store":
+            continue  # counted where they come from, as many are kept in reserve there
+        # A pool of the database also counts connections that it gave up and has not opened again.
+        census.usual(name, kind, max(0, number - reserve.get(kind.rpartition(" ")[2], 0)))
+    for kind, number in _files(pid).items():
+        census.count(name, kind, number)
+    census.count(name, "zombies", sum(child.status() == psutil.STATUS_ZOMBIE for child in process.children()))
+
+
+def _files(pid: int) -> Counter[str]:
+    """Open files by folder."""
+    found: Counter[str] = Counter()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = entry.readlink()
+            if target.is_absolute() and stat.S_ISREG(entry.stat().st_mode):
+                found[f"files open in {target.parent.name}"] += 1
+        except OSError:  # closed meanwhile
+            continue
+    return found
+
+
+def memory(pid: int) -> int:
+    """Its memory that is no file's: what it has allocated."""
+    kilobytes = re.search(r"^RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text("ascii"), re.MULTILINE)
+    return int(kilobytes[1]) * 1024 if kilobytes else 0
+
+
+def inside(census: Census, name: str, pid: int, folder: Path) -> None:
+    """What the process tells of itself."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(60)
+        line.connect(str(folder / str(pid)))
+        held = json.loads(b"".join(iter(lambda: line.recv(1 << 20), b"")))
+    for identity, coroutine in held["tasks"].items():
+        census.lasting[name, identity] = f"tasks {coroutine}"
+    kinds = held["kinds"]
+    connections = kinds.pop(CONNECTION, 0)  # counted as connections
+    for kind, number in kinds.items():
+        if kind.partition(".")[0] in OURS:
+            census.count(name, OBJECTS + kind, max(0, number - connections) if kind == CALL else number)
+    native = psutil.Process(pid).num_threads() - len(held["threads"])
+    lasting = Counter(thread for thread in held["threads"] if not POOLED_THREADS.fullmatch(thread))
+    census.count(name, "threads", native + lasting.total())
+    census.bytes(name, "memory", memory(pid))
+    census.bytes(name, "memory in use", held["heap"])
+    census.kinds[name] = kinds
+
+
+def in_reserve(port: int) -> dict[str, float]:
+    """By pool, the connections that a process holds for later."""
+    page = scrape(port)
+    return {pool: page.value("qjobs_pool_connections", pool=pool, state="idle") for pool in POOLS}
