@@ -34,7 +34,7 @@ def main() -> int:
         number += 1
         left = began + told.minutes * 60 - time.monotonic()
         enough, seconds = min(told.part, told.enough - counted.total()), min(told.part_seconds, left)
-        part = Part(seed, kinds, enough, seconds, told.store, told.ahead)
+        part = Part(seed, kinds, enough, seconds, told.store, told.ahead, told.settle)
         home = FOLDER / f"part-{seed}-{time.strftime('%H%M%S')}"
         print(f"part {seed}: {', '.join(kinds)}", flush=True)
         try:
@@ -61,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--part", type=int, default=150, help="faults that end a part")
     parser.add_argument("--part-seconds", type=float, default=180.0)
+    parser.add_argument("--settle", type=float, default=90.0, help="seconds that all may take to come to rest")
     return parser.parse_args()
 
 

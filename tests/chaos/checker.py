@@ -36,6 +36,8 @@ CALM_MS = 2 * LOOK_MS + 5_000
 THIRD_STALL = "for the third time"
 LOST_MS = 10_000
 """What was acknowledged this long before a lossy store was hit has been kept."""
+LATE_MS = 15_000
+"""Within which a call that was given up may still be carried out."""
 SLACK_MS = 250
 """What a busy machine adds to a bound in time, beside what was measured (`lag`)."""
 
@@ -160,10 +162,14 @@ def no_claim_while_paused(story: Story) -> Iterator[str]:
 def _pauses(story: Story, queue: str) -> Iterator[tuple[float, float]]:
     """From the answer to a PauseQueue to the moment at which somebody asks to resume. One caller does both."""
     since: float | None = None
+    repeated = float("-inf")
     for call in story.calls:
         if call.get("queue") != queue:
             continue
-        if call["op"] == "PauseQueue" and call["what"] == "answered":
+        if call["op"] == "ResumeQueue" and call["what"] == "answered" and call.get("attempts", 1) > 1:
+            repeated = call["at"]
+        # A service that stands still may do later what a caller has asked of another one meanwhile.
+        if call["op"] == "PauseQueue" and call["what"] == "answered" and call["at"] > repeated + LATE_MS:
             since = call["at"] + 1  # the store's times are whole milliseconds
         elif call["op"] == "ResumeQueue" and call["what"] == "invoked" and since is not None:
             yield since, call["at"] - 1
@@ -372,6 +378,14 @@ def cancelled_jobs_stay_cancelled(story: Story) -> Iterator[str]:
             yield f"CancelJob of {call['job']} answered {call['state']}, and it had not been cancelled"
 
 
+def refusals_have_a_cause(story: Story) -> Iterator[str]:
+    """What is away is UNAVAILABLE, and is tried again. Nothing else is refused but what the job's state does not allow."""
+    causes = {"FAILED_PRECONDITION"} | ({"NOT_FOUND"} if story.lossy else set())
+    for call in story.calls:
+        if call["what"] == "refused" and call["code"] not in causes:
+            yield f"{call['op']} was refused with {call['code']}: {call.get('text', '')}"
+
+
 def each_start_runs_once(story: Story) -> Iterator[str]:
     """A handler runs for a claim, after it, and for no claim twice."""
     claims: dict[tuple[str, int], int] = {}
@@ -442,6 +456,7 @@ PROMISES: tuple[Promise, ...] = (
     every_watcher_saw_the_end,
     counts_add_up,
     cancelled_jobs_stay_cancelled,
+    refusals_have_a_cause,
     each_start_runs_once,
     jobs_end_as_they_should,
     all_is_idle_and_clean,

@@ -88,6 +88,11 @@ class Clients:
             for queue in (WORK, SERIAL):
                 group.create_task(self._sample_on(queue))
 
+    async def resume(self) -> None:
+        """What a frozen service had taken and does once it goes on may be a pause that its caller has given up."""
+        for queue in (WORK, SERIAL):
+            await self._insist("ResumeQueue", ResumeQueueRequest(queue_name=queue), queue=queue)
+
     async def watched(self, seconds: float) -> None:
         """Waits until every watcher has seen the end; those that have not are given up, which the history tells."""
         if self.watchers:
@@ -110,7 +115,7 @@ class Clients:
         """
         number = next(self._numbers)
         self.history.write("call", "invoked", call=number, op=method, **asked)
-        while True:
+        for attempts in itertools.count(1):
             try:
                 answer = await self._service().call(method, request)
             except grpc.aio.AioRpcError as error:
@@ -121,9 +126,10 @@ class Clients:
                     return None
             else:
                 told = _told(answer)
-                self.history.write("call", "answered", call=number, op=method, **asked, **told)
+                self.history.write("call", "answered", call=number, op=method, attempts=attempts, **asked, **told)
                 return answer
             await asyncio.sleep(0.1)
+        return None
 
     async def _enqueue_on(self, number: int) -> None:
         while not self.stopping.is_set():
@@ -239,7 +245,9 @@ class Clients:
                 answer = await self._service().call("GetQueueStats", GetQueueStatsRequest(queue_name=queue))
             except grpc.aio.AioRpcError as error:
                 if error.code() not in AGAIN:
-                    raise
+                    self.history.write(
+                        "call", "refused", op="GetQueueStats", code=error.code().name, text=error.details()
+                    )
                 continue
             held = answer.stats.counts
             counts = {field.name: getattr(held, field.name) for field in held.DESCRIPTOR.fields}

@@ -1,6 +1,8 @@
 """The end of a part: the schedules that ran through it, the wait until all is done, and what the store holds then."""
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -11,7 +13,6 @@ from engine.packing import unpack
 from engine.schedules import SCOPE, Schedules, milliseconds
 from engine.store import Store
 from tests.chaos.history import History
-from tests.conftest import eventually
 from tests.engine.indexes import assert_indexes_agree
 
 PROMPT, MISSED = 4, 2
@@ -64,19 +65,20 @@ class Minutely:
             history.write("schedule", name=name, made=milliseconds(made), fired=fired, missed=name in self._missed)
 
 
-async def all_done(store: Store, queues: tuple[str, ...], seconds: float) -> bool:
-    """Waits until nothing waits or runs any more; whether it came to that."""
+async def all_done(
+    store: Store, queues: tuple[str, ...], seconds: float, resume: Callable[[], Awaitable[None]]
+) -> bool:
+    """Waits until nothing waits or runs any more, and resumes queues meanwhile; whether it came to that."""
     client = cast("Any", store.client)
-
-    async def idle() -> bool:
-        keys = [store.keys(queue)[name] for queue in queues for name in ("wait", "delayed", "active", "parked")]
-        return not any([await client.zcard(key) for key in keys])
-
-    try:
-        await eventually(idle, seconds=seconds, every=0.1)
-    except AssertionError:
-        return False
-    return True
+    keys = [store.keys(queue)[name] for queue in queues for name in ("wait", "delayed", "active", "parked")]
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        await resume()
+        for _ in range(20):
+            if not any([await client.zcard(key) for key in keys]):
+                return True
+            await asyncio.sleep(0.1)
+    return False
 
 
 async def write_final(store: Store, queues: tuple[str, ...], history: History) -> None:

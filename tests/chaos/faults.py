@@ -287,10 +287,10 @@ async def _fail_over(stage: Stage, fault: Fault, told: dict[str, Any]) -> None:
 
 _EVERYBODY = (*SERVICES, *WORKERS, *SCHEDULERS)
 KINDS: dict[str, Kind] = {
-    "kill worker": Kind(WORKERS, (0, 0), _kill, weight=3),
+    "kill worker": Kind(WORKERS, (0, 0), _kill, weight=4),
     "kill service": Kind(SERVICES, (0, 0), _kill),
     "kill scheduler": Kind(SCHEDULERS, (0, 0), _kill),
-    "kill store": Kind(("store",), (0, 0.5), _kill_store, weight=2),
+    "kill store": Kind(("store",), (0, 0.5), _kill_store, weight=0.7),
     "stop worker": Kind(WORKERS, (1.0, 5.5), _stop),
     "stop service": Kind(SERVICES, (0.5, 4), _stop),
     "stop scheduler": Kind(SCHEDULERS, (0.5, 4), _stop),

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stack.ports import LOOPBACK
@@ -23,7 +23,8 @@ class Host:
 
     wrapped: Sequence[str] = ()
     here: str = LOOPBACK
-    there: str = LOOPBACK
+    there: str = field(default_factory=lambda: f"127.213.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}")
+    """Of the loopback network, and this run's own: what is dead for a moment must not lose its port to somebody else."""
     skew_seconds: float = 0.0
 
     @property

@@ -21,10 +21,6 @@ from tests.chaos.rig import QUEUES, Rig, watch_lag
 from tests.chaos.stores import Cluster, OneServer, SentinelPair, StoreUnderTest
 from tests.chaos.tap import Tap
 
-SETTLE_SECONDS = 90.0
-"""Within which all work is done once nothing breaks any more."""
-WATCH_SECONDS = 60.0
-"""Within which every watcher has seen the end then."""
 COMBINED = 0.5
 """How often another fault begins while one is under way."""
 
@@ -51,6 +47,8 @@ class Part:
     """Of STORES."""
     ahead: float = 0.0
     """Seconds by which the clock of the other host is set ahead."""
+    settle: float = 90.0
+    """Seconds within which all calls are answered, once all is healed, then all work is done, and all watchers see the end."""
     pause: tuple[float, float] = (0.05, 0.5)
     """Between two faults."""
 
@@ -121,14 +119,14 @@ async def _through(part: Part, rig: Rig, history: History, result: Result) -> No
         try:
             await _break(part, Stage(rig, ledger, history), result, calling)
             clients.stopping.set()
-            await asyncio.wait({calling}, timeout=SETTLE_SECONDS)
+            await asyncio.wait({calling}, timeout=part.settle)
             if not calling.done():
-                result.errors.append(f"a caller had no answer {SETTLE_SECONDS:.0f} s after the last fault")
+                result.errors.append(f"a caller had no answer {part.settle:.0f} s after the last fault")
             else:
                 await calling
-            if not await ending.all_done(store, QUEUES, SETTLE_SECONDS):
-                result.errors.append(f"not all work was done {SETTLE_SECONDS:.0f} s after the last fault")
-            await clients.watched(WATCH_SECONDS)
+            if not await ending.all_done(store, QUEUES, part.settle, clients.resume):
+                result.errors.append(f"not all work was done {part.settle:.0f} s after the last fault")
+            await clients.watched(part.settle)
         finally:
             for task in (calling, *background):
                 task.cancel()

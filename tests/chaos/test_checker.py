@@ -220,6 +220,10 @@ def _cancelled_in_word_alone(tale: Tale) -> None:
     tale.say("call", "answered", 2000, op="CancelJob", queue=WORK, job="job0", state="CANCELLED")
 
 
+def _refused_inside(tale: Tale) -> None:
+    tale.say("call", "refused", 2000, op="EnqueueJob", queue=WORK, code="INTERNAL", text="An unexpected error.")
+
+
 def _start_runs_twice(tale: Tale) -> None:
     tale.run("job0", 1, 3000, 3010, pid=8)
 
@@ -254,6 +258,7 @@ BREAKS: dict[str, list[Callable[[Tale], None]]] = {
     "every_watcher_saw_the_end": [_watcher_without_end, _watcher_told_twice, _watcher_told_another_end],
     "counts_add_up": [_sample_without_a_job, _sample_that_never_was],
     "cancelled_jobs_stay_cancelled": [_cancelled_in_word_alone],
+    "refusals_have_a_cause": [_refused_inside],
     "each_start_runs_once": [_start_runs_twice, _runs_unclaimed],
     "jobs_end_as_they_should": [_failed_for_nothing, _failed_after_one_stall],
 }
