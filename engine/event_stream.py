@@ -149,8 +149,6 @@ class EventStream:
         """Delivers what comes next."""
         after = self._position
         answer = await cast("Any", self._store.client).xread({self._key: after}, count=_ENTRIES, block=_BLOCK_MS)
-        if not self._owned():
-            return
         entries = entries_of(answer)
         # Entries are trimmed only once there are far more than one answer holds: a shorter one has missed nothing.
         if len(entries) == _ENTRIES and await self._trimmed(after):

@@ -10,7 +10,7 @@ from engine import event_stream, events
 from engine.claims import Note
 from engine.event_stream import EventStream
 from engine.events import Told
-from engine.jobs import State
+from engine.jobs import EventKind, JobEvent, State
 from engine.packing import pack
 from engine.store import Store
 from tests.conftest import eventually
@@ -199,11 +199,12 @@ async def test_an_end_whose_event_is_lost_is_noticed_at_a_heartbeat(
     monkeypatch.setattr(EventStream, "_deliver", lambda _self, _entry: None)
     monkeypatch.setattr(events, "LOOK_SECONDS", 0.2)
     await engine.add(job("a"))
-    waiting = asyncio.create_task(engine.hub.wait(QUEUE, "a", 30))
+    waiting = asyncio.create_task(engine.hub.wait(QUEUE, "a", 3600))
     async with watching(engine, "a", heartbeat=0.2) as watcher:
         await watcher.until(2)
         if how == "end":
             await engine.steering.cancel(QUEUE, "a", "no more")
+            await eventually(waiting.done)
             assert (await waiting).state is State.CANCELLED
         else:
             waiting.cancel()
@@ -211,6 +212,27 @@ async def test_an_end_whose_event_is_lost_is_noticed_at_a_heartbeat(
         await watcher.end()
     last = watcher.got[-1]
     assert (last.kind, last.state) == (Told.END, State.CANCELLED if how == "end" else None)
+
+
+async def test_who_waits_and_has_lost_track_looks_at_once_whatever_comes_after(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "LOOK_SECONDS", 3600)
+    await engine.add(job("a"))
+    waiting = asyncio.create_task(engine.hub.wait(QUEUE, "a", 3600))
+    (box,) = await eventually(lambda: (stream := engine.hub._streams.get(QUEUE)) and stream._boxes.get("a"))
+    progress = JobEvent(QUEUE, "a", "1-1-1", 1, EventKind.PROGRESS, State.ACTIVE, 10, "")
+    box.put(progress)
+    await eventually(lambda: not box._events, what="the first look is over")
+    dropped: list[Any] = []
+    engine.hub._streams[QUEUE]._deliver = dropped.append  # type: ignore[method-assign, assignment]
+    await engine.steering.cancel(QUEUE, "a")
+    await eventually(lambda: dropped)
+    assert not waiting.done()
+    box.lose_track()
+    box.put(progress)
+    await eventually(waiting.done)
+    assert (await waiting).state is State.CANCELLED
 
 
 async def test_a_change_that_an_event_did_not_tell_is_told_as_a_reset(

@@ -308,6 +308,57 @@ async def test_a_retried_job_has_all_its_attempts_again(engine: Engine) -> None:
         await engine.steering.retry(QUEUE, "a")
 
 
+async def test_a_retried_job_that_had_expired_runs(engine: Engine) -> None:
+    (stored,) = await engine.add(job("first"))
+    await engine.add(job("a", expire_at=stored.created - 1))
+    assert [claimed.id for claimed in (await engine.worker().claim(5)).jobs] == ["first"]
+    await engine.steering.retry(QUEUE, "a")
+    assert [claimed.id for claimed in (await engine.worker().claim(5)).jobs] == ["a"]
+
+
+async def test_why_a_retried_job_had_failed_is_not_its_result(engine: Engine) -> None:
+    await engine.add(job("a", attempts=1))
+    worker = engine.worker()
+    (claimed,) = (await worker.claim(1)).jobs
+    await worker.settle([fail(claimed, "broken")], 0)
+    await engine.steering.retry(QUEUE, "a")
+    (claimed,) = (await worker.claim(1)).jobs
+    await worker.settle([complete(claimed)], 0)
+    record = await engine.inspection.get(QUEUE, "a")
+    assert record
+    assert (record.state, record.result, record.failed_reason) == (State.COMPLETED, b"", "")
+
+
+async def test_a_retried_job_that_stalled_too_often_may_stall_as_often_again(engine: Engine) -> None:
+    await engine.add(job("a"))
+    worker = engine.worker(queue_lease_seconds=0.01)
+    for _ in range(3):
+        assert await _jobs(worker)
+        await eventually(lambda: _reaps(worker))
+    assert await engine.state("a") is State.FAILED
+    await engine.steering.retry(QUEUE, "a")
+    assert await _jobs(worker)
+    await eventually(lambda: _reaps(worker))
+    record = await engine.inspection.get(QUEUE, "a")
+    assert record
+    assert (record.state, record.stalls) == (State.WAITING, 1)
+
+
+async def test_a_retried_job_of_an_unknown_type_has_its_ten_minutes_again(engine: Engine) -> None:
+    await engine.add(job("a"))
+    worker = engine.worker()
+    (claimed,) = await _jobs(worker)
+    await worker.settle([Settlement("a", claimed.fence, Outcome.UNKNOWN, delay=1)], 0)
+    (claimed,) = await eventually(lambda: _jobs(worker))
+    await _rewrite(engine, "a", unknown_since=lambda since: since - 600_000)
+    await worker.settle([Settlement("a", claimed.fence, Outcome.UNKNOWN, delay=1)], 0)
+    assert await engine.state("a") is State.FAILED
+    await engine.steering.retry(QUEUE, "a")
+    (claimed,) = await eventually(lambda: _jobs(worker))
+    await worker.settle([Settlement("a", claimed.fence, Outcome.UNKNOWN, delay=1)], 0)
+    assert await engine.state("a") is State.DELAYED
+
+
 async def test_a_promoted_job_is_ready_at_once(engine: Engine) -> None:
     await engine.add(job("a", delay=60_000))
     await engine.steering.promote(QUEUE, "a")

@@ -39,6 +39,21 @@ async def test_a_caller_that_is_alone_never_waits(monkeypatch: pytest.MonkeyPatc
             pass
 
 
+async def test_a_caller_that_is_alone_never_waits_for_one_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def sleep(_seconds: float) -> None:
+        pytest.fail("it waited")
+
+    turns = Looks()
+    with pytest.raises(ConnectionError):
+        async with turns.turn():
+            await asyncio.sleep(HELD_SECONDS)
+            raise ConnectionError
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    for _ in range(20):
+        async with turns.turn():
+            pass
+
+
 async def test_a_look_that_is_broken_off_gives_its_turn_back() -> None:
     turns = Looks(Turns(1))
     spans: list[tuple[float, float]] = []

@@ -168,12 +168,14 @@ async def test_the_next_one_gets_the_turn_of_a_job_that_expired(engine: Engine) 
 
 @pytest.mark.parametrize("owner", ["", "\0", "a\0", "a\1", "\1\1", "é\n", "a" * 2000], ids=ascii)
 async def test_any_owner_has_a_limit_of_their_own(engine: Engine, owner: str) -> None:
-    others = [job(f"other{n}", owner=owner + "\0" + "x" * n) for n in range(3)]
+    others = [job(f"other{n}-{m}", owner=owner + "\0" + "x" * n) for m in range(2) for n in range(3)]
     await engine.add(*(job(f"job{n}", owner=owner) for n in range(3)), *others)
     worker = worker_of(engine, limit=1)
     claimed = (await worker.claim(9)).jobs
-    assert names(claimed) == ["job0", "other0", "other1", "other2"]
-    assert names((await worker.settle([complete(one) for one in claimed], 9)).jobs) == ["job1"]
+    assert names(claimed) == ["job0", "other0-0", "other1-0", "other2-0"]
+    assert names((await worker.settle([complete(claimed[0])], 9)).jobs) == ["job1"]
+    rest = (await worker.settle([complete(one) for one in claimed[1:]], 9)).jobs
+    assert names(rest) == ["other0-1", "other1-1", "other2-1"]
 
 
 async def test_pause_and_the_queues_own_limit_hold_for_jobs_that_come_back(engine: Engine) -> None:
@@ -204,6 +206,32 @@ async def test_jobs_set_aside_come_back_when_the_limit_is_raised_or_switched_off
     assert names((await restarted.claim(9)).jobs) == expected
     if not limit:
         assert (await engine.stats()).set_aside == 0
+
+
+async def test_a_worker_with_a_higher_limit_starts_what_was_set_aside_in_its_order(engine: Engine) -> None:
+    """As while processes are restarted with another setting, before any of them has tidied up."""
+    await engine.add(*jobs(4))
+    assert names((await worker_of(engine, limit=1).claim(9)).jobs) == ["alice0000"]
+    await engine.add(job("late", owner="alice"))
+    assert names((await worker_of(engine, limit=2).claim(1)).jobs) == ["alice0001"]
+    await engine.add(job("urgent", owner="alice", priority=1))
+    worker = worker_of(engine, limit=4)
+    assert names((await worker.claim(1)).jobs + (await worker.claim(9)).jobs) == ["urgent", "alice0002"]
+
+
+async def test_nothing_is_stranded_among_more_owners_than_one_call_looks_at(engine: Engine) -> None:
+    owners = [f"owner{number:03d}" for number in range(510)]
+    await engine.add(*(one for owner in owners for one in jobs(2, owner)))
+    worker = worker_of(engine, limit=1)
+    while len((await worker.claim(200)).jobs):
+        pass
+    last = f"{owners[-1]}0000"
+    client, keys = cast("Any", engine.store.client), engine.store.keys(QUEUE)
+    await client.zrem(keys["active"], last)
+    record = unpack(await client.hget(keys["states"], last))
+    await client.hset(keys["states"], last, pack(["c", *record[1:]]))
+    await worker.reap()
+    assert names((await worker.claim(9)).jobs) == [f"{owners[-1]}0001"]
 
 
 async def test_nothing_is_stranded_when_an_older_release_ends_jobs(engine: Engine) -> None:

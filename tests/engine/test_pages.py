@@ -1,14 +1,18 @@
 """Finding jobs: filters, orders, pages and bulk actions."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from engine import bulk
 from engine.actions import CANCEL, DELETE, PROMOTE, RETRY
 from engine.claims import Note
 from engine.errors import RequestInvalidError
 from engine.inspection import BY_STATE, CREATED, CREATED_DESC
-from engine.jobs import JobQuery, State
+from engine.jobs import Enqueued, JobQuery, State
+from engine.walking import Step, Walker
 
 from .conftest import QUEUE, Engine, complete, fail, job
 
@@ -118,6 +122,44 @@ async def test_bulk_actions_change_all_that_match_and_count_first(engine: Engine
     assert await engine.counts() == {}
 
 
+async def test_a_bulk_action_does_not_chase_what_is_enqueued_meanwhile(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.add(*(job() for _ in range(250)))
+    step = Walker.step
+    late: list[str] = []
+
+    async def and_one_more(self: Walker, *arguments: Any) -> Step:
+        found = await step(self, *arguments)
+        while not late:
+            (stored,) = await engine.add(job())
+            late.extend([stored.id] if stored.created > found.now else [])
+        return found
+
+    monkeypatch.setattr(Walker, "step", and_one_more)
+    assert (await engine.steering.change_many(CANCEL, QUEUE, JobQuery())).changed >= 250
+    assert await engine.counts() == {"waiting": 1, "cancelled": (await engine.stats()).totals[State.CANCELLED]}
+    assert await engine.state(late[0]) is State.WAITING
+
+
+async def test_a_bulk_action_that_leaves_nothing_has_no_token(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "BULK_LIMIT", 200)
+    await engine.add(*(job(f"a{i}") for i in range(200)), job("b", type="other"))
+    done = await engine.steering.change_many(CANCEL, QUEUE, JobQuery(type="noop"))
+    assert (done.changed, done.next_token) == (200, "")
+
+
+async def test_jobs_whose_secrets_are_gone_are_told_when_counting_as_when_retrying(engine: Engine) -> None:
+    await engine.add(job("spent", secret=b"s3cret"), job("plain"))
+    worker = engine.worker()
+    await worker.settle([fail(one) for one in (await worker.claim(2)).jobs], 0)
+    for names in (JobQuery(states=FAILED), ["spent", "plain"]):
+        counted = await engine.steering.change_many(RETRY, QUEUE, names, validate_only=True)
+        assert (counted.matched, [name for name, _ in counted.failures]) == (1, ["spent"])
+    retried = await engine.steering.change_many(RETRY, QUEUE, JobQuery(states=FAILED))
+    assert (retried.changed, [name for name, _ in retried.failures]) == (1, ["spent"])
+
+
 async def test_the_last_two_hundred_log_lines_are_kept(engine: Engine) -> None:
     await engine.add(job("a"))
     worker = engine.worker()
@@ -137,6 +179,31 @@ async def test_reading_a_page_of_large_jobs_is_bounded_in_bytes(engine: Engine) 
     page = await engine.inspection.page(QUEUE, JobQuery(), "", 500)
     assert 0 < len(page.jobs) < 12
     assert len(await _ids(engine, JobQuery(), "", 500)) == 12
+    assert len(await _ids(engine, JobQuery(states=frozenset({State.WAITING})), BY_STATE, 500)) == 12
+
+
+async def test_a_page_of_large_jobs_of_several_queues_is_bounded_in_bytes(engine: Engine) -> None:
+    queues = list(engine.catalog.queues)
+    await engine.add(*(job(queue=queue, payload=b"x" * 900_000) for queue in queues))
+    page = await engine.inspection.page(queues, JobQuery(), "", 500)
+    assert 0 < len(page.jobs) <= 2
+    assert page.next_token
+
+
+@pytest.mark.parametrize(("state", "order"), [(State.WAITING, BY_STATE), (State.ACTIVE, ""), (State.ACTIVE, BY_STATE)])
+async def test_bounds_are_exact_in_every_order(engine: Engine, state: State, order: str) -> None:
+    (stored,) = await engine.add(job("a"))
+    if state is State.ACTIVE:
+        await engine.worker().claim(1)
+    query = JobQuery(states=frozenset({state}))
+    created = stored.created
+    for about, found in (
+        ({"created_before": created}, []),
+        ({"created_before": created + 1}, ["a"]),
+        ({"created_after": created}, ["a"]),
+        ({"created_after": created + 1}, []),
+    ):
+        assert await _ids(engine, replace(query, **about), order) == found
 
 
 async def test_jobs_of_one_moment_are_all_listed_and_all_cancelled(engine: Engine) -> None:
@@ -184,6 +251,28 @@ async def test_several_queues_are_walked_in_one_order(engine: Engine) -> None:
         if not (token := page.next_token):
             break
     assert shown == [f"j{n:02d}" for n in range(12)]
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.ACTIVE])
+@pytest.mark.parametrize("order", [CREATED, CREATED_DESC])
+async def test_jobs_of_one_id_and_moment_in_two_queues_are_both_shown(engine: Engine, order: str, state: State) -> None:
+    queues = (QUEUE, SERIAL)
+    while len({one.created for one in await asyncio.gather(*(_only(engine, queue) for queue in queues))}) > 1:
+        pass
+    if state is State.ACTIVE:
+        for queue in queues:
+            assert (await engine.worker(queue=queue).claim(1)).jobs
+    query = JobQuery(states=frozenset({state}))
+    first = await engine.inspection.page(queues, query, order, 1)
+    second = await engine.inspection.page(queues, query, order, 1, first.next_token)
+    assert {one.envelope.queue_name for one in (*first.jobs, *second.jobs)} == set(queues)
+
+
+async def _only(engine: Engine, queue: str) -> Enqueued:
+    """Enqueues the only job of the queue."""
+    await engine.steering.change_many(DELETE, queue, JobQuery())
+    (stored,) = await engine.add(job("same", queue=queue))
+    return stored
 
 
 async def test_a_page_of_one_job_reads_one_payload(engine: Engine) -> None:

@@ -2,8 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
-from engine.jobs import State
+import pytest
+
+from engine.errors import EtagMismatchError
+from engine.jobs import QueueLimits, State
+from engine.steering import Steering
 from tests.conftest import eventually
 
 from .conftest import QUEUE, Engine, complete, fail, job
@@ -91,6 +96,27 @@ async def test_a_rate_limit_holds_over_all_workers_and_says_when_to_come_back(en
 
 async def _jobs(worker, n):
     return (await worker.claim(n)).jobs
+
+
+@pytest.mark.parametrize("change", [{"max_active": 9}, {"rate": (6, 60_000)}, {"rate": (5, 1000)}], ids=str)
+async def test_limits_that_change_between_look_and_write_are_not_overwritten(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    await engine.steering.limit(QUEUE, max_active=3, rate=(5, 60_000))
+    seen = (await engine.stats()).limits
+    expected = Steering._expected
+
+    async def and_somebody_else(self: Steering, queue: str, etag: str) -> QueueLimits:
+        limits = await expected(self, queue, etag)
+        await self.limit(queue, **change)
+        return limits
+
+    monkeypatch.setattr(Steering, "_expected", and_somebody_else)
+    with pytest.raises(EtagMismatchError):
+        await engine.steering.limit(QUEUE, max_active=4, etag=seen.etag)
+    limits = (await engine.stats()).limits
+    found = {"max_active": limits.max_active, "rate": (limits.rate_max, limits.rate_period)}
+    assert found == {"max_active": 3, "rate": (5, 60_000), **change}
 
 
 async def test_counts_are_exact_at_every_step(engine: Engine) -> None:

@@ -63,6 +63,16 @@ async def test_the_cap_takes_none_that_has_to_stay(engine: Engine, monkeypatch: 
     assert await engine.state("goes-21") is State.COMPLETED
 
 
+async def test_the_cap_takes_none_that_has_to_stay_and_that_an_older_release_finished(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _cap(monkeypatch, engine, 10)
+    await _complete(engine, "stays", retention=WEEK_MS)
+    await _as_an_older_release(engine, "completed", "stays")
+    await _complete(engine, *(f"goes-{n:02}" for n in range(12)))
+    assert await engine.state("stays") is State.COMPLETED
+
+
 async def test_the_cap_holds_for_cancelled_jobs_too(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     _cap(monkeypatch, engine, 10)
     for n in range(15):
@@ -92,7 +102,10 @@ async def test_a_job_whose_own_stay_has_ended_is_kept_like_any_other_from_then_o
         return await _indexed(engine) == {"completed": ["file"]}
 
     await eventually(ended)
-    assert await engine.state("file") is State.COMPLETED
+    record = await engine.inspection.get(QUEUE, "file")
+    assert record
+    client: Any = engine.store.client
+    assert int(await client.zscore(engine.store.keys(QUEUE)["completed"], "file")) // 1024 == record.finished
     await eventually(lambda: _forgets(engine))
     assert await _indexed(engine) == {}
 

@@ -113,6 +113,17 @@ class TestCleanup:
         assert all(path.exists() for path in images)
         assert not litter.exists()
 
+    async def test_in_temp_dir_all_stays_and_is_told_where_there_is_no_record(
+        self, cleanup: Any, roots: StorageRoots
+    ) -> None:
+        temporary = roots.roots["temp"]
+        litter = temporary / "litter"
+        litter.touch()
+        make_old(litter)
+        shutil.rmtree(temporary / OWN_FOLDER)
+        result = await cleanup()
+        assert (litter.exists(), result.untold) == (True, 1)
+
     async def test_named_they_go_with_their_entries(
         self, cleanup: Any, process: Process, uploads: Path, roots: StorageRoots
     ) -> None:
@@ -123,6 +134,7 @@ class TestCleanup:
         result = await cleanup(*images)
         assert (result.deleted, result.produced) == (len(images), 0)
         assert {roots.record(path).origin(path) for path in images} == {Origin.OTHER}
+        assert {path.name for path in (uploads / OWN_FOLDER).iterdir()} == {"record", "made"}
 
     @pytest.mark.parametrize("harm", ["missing", "torn", "a file", "a link"])
     async def test_without_a_readable_record_orphans_are_only_reported(
