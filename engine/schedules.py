@@ -1,6 +1,8 @@
 """Recurring jobs as the store keeps them: read, made, and changed without undoing anybody else's change."""
 
+import asyncio
 import hashlib
+import random
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ SCOPE: Final = "schedules"
 _COLUMNS: Final = 5
 _TRIES: Final = 50
 """How often a change without an etag starts over because somebody else was quicker."""
+_SPREAD_SECONDS: Final = 0.01
 _UNREADABLE: Final = "the store's record of it cannot be read: delete it and make it anew"
 
 Edit = Callable[[ScheduleRecord], None]
@@ -132,7 +135,9 @@ class Schedules:
           ScheduleBrokenError: its record cannot be read.
           EtagMismatchError: it is not the one that the caller has seen.
         """
-        for _ in range(_TRIES):
+        for lost in range(_TRIES):
+            if lost:  # others change it too: not all of them at once again
+                await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS * lost))  # noqa: S311  (spreads load, keeps no secret)
             before = await self._seen(name, etag)
             before.check_readable()
             record = ScheduleRecord()
@@ -150,7 +155,9 @@ class Schedules:
             )
             if written == 1:
                 return
-        raise _changed(name)
+        raise EtagMismatchError(
+            f"Others change the schedule {name!r} all the time. Nothing of yours was changed; try again.", schedule=name
+        )
 
     async def delete(self, name: str, etag: str = "") -> None:
         """Raises ScheduleNotFoundError or EtagMismatchError."""

@@ -101,3 +101,12 @@ async def test_a_record_of_an_older_release_has_an_etag_that_holds(schedules: Sc
     await schedules.change("one", setting("description", "new"), Caller(id="x"), found.etag)
     with pytest.raises(EtagMismatchError):
         await schedules.change("one", setting("description", "newer"), Caller(id="x"), found.etag)
+
+
+async def test_two_hundred_editors_at_once_all_succeed(schedules: Schedules) -> None:
+    def count_up(record: ScheduleRecord) -> None:
+        record.description += "x"
+
+    await asyncio.gather(*(schedules.change("one", count_up) for _ in range(200)))
+
+    assert (await schedules.get("one")).record.description == "x" * 200
