@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -45,6 +47,16 @@ _LIMIT: Final = text("""
 whose worker was killed, ends then. Servers before version 14 do not know it."""
 
 
+@dataclass
+class _Opened:
+    """Connections of one engine that are open."""
+
+    number: int = 0
+
+
+_opened: Final[WeakKeyDictionary[Engine, _Opened]] = WeakKeyDictionary()
+
+
 def open_database(settings: Settings) -> AsyncEngine:
     """An engine for DATABASE_URL; the owner disposes of it.
 
@@ -63,7 +75,7 @@ def open_database(settings: Settings) -> AsyncEngine:
         except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailableError(f"the database cannot be reached: {_why(error)}") from error
 
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
         pool_size=settings.database_pool_size,
@@ -72,12 +84,29 @@ def open_database(settings: Settings) -> AsyncEngine:
         pool_recycle=RECYCLE_SECONDS,
         pool_pre_ping=True,
     )
+    _count(engine)
+    return engine
+
+
+def _count(engine: AsyncEngine) -> None:
+    """Keeps the number of the engine's connections: its pool's own also has those that were given up and not opened again."""
+    opened = _opened[engine.sync_engine] = _Opened()
+
+    def one_more(*_: Any) -> None:
+        opened.number += 1
+
+    def one_less(*_: Any) -> None:
+        opened.number -= 1
+
+    event.listen(engine.sync_engine, "connect", one_more)
+    event.listen(engine.sync_engine, "close", one_less)
 
 
 def pool_state(engine: AsyncEngine) -> PoolState:
-    """The engine's connections now."""
+    """The connections now of an engine of `open_database`."""
     pool = cast("QueuePool", engine.pool)
-    return PoolState(pool.checkedout(), pool.checkedin(), pool.size())
+    busy = pool.checkedout()
+    return PoolState(busy, max(0, _opened[engine.sync_engine].number - busy), pool.size())
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.database import connection as database_connection
-from base.database.connection import open_database, reading, writing
+from base.database.connection import open_database, pool_state, reading, writing
 from base.database.errors import (
     DatabaseError,
     DatabaseSetupError,
@@ -189,3 +189,19 @@ async def test_words_may_be_plain_text_in_somebody_elses_database(engine: AsyncE
     query = select(submissions.c.status).where(submissions.c.status.in_(["draft", "approved"]))
     async with reading(engine) as connection:
         assert await connection.scalar(query) == "draft"
+
+
+async def test_a_connection_that_was_given_up_is_not_told_as_idle(database: Settings) -> None:
+    engine = open_database(database)
+    try:
+        async with reading(engine):
+            assert (pool_state(engine).busy, pool_state(engine).idle) == (1, 0)
+        assert (pool_state(engine).busy, pool_state(engine).idle) == (0, 1)
+        async with engine.connect() as connection:
+            await connection.invalidate()
+        assert (pool_state(engine).busy, pool_state(engine).idle) == (0, 0)
+        async with reading(engine):
+            pass
+        assert (pool_state(engine).busy, pool_state(engine).idle) == (0, 1)
+    finally:
+        await engine.dispose()

@@ -59,8 +59,7 @@ def outside(census: Census, name: str, pid: int, ports: Ports, reserve: Mapping[
     for kind, number in sockets.items():
         if name == "valkey" and kind == "connections from callers of store":
             continue  # counted where they come from, as many are kept in reserve there
-        # A pool of the database also counts connections that it gave up and has not opened again.
-        census.usual(name, kind, max(0, number - reserve.get(kind.rpartition(" ")[2], 0)))
+        census.usual(name, kind, number - reserve.get(kind.rpartition(" ")[2], 0))
     for kind, number in _files(pid).items():
         census.count(name, kind, number)
     census.count(name, "zombies", sum(child.status() == psutil.STATUS_ZOMBIE for child in process.children()))
