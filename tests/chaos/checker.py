@@ -379,8 +379,8 @@ def cancelled_jobs_stay_cancelled(story: Story) -> Iterator[str]:
 
 
 def refusals_have_a_cause(story: Story) -> Iterator[str]:
-    """What is away is UNAVAILABLE, and is tried again. Nothing else is refused but what the job's state does not allow."""
-    causes = {"FAILED_PRECONDITION"} | ({"NOT_FOUND"} if story.lossy else set())
+    """What is away or full is tried again. Nothing else is refused but what the job's state does not allow."""
+    causes = {"FAILED_PRECONDITION", "RESOURCE_EXHAUSTED"} | ({"NOT_FOUND"} if story.lossy else set())
     for call in story.calls:
         if call["what"] == "refused" and call["code"] not in causes:
             yield f"{call['op']} was refused with {call['code']}: {call.get('text', '')}"

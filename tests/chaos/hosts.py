@@ -10,6 +10,7 @@ from pathlib import Path
 from stack.ports import LOOPBACK
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+_NOBODY = "02:00:00:00:00:01"
 _DISK_BYTES = 48 * 1024 * 1024
 
 
@@ -76,11 +77,22 @@ class NamespaceHost(Host):
         _run("ip", "-n", self.name, "link", "set", "lo", "up")
 
     def part(self) -> None:
-        """Nothing passes any more, in either direction, and nobody is told."""
-        _run("ip", "link", "set", self._outer, "down")
+        """Nothing passes any more, in either direction, and nobody is told: each side has a wrong address of the other.
+
+        To take an interface down would be told at once, and take its route away, too.
+        """
+        for command in self._neighbours("replace"):
+            _run(*command, "lladdr", _NOBODY, "nud", "permanent")
 
     def join(self) -> None:
-        _run("ip", "link", "set", self._outer, "up")
+        for command in self._neighbours("del"):
+            _run(*command)
+
+    def _neighbours(self, act: str) -> tuple[tuple[str, ...], ...]:
+        return (
+            ("ip", "neigh", act, self.there, "dev", self._outer),
+            ("ip", "-n", self.name, "neigh", act, self.here, "dev", self._inner),
+        )
 
     def close(self) -> None:
         subprocess.run(["ip", "link", "del", self._outer], check=False, capture_output=True)
