@@ -14,18 +14,22 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-# What the processes need is imported here, once.
+# What the processes need is imported here, once, and made once where it is the same for all of them.
 import chaosjobs.contract
 import chaosjobs.handlers  # noqa: F401
 
 import workers.command
 import workers.scheduler  # noqa: F401
+from engine.catalog import load_catalog
+from engine.scripts import load_scripts
 from stack.cli import main
 
 
 def _serve() -> None:
     """Reads orders until its input ends."""
 
+    load_scripts()
+    load_catalog(("chaosjobs",))
     gc.collect()
     gc.freeze()  # the pages of what is imported stay shared
     children: dict[int, str] = {}
