@@ -1,6 +1,7 @@
 """The end of a part: the schedules that ran through it, the wait until all is done, and what the store holds then."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any, cast
 from chaosjobs.v1.chaosjobs_pb2 import SlotTrial, TrialResult
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 
+from engine.errors import ScheduleNotFoundError
 from engine.packing import unpack
 from engine.schedules import SCOPE, Schedules, milliseconds
 from engine.store import Store
@@ -57,11 +59,10 @@ class Minutely:
     async def write_down(self, history: History) -> None:
         """Which slots each has fired, and since when it could."""
         for name, made in self._made.items():
-            fired = [
-                {"slot": milliseconds(run.slot), "job": run.job_id}
-                for run in await self._schedules.runs(name)
-                if not run.triggered
-            ]
+            fired = []
+            with contextlib.suppress(ScheduleNotFoundError):  # then it has fired nothing, which is told
+                runs = [run for run in await self._schedules.runs(name) if not run.triggered]
+                fired = [{"slot": milliseconds(run.slot), "job": run.job_id} for run in runs]
             history.write("schedule", name=name, made=milliseconds(made), fired=fired, missed=name in self._missed)
 
 
