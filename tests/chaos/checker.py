@@ -296,8 +296,8 @@ def schedules_fire_each_slot_once(story: Story) -> Iterator[str]:
             if late > MINUTE_MS + story.lease_ms + story.lag_ms(run["slot"], run["slot"] + late) + LOOK_MS:
                 yield f"{name} fired {run['job']} {late} ms after its slot, when a later one had come"
         first = made // MINUTE_MS * MINUTE_MS + (0 if schedule["missed"] else MINUTE_MS)
-        for slot in range(first, int(schedule["at"]), MINUTE_MS):
-            if slot not in fired and story.calm(max(slot, made), min(slot + MINUTE_MS, schedule["at"])):
+        for slot in range(first, schedule["stopped"], MINUTE_MS):
+            if slot not in fired and story.calm(max(slot, made), min(slot + MINUTE_MS, schedule["stopped"])):
                 yield f"{name} did not fire its slot {slot}"
 
 

@@ -38,6 +38,7 @@ class Minutely:
         self._schedules = Schedules(store)
         self._made: dict[str, datetime] = {}
         self._missed: set[str] = set()
+        self._stopped = datetime.now(UTC)
 
     async def make(self) -> None:
         client = cast("Any", self._store.client)
@@ -56,6 +57,13 @@ class Minutely:
             if missed:
                 self._missed.add(record.name)
 
+    async def stop(self) -> None:
+        """Fires nothing more, so that the end is the end."""
+        for name in self._made:
+            with contextlib.suppress(ScheduleNotFoundError):
+                await self._schedules.change(name, _paused)
+        self._stopped = datetime.now(UTC)
+
     async def write_down(self, history: History) -> None:
         """Which slots each has fired, and since when it could."""
         for name, made in self._made.items():
@@ -63,7 +71,18 @@ class Minutely:
             with contextlib.suppress(ScheduleNotFoundError):  # then it has fired nothing, which is told
                 runs = [run for run in await self._schedules.runs(name) if not run.triggered]
                 fired = [{"slot": milliseconds(run.slot), "job": run.job_id} for run in runs]
-            history.write("schedule", name=name, made=milliseconds(made), fired=fired, missed=name in self._missed)
+            history.write(
+                "schedule",
+                name=name,
+                made=milliseconds(made),
+                stopped=milliseconds(self._stopped),
+                fired=fired,
+                missed=name in self._missed,
+            )
+
+
+def _paused(record: ScheduleRecord) -> None:
+    record.paused = True
 
 
 async def all_done(

@@ -119,6 +119,7 @@ async def _through(part: Part, rig: Rig, history: History, result: Result) -> No
         try:
             await _break(part, Stage(rig, ledger, history), result, calling)
             clients.stopping.set()
+            await schedules.stop()
             await asyncio.wait({calling}, timeout=part.settle)
             if not calling.done():
                 result.errors.append(f"a caller had no answer {part.settle:.0f} s after the last fault")

@@ -176,16 +176,16 @@ def _slot(tale: Tale, job: str, slot: int, at: int) -> dict[str, Any]:
 
 def _slot_twice(tale: Tale) -> None:
     fired = [_slot(tale, "slot", 60_000, 60_100)] * 2
-    tale.say("schedule", "", 90_000, name="s", made=30_000, fired=fired, missed=False)
+    tale.say("schedule", "", 90_000, stopped=90_000, name="s", made=30_000, fired=fired, missed=False)
 
 
 def _slot_not_fired(tale: Tale) -> None:
-    tale.say("schedule", "", 90_000, name="s", made=30_000, fired=[], missed=False)
+    tale.say("schedule", "", 90_000, stopped=90_000, name="s", made=30_000, fired=[], missed=False)
 
 
 def _missed_slot_made_up(tale: Tale) -> None:
     fired = [_slot(tale, "old", 0, 125_000), _slot(tale, "latest", 120_000, 125_100)]
-    tale.say("schedule", "", 130_000, name="s", made=124_000, fired=fired, missed=True)
+    tale.say("schedule", "", 130_000, stopped=130_000, name="s", made=124_000, fired=fired, missed=True)
 
 
 def _watcher_without_end(tale: Tale) -> None:
