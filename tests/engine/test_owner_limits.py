@@ -219,6 +219,16 @@ async def test_a_worker_with_a_higher_limit_starts_what_was_set_aside_in_its_ord
     assert names((await worker.claim(1)).jobs + (await worker.claim(9)).jobs) == ["urgent", "alice0002"]
 
 
+async def test_a_claim_that_brings_a_job_back_wakes_a_worker_for_it(engine: Engine) -> None:
+    await engine.add(*jobs(4))
+    assert names((await worker_of(engine, limit=1).claim(9)).jobs) == ["alice0000"]
+    await engine.add(job("urgent", owner="alice", priority=1))
+    worker = worker_of(engine, limit=4)
+    assert await worker.wait_for_work(1)
+    assert names((await worker.claim(9)).jobs) == ["urgent"]
+    assert await worker.wait_for_work(1)
+
+
 async def test_nothing_is_stranded_among_more_owners_than_one_call_looks_at(engine: Engine) -> None:
     owners = [f"owner{number:03d}" for number in range(510)]
     await engine.add(*(one for owner in owners for one in jobs(2, owner)))

@@ -217,6 +217,14 @@ class EngineMachine(RuleBasedStateMachine):
         reaped = self.run(self._worker("w1").reap())
         assert (reaped.stalled, reaped.forgotten) == ((), 0)
 
+    @precondition(lambda self: self._in(State.DELAYED))
+    @rule(data=st.data())
+    def come_due(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(self._in(State.DELAYED)))
+        self.run(self.store.client.zadd(self.store.keys(QUEUE)["delayed"], {job_id: 1}))
+        self.reap()
+        self.states[job_id] = State.WAITING
+
     @rule(limit=st.integers(0, 2))
     def restart_with_another_limit(self, limit: int) -> None:
         self.limit = limit

@@ -76,6 +76,14 @@ async def test_without_a_link_a_download_still_takes_a_token(service: Running) -
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
 
 
+async def test_a_bearer_token_counts_also_beside_a_link(service: Running, links: DownloadLinks) -> None:
+    job_id, made = await exported(service.app, JobPayload(export_csv=ExportCsv(query={"model": "User"})))
+    token = await links.sign(QUEUE, job_id, made.sha256, soon())
+    request = DownloadResultRequest(queue_name=QUEUE, job_id=job_id, download_token=token)
+    refusal = await refused(service.as_("sales", "somebody-else").jobs.DownloadResult(request))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND")
+
+
 async def test_whoever_guesses_learns_nothing_about_jobs(service: Running, links: DownloadLinks) -> None:
     job_id, made = await exported(service.app, JobPayload(export_csv=ExportCsv(query={"model": "User"})))
     good = await links.sign(QUEUE, job_id, made.sha256, soon())

@@ -37,7 +37,8 @@ local function bytes_of(id, record)
   return bytes
 end
 
--- Takes up to `n` jobs that may start out of the waiting ones: ids and records; and whether there may be more.
+-- Takes up to `n` jobs that may start out of the waiting ones: ids and records; and whether there may be more, also because a
+-- parked one was brought back meanwhile.
 local function take(n, per_owner)
   local ids, records, left, back, written = {}, {}, {}, {}, {}
   local looked, bytes, full, asked, popped = 0, 0, false, 0, nil
@@ -72,7 +73,7 @@ local function take(n, per_owner)
   if #back > 0 then redis.call('ZADD', wait, unpack(back)) end
   if #left > 0 then redis.call('ZREM', ready, unpack(left)) end
   if #written > 0 then redis.call('HSET', states, unpack(written)) end
-  return ids, records, (full or #popped == asked * 2) and redis.call('ZCARD', wait) > 0
+  return ids, records, (full or #popped == asked * 2 or set_aside) and redis.call('ZCARD', wait) > 0
 end
 
 -- Answers flat rows: id, fence, fails, max, created, ready, envelope, secret, checkpoint; and ms until something is due.
