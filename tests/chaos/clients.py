@@ -256,8 +256,8 @@ class Clients:
 
 
 def _trial(queue: str, chance: random.Random) -> Trial | SerialTrial:
-    # Most are quick; some outlast a lease, and some two.
-    run_ms = chance.choice((5, 20, 50, 100, 200, 400, 800, 1500, 3000, 5000))
+    # Most are quick; some outlast a lease, and some a process that stands still, and a lease after that.
+    run_ms = chance.choice((5, 20, 50, 100, 200, 400, 800, 1500, 3000, 5000, 12_000))
     if queue == SERIAL:
         return SerialTrial(run_ms=run_ms // 20)
     trial = Trial(run_ms=run_ms, lines=chance.choice((0, 0, 3)))
