@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests marked `system`. They need Debian packages: one that is missing is installed, or the run fails.
 set -euo pipefail
-packages=(chromium clamav-daemon prometheus)
+packages=(chromium clamav-daemon faketime iproute2 prometheus)
 
 if ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
   apt-get update -q

@@ -22,21 +22,24 @@ from tests.chaos.run import STORES, Part, Result, run
 
 FOLDER = PROJECT / "build" / "chaos"
 RESULTS = FOLDER / "results.jsonl"
+TURNS = (("one", 0.0), ("sentinel", 0.0), ("one", 90.0), ("cluster", 0.0), ("one", -90.0), ("everysec", 0.0))
+"""Stores, and by how many seconds another host's clock is ahead, one part after the other."""
 
 
 def main() -> int:
     told = _arguments()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    kinds = _kinds(told.faults, told.store)
     began, number, failed, counted = time.monotonic(), 0, 0, Counter[str]()
     while counted.total() < told.enough and time.monotonic() < began + told.minutes * 60:
         seed = told.seed + number
         number += 1
         left = began + told.minutes * 60 - time.monotonic()
         enough, seconds = min(told.part, told.enough - counted.total()), min(told.part_seconds, left)
-        part = Part(seed, kinds, enough, seconds, told.store, told.ahead, told.settle)
+        store, ahead = TURNS[(number - 1) % len(TURNS)] if told.store == "each" else (told.store, told.ahead)
+        kinds = _kinds(told.faults, store)
+        part = Part(seed, kinds, enough, seconds, store, ahead, told.settle)
         home = FOLDER / f"part-{seed}-{time.strftime('%H%M%S')}"
-        print(f"part {seed}: {', '.join(kinds)}", flush=True)
+        print(f"part {seed}, store {store}, another clock ahead by {ahead:g} s: {', '.join(kinds)}", flush=True)
         try:
             result = uvloop.run(run(part, home))
         except MissingError as error:
@@ -55,8 +58,10 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--faults", default="all", help="kinds, or beginnings of kinds, separated by commas")
-    parser.add_argument("--store", choices=list(STORES), default="one")
-    parser.add_argument("--ahead", type=float, default=0.0, help="seconds by which another host's clock is ahead")
+    parser.add_argument("--store", choices=["each", *STORES], default="each")
+    parser.add_argument(
+        "--ahead", type=float, default=0.0, help="seconds by which another host's clock is ahead, with a --store"
+    )
     parser.add_argument("--enough", type=int, default=1_000_000, help="faults that have to count")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--part", type=int, default=150, help="faults that end a part")

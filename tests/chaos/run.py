@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from tests.chaos.checker import Story, judge, measured
 from tests.chaos.clients import Clients, Service
 from tests.chaos.faults import Fault, Stage, draw, strike
 from tests.chaos.history import History, read
-from tests.chaos.hosts import Host, NamespaceHost, SmallDisk
+from tests.chaos.hosts import Host, MissingError, NamespaceHost, SmallDisk
 from tests.chaos.ledger import Ledger
 from tests.chaos.rig import QUEUES, Rig, watch_lag
 from tests.chaos.stores import Cluster, OneServer, SentinelPair, StoreUnderTest
@@ -92,11 +93,18 @@ async def run(part: Part, home: Path) -> Result:
     rig = rig_for(part, home, history)
     try:
         await _through(part, rig, history, result)
+    except MissingError:
+        raise
+    except Exception as error:
+        # Such as what the store answers to the driver itself. Without its end the history cannot be judged.
+        traceback.print_exc()
+        result.errors.append(f"ended early: {type(error).__name__}: {error}")
+    else:
+        story = Story(read(history.path), rig.lease * 1000, lossy=rig.store.lossy)
+        result.broken, result.measured = judge(story), measured(story)
     finally:
         await rig.close()
         history.close()
-    story = Story(read(history.path), rig.lease * 1000, lossy=rig.store.lossy)
-    result.broken, result.measured = judge(story), measured(story)
     result.seconds = time.monotonic() - began
     return result
 
