@@ -95,7 +95,7 @@ async def run(part: Part, home: Path) -> Result:
         await _through(part, rig, history, result)
     except MissingError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (printed, and the verdict)
         # Such as what the store answers to the driver itself. Without its end the history cannot be judged.
         traceback.print_exc()
         result.errors.append(f"ended early: {type(error).__name__}: {error}")
