@@ -17,7 +17,9 @@ from tests.chaos.rig import ELSEWHERE, SCHEDULERS, SERVICES, WORKERS, Rig
 from tests.chaos.stores import Failing, OneServer
 from tests.conftest import ValkeyServer
 
-WAIT_FOR_WORK = 1.5
+SETTLED = 3.0
+"""Seconds that a process has to have run: one that is hit as soon as it starts does no work that could be lost."""
+WAIT_FOR_WORK = 4.0
 """Seconds within which a victim has to hold something; otherwise the fault is missed."""
 
 
@@ -47,7 +49,7 @@ class Stage:
             running = sum(len(starts) for starts in self.ledger.running.values())
             return [f"{waiting} calls, {running} jobs"] if waiting or running else []
         pid = rig.pid(name)
-        if pid is None:
+        if pid is None or time.monotonic() < rig.members[name].started + SETTLED:
             return []
         if name in WORKERS:
             self.ledger.look()

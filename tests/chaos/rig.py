@@ -43,6 +43,8 @@ class Member:
     nursery: Nursery
     to_store: Proxy | None
     """None where the store tells its clients where it is."""
+    started: float = 0.0
+    """When, by the monotonic clock."""
     keeper: asyncio.Task[None] | None = None
 
     @property
@@ -127,6 +129,7 @@ class Rig:
         while True:
             log = self.home / f"{member.name}.log"
             pid = await member.nursery.start(member.name, *member.command, log=log, **member.variables)
+            member.started = time.monotonic()
             self.history.write("process", "started", name=member.name, pid=pid)
             await member.nursery.ended(member.name, pid)
             self._frozen.discard(pid)
