@@ -17,6 +17,7 @@ import uvloop
 from qcollector.jobs.v1.queue_pb2 import Worker
 
 from base.settings import Settings
+from base.telemetry.pools import PoolState
 from engine.catalog import Catalog
 from engine.claims import Claims
 from engine.errors import JobServiceError
@@ -56,6 +57,7 @@ class Heartbeat:
         self._worker_loop = asyncio.get_running_loop()
         self._loop = uvloop.new_event_loop()
         self._stopped = asyncio.Event()
+        self._store: Store | None = None
 
     async def run(self) -> None:
         """Beats until `stop` is called. Raises whatever else ends the thread: without it the leases would run out."""
@@ -72,6 +74,10 @@ class Heartbeat:
         silent = time.monotonic() - self._heard
         return f"the store has not answered for {silent:.0f} s" if silent > SILENT_SECONDS else ""
 
+    def connections(self) -> PoolState:
+        """Those of its own to the store."""
+        return self._store.pool() if self._store else PoolState(0, 0, self._settings.redis_max_connections)
+
     def stop(self) -> None:
         with contextlib.suppress(RuntimeError):  # it has ended by itself
             self._loop.call_soon_threadsafe(self._stopped.set)
@@ -83,7 +89,7 @@ class Heartbeat:
             self._loop.close()
 
     async def _beat(self) -> None:
-        store = await Store.open(self._settings)
+        self._store = store = await Store.open(self._settings)
         try:
             presence = Presence(store)
             async with asyncio.TaskGroup() as group:

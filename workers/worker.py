@@ -80,6 +80,7 @@ async def work(settings: Settings, stopping: asyncio.Event, queues: Sequence[str
         instruments.add(reaps.stalled, reaps.forgotten, intake.stored)
         receiver.metrics.expose(instruments, receiver.pumps)
         _expose_resources(instruments, store, broker)
+        instruments.pools.add("heartbeat", heartbeat.connections)
 
         def unready() -> str:
             return "it is stopping" if receiver.draining else heartbeat.problem()

@@ -119,6 +119,7 @@ async def test_attempts_are_counted_by_queue_type_and_outcome_with_their_duratio
     assert more("qjobs_job_wait_seconds_count", **script) == 5
     assert after.value("qjobs_worker_slots", queue=WORK) == 50
     assert after.value("qjobs_pool_connections", pool="store", state="busy") >= 1
+    assert after.total("qjobs_pool_connections", pool="heartbeat") >= 1
 
 
 async def test_a_lease_that_ran_out_is_counted_as_lost(
