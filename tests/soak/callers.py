@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import random
 import time
 import traceback
@@ -132,14 +133,15 @@ class Crew:
     tokens: dict[str, str] = field(default_factory=dict)
 
     async def work(self, callers: int, seconds: float) -> None:
-        """So many callers act for so long, and every action is taken. Then all connections are closed."""
+        """So many callers act for so long, and every action is taken twice. Then all connections are closed."""
         self.rounds += 1
         until = time.monotonic() + seconds
-        firm = list(REPERTOIRE.actions)
+        firm = [*REPERTOIRE.actions, *REPERTOIRE.actions]
         random.Random(f"{self.seed} {self.rounds}").shuffle(firm)
         async with asyncio.TaskGroup() as group:
             for number in range(callers):
                 group.create_task(self._act(number, until, firm))
+        gc.collect()  # a call that was broken off may keep its connection until then
 
     async def _act(self, number: int, until: float, firm: list[str]) -> None:
         names = list(REPERTOIRE.actions)

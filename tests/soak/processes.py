@@ -22,12 +22,15 @@ POOLED_THREADS = re.compile(
     r"asyncio_\d+|AnyIO worker thread|ThreadPoolExecutor-.*|soak|Thread-\d+ \(process_request_thread\)"
 )
 """Threads of bounded pools, which start some as they are needed and keep them, and of the census itself."""
+GRPC_THREADS = frozenset({"event_engine"})
+"""Those of gRPC's own pool, by the system's name for them: as many as were ever needed at once."""
 OURS = frozenset({"base", "engine", "service", "workers", "stack"})
 """Of these rooms' types each object is counted."""
 CONNECTION = "engine.connecting._Plain"
-CALL = "service.call.Call"
-"""Each connection remembers the call in which it was opened."""
-POOLS = ("store", "database", "smtp")
+PINNED = frozenset({"service.call.Call", "service.auth.Principal"})
+"""Each connection remembers the call in which it was opened, and whose it was."""
+POOLS = {"store": "store", "heartbeat": "store", "database": "database", "smtp": "smtp"}
+"""By the name of a pool, to whom its connections lead."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,16 @@ def probes() -> Path:
     return Path(tempfile.mkdtemp(prefix="soak-"))
 
 
-def outside(census: Census, name: str, pid: int, ports: Ports, reserve: Mapping[str, float]) -> None:
-    """What the system tells. `reserve` are connections, by pool, kept for later: as many as were ever in use."""
+def outside(census: Census, name: str, pid: int, ports: Ports, pooled: Mapping[str, int]) -> None:
+    """What the system tells. `pooled` are the connections of pools, by whom they lead to; some may be closed by now."""
     process = psutil.Process(pid)
     sockets = Counter(ports.kind(one) for one in process.net_connections(kind="inet"))
     census.count(name, "descriptors", process.num_fds() - sum(sockets.values()))
     for kind, number in sockets.items():
         if name == "valkey" and kind == "connections from callers of store":
             continue  # counted where they come from, as many are kept in reserve there
-        census.usual(name, kind, number - reserve.get(kind.rpartition(" ")[2], 0))
+        of_pools = pooled.get(kind.rpartition(" ")[2], 0) if kind.startswith("connections to ") else 0
+        census.usual(name, f"{kind} outside of pools" if of_pools else kind, max(0, number - of_pools))
     for kind, number in _files(pid).items():
         census.count(name, kind, number)
     census.count(name, "zombies", sum(child.status() == psutil.STATUS_ZOMBIE for child in process.children()))
@@ -76,6 +80,13 @@ def _files(pid: int) -> Counter[str]:
         except OSError:  # closed meanwhile
             continue
     return found
+
+
+def _word(task: Path) -> str:
+    try:
+        return (task / "comm").read_text("utf-8").strip()
+    except OSError:  # ended meanwhile
+        return ""
 
 
 def memory(pid: int) -> int:
@@ -96,8 +107,8 @@ def inside(census: Census, name: str, pid: int, folder: Path) -> None:
     connections = kinds.pop(CONNECTION, 0)  # counted as connections
     for kind, number in kinds.items():
         if kind.partition(".")[0] in OURS:
-            census.count(name, OBJECTS + kind, max(0, number - connections) if kind == CALL else number)
-    native = psutil.Process(pid).num_threads() - len(held["threads"])
+            census.count(name, OBJECTS + kind, max(0, number - connections) if kind in PINNED else number)
+    native = sum(_word(task) not in GRPC_THREADS for task in Path(f"/proc/{pid}/task").iterdir()) - len(held["threads"])
     lasting = Counter(thread for thread in held["threads"] if not POOLED_THREADS.fullmatch(thread))
     census.count(name, "threads", native + lasting.total())
     census.bytes(name, "memory", memory(pid))
@@ -105,7 +116,12 @@ def inside(census: Census, name: str, pid: int, folder: Path) -> None:
     census.kinds[name] = kinds
 
 
-def in_reserve(port: int) -> dict[str, float]:
-    """By pool, the connections that a process holds for later."""
+def pools(census: Census, name: str, port: int) -> Counter[str]:
+    """Counts the connections of a process's pools that are in use; all of them, by whom they lead to."""
     page = scrape(port)
-    return {pool: page.value("qjobs_pool_connections", pool=pool, state="idle") for pool in POOLS}
+    found: Counter[str] = Counter()
+    for pool, to in POOLS.items():
+        busy, idle = (page.value("qjobs_pool_connections", pool=pool, state=state) for state in ("busy", "idle"))
+        census.usual(name, f"connections of the pool {pool} in use", busy)
+        found[to] += int(busy + idle)
+    return found

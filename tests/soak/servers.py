@@ -13,12 +13,12 @@ from typing import Any
 import psutil
 import redis
 
-from tests.soak.processes import memory
 from tests.soak.readings import Census
 from tests.telemetry.exposed import fetch
 
 KEY = re.compile(r"(?P<prefix>[^:]+):\{(?P<scope>.+)/0\}:(?P<name>.+)")
 SIZE = {"hash": "hlen", "zset": "zcard", "set": "scard", "list": "llen", "stream": "xlen", "string": "exists"}
+OF_A_SCHEDULE = ("runs", "fired", "slots", "faults")
 MADE, LOCKS = "made", "locks"
 """Folders of what a storage root records of the files that jobs make."""
 LOCK_FILES = 256
@@ -26,8 +26,8 @@ ENTRY_SECONDS = 2 * 3600
 """After which the entry of a file that is gone has been dropped."""
 EVENTS = 10_200
 """What a stream may hold: it is trimmed where that is cheap."""
-BOUNDED = {"events": EVENTS, "rates": 6}
-"""Keys that keep the latest, up to a number."""
+BOUNDED = {"events": EVENTS, "rates": 6, "meta": 24}
+"""Keys that keep the latest, or fields of a fixed set, up to a number."""
 REMEMBERED = ("requests", "request_times", "ids", "gone")
 """Keys of names that are remembered for an hour or a day."""
 MADE_BY_US = re.compile(r"repeat-|alert-|trigger-")
@@ -59,6 +59,10 @@ def store(census: Census, client: "redis.Redis", names: Names) -> None:
         if name in BOUNDED or name in REMEMBERED:
             held += used
             census.empty("store", f"{scope} {name} beyond its bound", max(0, size - BOUNDED.get(name, size)))
+        elif scope == "schedules" and name in OF_A_SCHEDULE:
+            held += used
+            schedules = client.hlen(key[: -len(name)] + b"records")
+            census.empty("store", f"{name} of schedules that are gone", max(0, size - int(schedules)))
         elif client.pttl(key) > 0:
             held += used
         else:
@@ -107,10 +111,10 @@ def _clients(census: Census, client: "redis.Redis") -> None:
         census.usual("store", f"clients blocked in {command}", number)
 
 
-def database(census: Census, pid: int, reserve: float) -> None:
-    """Its processes for connections, without those that pools keep for later."""
+def database(census: Census, pid: int, pooled: float) -> None:
+    """Its processes for connections, without those of pools, which are counted there."""
     serving = sum("(" in _title(child) for child in psutil.Process(pid).children())
-    census.usual("postgres", "connections from callers of database", max(0, serving - reserve))
+    census.usual("postgres", "connections from callers of database", max(0, serving - pooled))
 
 
 def _title(process: psutil.Process) -> str:
@@ -120,14 +124,13 @@ def _title(process: psutil.Process) -> str:
     return ""
 
 
-def gateway(census: Census, pid: int, admin_port: int) -> None:
-    """What passes through Envoy now, by its own count, and its memory."""
+def gateway(census: Census, admin_port: int) -> None:
+    """What passes through Envoy now, and its memory, by its own count."""
     _, body, _ = fetch(admin_port, "/stats?filter=(cx|rq)_active$")
     for name, number in re.findall(r"^(\S+): (\d+)$", body.decode(), re.MULTILINE):
         census.count("envoy", name, int(number))
     _, body, _ = fetch(admin_port, "/memory")
     told = {name: int(number) for name, number in re.findall(r'"(\w+)": "(\d+)"', body.decode())}
-    census.bytes("envoy", "memory", memory(pid) - told["pageheap_free"] - told["total_thread_cache"])
     census.bytes("envoy", "memory in use", told["allocated"])
 
 

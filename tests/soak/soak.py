@@ -64,6 +64,7 @@ async def running(home: Path, probes: Path) -> AsyncIterator[RunningStack]:
         SAMPLE_DATA="true",
         BOARD_ENABLED="true",
         QUEUE_LEASE_SECONDS=5,
+        REDIS_MAX_CONNECTIONS=40,  # few enough for the warm-up to open them all
         SOAK_PROBES=str(probes),
         **RETENTION,
     )
@@ -120,14 +121,14 @@ class Inspector:
     def _take(self) -> Census:
         census = Census()
         assert self.stack.process is not None
-        reserves = {name: processes.in_reserve(port) for name, port in self.metrics.items()}
+        pools = {name: processes.pools(census, name, port) for name, port in self.metrics.items()}
         for name, pid in {**self.stack.pids, "qjobs up": self.stack.process.pid}.items():
-            processes.outside(census, name, pid, self.ports, reserves.get(name, {}))
+            processes.outside(census, name, pid, self.ports, pools.get(name, {}))
             if name not in FOREIGN:
                 processes.inside(census, name, pid, self.probes)
         servers.store(census, self.client, self.ledger.names)
-        servers.database(census, self.stack.pids["postgres"], sum(each["database"] for each in reserves.values()))
-        servers.gateway(census, self.stack.pids["envoy"], self.admin)
+        servers.database(census, self.stack.pids["postgres"], sum(each["database"] for each in pools.values()))
+        servers.gateway(census, self.admin)
         servers.files(census, self.stack.home)
         return census
 

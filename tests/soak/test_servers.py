@@ -40,9 +40,9 @@ def remember(client: "redis.Redis", name: str, times: str, field: str, ms: float
 
 def test_a_key_and_a_field_that_stay_are_leaks(client: "redis.Redis") -> None:
     before = take(client, Names())
-    client.hset("q:{test:work/0}:meta", "more", 1)
+    client.hset("q:{test:work/0}:failures", "job", 1)
     client.hset("q:{test:work/0}:checkpoints", "job", "half")
-    assert left(client, before, Names()) == {"keys", "test:work meta", "test:work checkpoints"}
+    assert left(client, before, Names()) == {"keys", "test:work failures", "test:work checkpoints"}
 
 
 def test_a_key_that_ends_by_itself_is_none(client: "redis.Redis") -> None:
@@ -82,3 +82,12 @@ def test_the_latest_of_something_may_be_as_many_as_it_is_bounded_to(
     assert left(client, before, Names()) == set()
     client.hset("q:{test:work/0}:rates", "7", "x")
     assert left(client, before, Names()) == {"test:work rates beyond its bound"}
+
+
+def test_what_is_kept_of_a_schedule_that_is_gone_is_a_leak(client: "redis.Redis") -> None:
+    before = take(client, Names())
+    client.hset("q:{schedules/0}:records", "nightly", "x")
+    client.hset("q:{schedules/0}:runs", "nightly", "x")
+    assert left(client, before, Names()) == {"keys", "schedules records"}
+    client.hset("q:{schedules/0}:runs", "gone", "x")
+    assert left(client, before, Names()) == {"keys", "schedules records", "runs of schedules that are gone"}

@@ -47,12 +47,10 @@ async def looks_for_what_is_not_there(caller: Caller) -> None:
     await caller.call("GET", "queue/stats", headers={"authorization": "Bearer nobody"}, refusals={401})
 
 
-@action(2)
+@action(0.5)
 async def looks_around(caller: Caller) -> None:
-    path = caller.chance.choice(
-        ["dashboard", "health", "email/health", "workers", "job-types", "stats", f"{WORK}/stats"]
-    )
-    await caller.call("GET", f"queue/{path}")
+    for path in ("dashboard", "health", "email/health", "workers", "job-types", "stats", f"{WORK}/stats"):
+        await caller.call("GET", f"queue/{path}")
 
 
 @action(1)
@@ -63,3 +61,10 @@ async def leaves_in_the_middle(caller: Caller) -> None:
             await caller.call("GET", f"queue/{WORK}/jobs", pageSize=100, text="x")
     except TimeoutError:
         pass
+
+
+@action(0.1)
+async def many_at_once(caller: Caller) -> None:
+    """More than a process lets through to the store: its pool is then as large as it will ever be."""
+    calls = (caller.call("GET", f"queue/{WORK}/jobs", pageSize=20) for _ in range(150))
+    await asyncio.gather(*calls, *(caller.call("GET", "queue/stats") for _ in range(50)))

@@ -27,16 +27,16 @@ async def changes_one(caller: Caller) -> None:
 @action(1)
 async def changes_many(caller: Caller) -> None:
     ids = [(await begun(caller, delay=LATER)).job_id for _ in range(5)]
-    for act in caller.chance.sample(["promote", "cancel", "retry", "delete"], 3):
+    for act in caller.chance.sample(["promote", "cancel", "retry", "delete"], 4):
         await caller.call("POST", f"queue/{WORK}/jobs:{act}", {"jobIds": [*ids, "nobody"]})
     await caller.call("POST", f"queue/{WORK}/jobs:cancel", {"jobIds": ids})
 
 
-@action(1)
+@action(0.5)
 async def changes_what_matches(caller: Caller) -> None:
-    act, state = caller.chance.choice([("retry", "FAILED"), ("cancel", "DELAYED"), ("delete", "COMPLETED")])
-    asked = {"filter": {"states": [f"JOB_STATE_{state}"], "createdBy": caller.user}, "validateOnly": False}
-    await caller.call("POST", f"queue/{WORK}/jobs:{act}", {**asked, "validateOnly": caller.chance.random() < 0.3})
+    for act, state in ("retry", "FAILED"), ("cancel", "DELAYED"), ("delete", "COMPLETED"):
+        asked = {"filter": {"states": [f"JOB_STATE_{state}"], "createdBy": caller.user}}
+        await caller.call("POST", f"queue/{WORK}/jobs:{act}", {**asked, "validateOnly": caller.chance.random() < 0.3})
 
 
 @action(0.5)
@@ -53,11 +53,11 @@ async def _paused(caller: Caller, queue: str) -> AsyncIterator[None]:
         await caller.call("POST", f"queue/{queue}/resume", {})
 
 
-@action(0.5)
+@action(0.2)
 async def pauses(caller: Caller) -> None:
-    queue = caller.chance.choice([WORK, "test:serial", "email:send"])
-    async with _paused(caller, queue):
-        await asyncio.sleep(caller.chance.uniform(0, 0.3))
+    for queue in WORK, "test:serial", "email:send":
+        async with _paused(caller, queue):
+            await asyncio.sleep(caller.chance.uniform(0, 0.3))
 
 
 @action(0.5)
