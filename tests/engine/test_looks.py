@@ -43,7 +43,7 @@ async def test_a_caller_that_is_alone_never_waits_for_one_that_failed(monkeypatc
     async def sleep(_seconds: float) -> None:
         pytest.fail("it waited")
 
-    turns = Looks()
+    turns = Looks(Turns(1))
     with pytest.raises(ConnectionError):
         async with turns.turn():
             await asyncio.sleep(HELD_SECONDS)
