@@ -215,7 +215,7 @@ class Admission:
             retention=policy.retention,
             digest=_digest(job_type, whole, origin.caller) if own_id else b"",
             **fields,
-            **(_repeatable(request, job_type, whole, origin.caller) if request.request_id else {}),
+            **_repeatable(request, job_type, whole, origin.caller),
         )
         return Admitted(job, job_type, options, payload, root)
 
@@ -282,6 +282,8 @@ def _digest(job_type: JobType, payload: bytes, caller: Caller) -> bytes:
 
 def repeatable(request_id: str, caller: str, *asked: bytes) -> dict[str, Any]:
     """The fields of a NewJob that a request id protects, whatever its length: whose it is, and all that was asked under it."""
+    if not request_id:
+        return {}
     return {
         "request": hashlib.sha256(f"{caller}\0{request_id}".encode()).digest()[:16],
         "request_digest": hashlib.sha256(b"\0".join(asked)).digest()[:16],
@@ -289,6 +291,8 @@ def repeatable(request_id: str, caller: str, *asked: bytes) -> dict[str, Any]:
 
 
 def _repeatable(request: EnqueueJobRequest, job_type: JobType, payload: bytes, caller: Caller) -> dict[str, Any]:
+    if not request.request_id:
+        return {}
     options = request.options.SerializeToString(deterministic=True)
     asked = (job_type.key.encode(), str(len(options)).encode(), options, payload)
     return repeatable(request.request_id, caller.id, *asked)

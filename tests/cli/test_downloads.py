@@ -56,12 +56,12 @@ async def test_a_file_comes_whole_under_its_own_name_and_replaces_none(
     assert (await qjobs("download", job_id, "--to", "no/such/place.csv")).status == Exit.USAGE
 
 
-async def test_what_differs_from_what_was_made_is_not_kept(
+async def test_a_file_that_is_not_the_one_that_was_made_is_not_handed_out(
     qjobs: Qjobs, service: Running, worker: Worker, tmp_path: Path
 ) -> None:
     job_id = await exported(service, worker, sha256="0" * 64)
     said = await qjobs("download", job_id, "--to", str(tmp_path / "x.csv"))
-    assert said.status == Exit.INTERNAL
+    assert said.status == Exit.NOT_FOUND
     assert not list(tmp_path.glob("*x.csv*"))
 
 

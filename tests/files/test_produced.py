@@ -134,7 +134,7 @@ class TestCleanup:
         result = await cleanup(*images)
         assert (result.deleted, result.produced) == (len(images), 0)
         assert {roots.record(path).origin(path) for path in images} == {Origin.OTHER}
-        assert {path.name for path in (uploads / OWN_FOLDER).iterdir()} == {"record", "made"}
+        assert {path.name for path in (uploads / OWN_FOLDER).iterdir()} == {"record", "made", "locks"}
 
     @pytest.mark.parametrize("harm", ["missing", "torn", "a file", "a link"])
     async def test_without_a_readable_record_orphans_are_only_reported(
