@@ -257,6 +257,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _lock(descriptor: int) -> None:
+    """Waits for the lock, not for ever. flock has no wait with a deadline; callers have a thread or process of their own."""
     end = time.monotonic() + _LOCK_SECONDS
     while time.monotonic() < end:
         try:
