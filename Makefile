@@ -39,6 +39,7 @@ check: $(STAMP) ## Check style, types, layers, contract, generated code and Envo
 	@ruff check .
 	@ruff format --check .
 	@python tools/generate.py --check
+	@python tools/board_types.py --check
 	@buf lint
 	@buf format --diff --exit-code proto
 	@buf format --diff --exit-code tests/plugin/proto
@@ -68,8 +69,9 @@ bench: $(STAMP) ## Measure, beside Bull and BullMQ where Node is present.
 scale: $(STAMP) ## Measure whether cost stays bounded as queues and jobs grow (minutes, 7 GB of memory); fails where it does not.
 	@PYTHONPATH=tests/plugin python -m bench.scale
 
-gen: $(STAMP) ## Generate the code for the contract, and the reference of the command line.
+gen: $(STAMP) ## Generate the code for the contract, the board's types, and the reference of the command line.
 	@python tools/generate.py
+	@python tools/board_types.py
 	@python tools/cli_reference.py
 
 setup: $(STAMP) ## Set up the virtual environment alone.

@@ -187,7 +187,7 @@ export declare type EnqueueJobResponse = Message<"qcollector.jobs.v1.EnqueueJobR
   createTime?: Timestamp | undefined;
 
   /**
-   * The options in force. REST callers: an option that you set and do not see here was unknown.
+   * The options in force.
    *
    * @generated from field: qcollector.jobs.v1.JobOptions options = 7;
    */
@@ -243,7 +243,7 @@ export declare type EnqueueJobResponseJson = {
   createTime?: TimestampJson;
 
   /**
-   * The options in force. REST callers: an option that you set and do not see here was unknown.
+   * The options in force.
    *
    * @generated from field: qcollector.jobs.v1.JobOptions options = 7;
    */

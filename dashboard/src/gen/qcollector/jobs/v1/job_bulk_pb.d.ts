@@ -167,7 +167,7 @@ export declare type BatchJobFailureJson = {
 export declare const BatchJobFailureSchema: GenMessage<BatchJobFailure, {jsonType: BatchJobFailureJson}>;
 
 /**
- * Which jobs: by `job_ids` or by `filter`.
+ * Which jobs: by exactly one of `filter`, `job_ids` and `all`.
  *
  * @generated from message qcollector.jobs.v1.BatchCancelJobsRequest
  */
@@ -223,7 +223,7 @@ export declare type BatchCancelJobsRequest = Message<"qcollector.jobs.v1.BatchCa
 };
 
 /**
- * Which jobs: by `job_ids` or by `filter`.
+ * Which jobs: by exactly one of `filter`, `job_ids` and `all`.
  *
  * @generated from message qcollector.jobs.v1.BatchCancelJobsRequest
  */
@@ -375,7 +375,7 @@ export declare type BatchCancelJobsResponseJson = {
 export declare const BatchCancelJobsResponseSchema: GenMessage<BatchCancelJobsResponse, {jsonType: BatchCancelJobsResponseJson}>;
 
 /**
- * Which jobs: by `job_ids` or by `filter`.
+ * Which jobs: by exactly one of `filter`, `job_ids` and `all`.
  *
  * @generated from message qcollector.jobs.v1.BatchRetryJobsRequest
  */
@@ -431,7 +431,7 @@ export declare type BatchRetryJobsRequest = Message<"qcollector.jobs.v1.BatchRet
 };
 
 /**
- * Which jobs: by `job_ids` or by `filter`.
+ * Which jobs: by exactly one of `filter`, `job_ids` and `all`.
  *
  * @generated from message qcollector.jobs.v1.BatchRetryJobsRequest
  */
@@ -583,7 +583,7 @@ export declare type BatchRetryJobsResponseJson = {
 export declare const BatchRetryJobsResponseSchema: GenMessage<BatchRetryJobsResponse, {jsonType: BatchRetryJobsResponseJson}>;
 
 /**
- * Which jobs: by `job_ids` or by `filter`.
+ * Which jobs: by exactly one of `filter`, `job_ids` and `all`.
  *
  * @generated from message qcollector.jobs.v1.BatchDeleteJobsRequest
  */
@@ -639,7 +639,7 @@ export declare type BatchDeleteJobsRequest = Message<"qcollector.jobs.v1.BatchDe
 };
 
 /**
- * Which jobs: by `job_ids` or by `filter`.
+ * Which jobs: by exactly one of `filter`, `job_ids` and `all`.
  *
  * @generated from message qcollector.jobs.v1.BatchDeleteJobsRequest
  */
@@ -791,7 +791,7 @@ export declare type BatchDeleteJobsResponseJson = {
 export declare const BatchDeleteJobsResponseSchema: GenMessage<BatchDeleteJobsResponse, {jsonType: BatchDeleteJobsResponseJson}>;
 
 /**
- * Which jobs: by `job_ids` or by `filter`.
+ * Which jobs: by exactly one of `filter`, `job_ids` and `all`.
  *
  * @generated from message qcollector.jobs.v1.BatchPromoteJobsRequest
  */
@@ -847,7 +847,7 @@ export declare type BatchPromoteJobsRequest = Message<"qcollector.jobs.v1.BatchP
 };
 
 /**
- * Which jobs: by `job_ids` or by `filter`.
+ * Which jobs: by exactly one of `filter`, `job_ids` and `all`.
  *
  * @generated from message qcollector.jobs.v1.BatchPromoteJobsRequest
  */

@@ -21,7 +21,9 @@ export declare const file_qcollector_jobs_v1_job_service: GenFile;
  *
  * Every call wants a bearer token in the metadata `authorization` and fails with UNAUTHENTICATED without one. Every error carries
  * google.rpc.ErrorInfo with a reason of ErrorReason; BadRequest where input is at fault; RetryInfo where waiting helps. Every call
- * that touches the store fails with UNAVAILABLE (STORE_UNAVAILABLE) while the store is away. A queue's name that is unknown is
+ * that touches the store fails with UNAVAILABLE (STORE_UNAVAILABLE) while the store is away. A stream outlives the token that it began with
+ * no more than a call does: WatchJob and WatchQueues end with UNAUTHENTICATED (TOKEN_EXPIRED) at that time, StreamEnqueueJobs with the first
+ * request after it. Call again with a new token; WatchJob goes on by `after_sequence`. A queue's name that is unknown is
  * NOT_FOUND (QUEUE_UNKNOWN); a job that is unknown or somebody else's is NOT_FOUND (JOB_NOT_FOUND).
  *
  * Fields marked OUTPUT_ONLY (google.api.field_behavior; `readOnly` in the OpenAPI document) are set by the service: where a request
