@@ -57,7 +57,8 @@ class Claims:
 
     async def claim(self, n: int) -> Claim:
         """Leases up to `n` ready jobs, within the queue's limits."""
-        return await self.settle((), n)
+        rows, due_in = await self._store.run("claim", self.queue, *self._wanted(n))
+        return Claim(_all_claimed(rows), {}, due_in)
 
     async def settle(self, settlements: Sequence[Settlement], n: int) -> Claim:
         """Reports how attempts ended, and leases up to `n` ready jobs, in one round trip.
@@ -65,24 +66,25 @@ class Claims:
         Raises:
           StoreUnavailableError: nothing is known of what was done; report the same again, which does no harm.
         """
+        if not settlements:
+            return await self.claim(n)
         count = settled_at_once(settlements)
         items = [(s.id, s.fence, s.outcome.value, s.result or s.reason, s.delay) for s in settlements[:count]]
         later = settlements[count:]
         rows, lost, due_in = await self._store.run(
             "settle",
             self.queue,
-            *(pack(items), 0 if later else min(n, MAX_ROWS), self.worker, self.lease_ms),
-            *(self._policy.max_active, self._per_owner),
+            pack(items),
+            *self._wanted(0 if later else n),
         )
-        found = Claim(
-            jobs=tuple(_claimed(rows[place : place + _COLUMNS]) for place in range(0, len(rows), _COLUMNS)),
-            lost=_losses(lost),
-            due_in=due_in,
-        )
+        found = Claim(_all_claimed(rows), _losses(lost), due_in)
         if not later:
             return found
         rest = await self.settle(later, n)
         return Claim(rest.jobs, {**found.lost, **rest.lost}, rest.due_in)
+
+    def _wanted(self, n: int) -> tuple[Any, ...]:
+        return min(n, MAX_ROWS), self.worker, self.lease_ms, self._policy.max_active, self._per_owner
 
     async def extend(self, held: Sequence[tuple[str, int]]) -> Mapping[str, Loss]:
         """Renews the leases of jobs (id, fence); answers those that are no longer this worker's."""
@@ -156,6 +158,10 @@ def settled_at_once(settlements: Sequence[Settlement], most: int = MAX_ROWS) -> 
 
 def _losses(answer: Sequence[bytes]) -> Mapping[str, Loss]:
     return {job_id.decode(): Loss(why.decode()) for job_id, why in zip(answer[::2], answer[1::2], strict=True)}
+
+
+def _all_claimed(rows: Sequence[Any]) -> tuple[ClaimedJob, ...]:
+    return tuple(_claimed(rows[place : place + _COLUMNS]) for place in range(0, len(rows), _COLUMNS))
 
 
 def _claimed(row: Sequence[Any]) -> ClaimedJob:

@@ -16,7 +16,11 @@ local count = #input
 local names = {}
 for i, row in ipairs(input) do names[i] = row[1] end
 local kept = redis.call('HMGET', states, unpack(names))
-local room = tonumber(max_backlog) - redis.call('ZCARD', wait) - redis.call('ZCARD', parked) - redis.call('ZCARD', delayed)
+local room = tonumber(max_backlog)
+-- Where all jobs there are, ended ones too, are fewer than may wait, those that wait need no counting.
+if redis.call('HLEN', states) + count > room then
+  room = room - redis.call('ZCARD', wait) - redis.call('ZCARD', parked) - redis.call('ZCARD', delayed)
+end
 local number = take_numbers(meta, count)
 local seen, answer = {}, {}
 local new_jobs, new_states, new_secrets, new_ids, new_delayed = {}, {}, {}, {}, {}

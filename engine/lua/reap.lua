@@ -11,6 +11,7 @@
 --- @include index
 --- @include drop
 --- @include finish
+--- @include failing
 --- @include waiting
 --- @include mend
 --- @include readmit

@@ -1,10 +1,11 @@
 -- KEYS: meta wait ready delayed active jobs states secrets checkpoints marker
 -- Leases ready jobs to a worker, within the queue's limits. Jobs that expired before their first start fail instead, and those
 -- whose owner has as many active as may are set aside.
+--- @lazy promote: promote
 --- @lazy room: has_room
+--- @lazy overdue: fail_overdue
 local CLAIM_LOOK = 500 -- jobs looked at in one call, however few of them may start
 local CLAIM_BYTES = 1000000 -- of envelopes, secrets and checkpoints that one call answers; a single job may be larger
-local EXPIRED = 'expired: it had not started by its expireAt'
 
 -- How many of `n` the limits admit, and the moment (ms) at which a refused caller may come again, 0 if unknown. What was
 -- started is counted by the function that comes third, if any.
@@ -40,40 +41,41 @@ end
 -- Takes up to `n` jobs that may start out of the waiting ones: ids and records; and whether there may be more, also because a
 -- parked one was brought back meanwhile.
 local function take(n, per_owner)
-  local ids, records, left, back, written = {}, {}, {}, {}, {}
-  local looked, bytes, full, asked, popped = 0, 0, false, 0, nil
+  local ids, records, others, back = {}, {}, {}, {}
+  local count, looked, bytes, full, any_parked, asked, popped, room = 0, 0, 0, false, false, 0, nil, true
   repeat
-    asked = math.min(n - #ids, CLAIM_LOOK - looked)
+    asked = math.min(n - count, CLAIM_LOOK - looked)
     popped = redis.call('ZPOPMIN', wait, asked)
     looked = looked + #popped / 2
-    local names = {}
+    local names, overdue, overdue_records = {}, {}, {}
     for i = 1, #popped, 2 do names[#names + 1] = popped[i] end
     local kept = #names > 0 and redis.call('HMGET', states, unpack(names)) or {}
     for i, id in ipairs(names) do
       local record = kept[i] and unpack_record(kept[i])
       local score = tonumber(popped[i * 2])
       local size = record and not full and bytes_of(id, record) or 0
-      full = full or (#ids > 0 and bytes + size > CLAIM_BYTES)
+      full = full or (count > 0 and bytes + size > CLAIM_BYTES)
       if full then
         back[#back + 1], back[#back + 2] = score, id
       elseif not record or record[STATE] ~= 'w' then -- an older release may leave such behind
-        left[#left + 1] = id
+        others[#others + 1] = id
       elseif record[EXPIRE] > 0 and now > record[EXPIRE] and record[STARTS] == 0 then
-        finish(id, record, 'f', EXPIRED)
-        tell(id, 'f', record[PROGRESS], EXPIRED)
-        left[#left + 1] = id
-        written[#written + 1], written[#written + 2] = id, pack(record)
-        make_way(record)
-      elseif per_owner == 0 or has_room(id, record, score, per_owner) then
-        ids[#ids + 1], records[#records + 1], left[#left + 1] = id, record, id
-        bytes = bytes + size
+        overdue[#overdue + 1], overdue_records[#overdue + 1], others[#others + 1] = id, record, id
+      else
+        if per_owner > 0 then room, any_parked = has_room(id, record, score, per_owner) end
+        if room then
+          count, bytes = count + 1, bytes + size
+          ids[count], records[count] = id, record
+        end
       end
     end
-  until full or #names < asked or #ids == n or looked == CLAIM_LOOK
+    -- At once: the next of their owners may come back to wait, and be taken in the next round.
+    if #overdue > 0 then any_parked = fail_overdue(overdue, overdue_records) or any_parked end
+  until full or #names < asked or count == n or looked == CLAIM_LOOK
   if #back > 0 then redis.call('ZADD', wait, unpack(back)) end
-  if #left > 0 then redis.call('ZREM', ready, unpack(left)) end
-  if #written > 0 then redis.call('HSET', states, unpack(written)) end
-  return ids, records, (full or #popped == asked * 2 or set_aside) and redis.call('ZCARD', wait) > 0
+  if count > 0 then redis.call('ZREM', ready, unpack(ids)) end
+  if #others > 0 then redis.call('ZREM', ready, unpack(others)) end
+  return ids, records, (full or #popped == asked * 2 or any_parked) and redis.call('ZCARD', wait) > 0
 end
 
 -- Answers flat rows: id, fence, fails, max, created, ready, envelope, secret, checkpoint; and ms until something is due.

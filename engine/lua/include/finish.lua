@@ -1,20 +1,7 @@
--- KEYS: meta secrets checkpoints results failures
+-- KEYS: meta secrets checkpoints results
 -- Ends jobs: collects what ends in one script call and writes it at once.
 --- @include finished_sets
-local finished = { c = {}, f = {}, x = {} }
-local staying, new_retained = { c = {}, f = {}, x = {} }, {}
-local finished_count = 0
-local purge, spent, outputs = {}, {}, {}
-
--- Notes a failed attempt in the job's history.
-local function add_failure(id, record, reason)
-  local kept = record[FAILURES] > 0 and redis.call('HGET', failures, id)
-  local history = kept and cmsgpack.unpack(kept) or {}
-  if #history >= 100 then table.remove(history, 1) end
-  history[#history + 1] = { now, reason, record[WORKER] }
-  record[FAILURES] = #history
-  redis.call('HSET', failures, id, cmsgpack.pack(history))
-end
+local ended, new_retained, outputs, purge, spent = {}, {}, {}, {}, {}
 
 -- The record is changed; the caller writes it back.
 local function finish(id, record, state, output)
@@ -34,35 +21,33 @@ local function finish(id, record, state, output)
     outputs[#outputs + 1] = id
     outputs[#outputs + 1] = output
   end
-  local ended = finished[state]
+  local set = finished_sets[state].all
   if record[KEEP] > 0 then
-    ended = staying[state]
+    set = finished_sets[state].staying
     local at = #new_retained
     new_retained[at + 1], new_retained[at + 2] = now + record[KEEP], id
   end
-  ended[#ended + 1] = id
-  finished_count = finished_count + 1
+  local names = ended[set] or {}
+  ended[set] = names
+  names[#names + 1] = id
   tally_end(state)
 end
 
+-- Returns whether any jobs have ended.
 local function write_finished()
-  if finished_count == 0 then return end
-  local tie = redis.call('HINCRBY', meta, 'ended', finished_count) - finished_count
-  local function write(set, ended)
-    if #ended == 0 then return end
-    local entries = {}
-    for i, id in ipairs(ended) do
-      entries[i * 2 - 1], entries[i * 2] = timed(now, tie), id
-      tie = tie + 1
+  if not next(ended) then return false end
+  for set, names in pairs(ended) do
+    local count, entries = #names, {}
+    local tie = redis.call('HINCRBY', meta, 'ended', count) - count
+    for i, id in ipairs(names) do
+      entries[i * 2 - 1], entries[i * 2] = timed(now, tie + i), id
     end
     redis.call('ZADD', set, unpack(entries))
-  end
-  for state, sets in pairs(finished_sets) do
-    write(sets.all, finished[state])
-    write(sets.staying, staying[state])
   end
   if #new_retained > 0 then redis.call('ZADD', retained, unpack(new_retained)) end
   if #outputs > 0 then redis.call('HSET', results, unpack(outputs)) end
   if #purge > 0 then redis.call('HDEL', secrets, unpack(purge)) end
   if #spent > 0 then redis.call('HDEL', checkpoints, unpack(spent)) end
+  ended, new_retained, outputs, purge, spent = {}, {}, {}, {}, {}
+  return true
 end

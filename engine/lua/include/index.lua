@@ -8,9 +8,14 @@ local CLASS = { w = 1, a = 1, d = 2, c = 3, f = 4, x = 5 }
 local CLASS_STEP = 17592186044416 -- 2^44: more milliseconds than the thirteen digits of a place tell
 local indexed, by_owner, gone_ids, gone_places = {}, {}, {}, {}
 
+-- The thirteen digits of a creation time. Jobs that come together share it.
+local digits_of, digits
+
 -- Owner, 0, and the job's place in the order of creation, as engine/paging.py writes it.
 local function owned_member(id, record)
-  return record[OWNER] .. NUL .. string.format('%013d', record[CREATED]) .. id
+  local created = record[CREATED]
+  if created ~= digits_of then digits_of, digits = created, string.format('%013d', created) end
+  return record[OWNER] .. NUL .. digits .. id
 end
 
 -- Files a job under the class of its state, and nowhere else.

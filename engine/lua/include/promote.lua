@@ -1,4 +1,6 @@
 -- KEYS: delayed states
+--- @include waiting
+--- @include index
 -- Makes delayed jobs ready whose time has come, at most 200 in a call.
 local function promote()
   local due = redis.call('ZRANGE', delayed, '-inf', until_ms(now), 'BYSCORE', 'LIMIT', 0, 200)
@@ -17,4 +19,5 @@ local function promote()
   end
   redis.call('ZREM', delayed, unpack(due))
   if write_waiting() then redis.call('HSET', states, unpack(written)) end
+  write_index()
 end

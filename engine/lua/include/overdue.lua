@@ -1,0 +1,21 @@
+-- KEYS: states
+-- Ends jobs that were to start before a moment that has passed. Returns whether any jobs are parked, which may have come back to wait.
+--- @include index
+--- @include finish
+--- @include waiting
+local REASON = 'expired: it had not started by its expireAt'
+
+local function fail_overdue(ids, records)
+  local written = {}
+  for i, id in ipairs(ids) do
+    local record = records[i]
+    finish(id, record, 'f', REASON)
+    tell(id, 'f', record[PROGRESS], REASON)
+    written[i * 2 - 1], written[i * 2] = id, pack(record)
+    make_way(record)
+  end
+  redis.call('HSET', states, unpack(written))
+  write_finished()
+  write_index()
+  return any_parked()
+end
