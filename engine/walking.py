@@ -12,6 +12,8 @@ from engine.store import Store
 
 LOOKED_AT: Final = 200
 """Jobs that one script call looks at, at most."""
+_BEGUN: Final = slice(5, 7)
+"""Of an answer: the job that is searched in part, and how much of it was."""
 _ROW: Final = 4
 _PURGED: Final = 2
 _LAST_MS: Final = 10**13 - 1
@@ -66,8 +68,8 @@ class Walker:
         """
         inclusive = after is not None and (queue < after.queue if backwards else queue > after.queue)
         key = after.key if after else ""
-        arguments = (_conditions(query), key, int(inclusive), int(backwards), wanted, LOOKED_AT)
-        while (answer := await self._look("list", queue, *arguments)) == [0]:
+        arguments = (key, int(inclusive), int(backwards), wanted, LOOKED_AT)
+        while (answer := await self._look("list", queue, query, *arguments)) == [0]:
             await self._layout.complete(queue)
         return _read(queue, answer)
 
@@ -79,14 +81,18 @@ class Walker:
         """
         (state,) = query.states
         place = after or ScoredPlace("", "")
-        answer = await self._look(
-            "walk", queue, _conditions(query), state.value, *place, int(state.finished), wanted, LOOKED_AT
-        )
+        answer = await self._look("walk", queue, query, state.value, *place, int(state.finished), wanted, LOOKED_AT)
         return _read(queue, answer)
 
-    async def _look(self, script: str, queue: str, *arguments: Any) -> Any:
-        async with self._store.looks.turn():
-            return await self._store.run(script, queue, *arguments)
+    async def _look(self, script: str, queue: str, query: JobQuery, *arguments: Any) -> Any:
+        """What a script answers: of several calls, where it comes to a job of more text than one call searches."""
+        conditions, begun = _conditions(query), (b"", 0)
+        while True:
+            async with self._store.looks.turn():
+                answer = await self._store.run(script, queue, conditions, *begun, *arguments)
+            begun = tuple(answer[_BEGUN])
+            if not any(begun):
+                return answer
 
 
 def _conditions(query: JobQuery) -> bytes:
@@ -109,7 +115,7 @@ def _text(score: bytes | int) -> str:
 
 
 def _read(queue: str, answer: Sequence[Any]) -> Step:
-    _, now, scanned, came_to, at_end, *rows = answer
+    _, now, scanned, came_to, at_end, _, _, *rows = answer
     found = [
         Found(job_id.decode(), queue, _text(score), State(state.decode()), secret == _PURGED)
         for job_id, score, state, secret in _rows(rows)

@@ -1,11 +1,11 @@
 -- One step along a queue's jobs in the order of their creation: which of them match. Bounded in jobs and in bytes read.
 -- KEYS: meta all active
--- ARGV: filter after inclusive backwards wanted scan
+-- ARGV: filter begun_id begun after inclusive backwards wanted scan
 -- FLAGS: allow-oom
--- filter: see include/match; after: the place to go on after (thirteen digits of the created ms, then the id), or empty; inclusive: 1 to
+-- filter, begun_id, begun: see include/match; after: the place to go on after (thirteen digits of the created ms, then the id), or empty; inclusive: 1 to
 -- begin at that place; wanted: rows to answer at most; scan: jobs to look at most
 -- RETURNS: 1 (0 alone: the indexes are behind, run `upgrade`), now, jobs looked at, the place it came to, 1 if the end was reached,
--- then for each match id, created ms, state, what became of its secret
+-- begun_id and begun for the next call, then for each match id, created ms, state, what became of its secret
 --- @include clock
 --- @include record
 --- @include index
@@ -76,7 +76,7 @@ end
 
 return walk(
   stretches,
-  { 1, now, 0, after, 0 },
+  { 1, now, 0, after, 0, '', 0 },
   function(found) return string.format('%013d', found.number) .. found.id end,
   function(found, record) return record[CREATED] == found.number and record[CREATED] end
 )

@@ -1,10 +1,10 @@
 -- One step along the jobs of one state in the order of its own set: which of them match. Bounded in jobs and in bytes read.
 -- KEYS: wait parked delayed completed failed cancelled staying_completed staying_failed staying_cancelled
--- ARGV: filter state after_score after_id backwards wanted scan
+-- ARGV: filter begun_id begun state after_score after_id backwards wanted scan
 -- FLAGS: allow-oom
--- filter: see include/match; state: its letter; after_score, after_id: the place to go on after, or empty
--- RETURNS: 1, now, jobs looked at, the place it came to (score, space, id), 1 if the end was reached, then for each match id, score,
--- state, what became of its secret
+-- filter, begun_id, begun: see include/match; state: its letter; after_score, after_id: the place to go on after, or empty
+-- RETURNS: 1, now, jobs looked at, the place it came to (score, space, id), 1 if the end was reached, begun_id and
+-- begun for the next call, then for each match id, score, state, what became of its secret
 --- @include clock
 --- @include record
 --- @include match
@@ -33,7 +33,7 @@ local stretches = {}
 for i, key in ipairs(sets) do stretches[i] = rest(key) end
 return walk(
   stretches,
-  { 1, now, 0, after_id ~= '' and after_score .. ' ' .. after_id or '', 0 },
+  { 1, now, 0, after_id ~= '' and after_score .. ' ' .. after_id or '', 0, '', 0 },
   function(found) return found.score .. ' ' .. found.id end,
   function(found) return found.score end
 )

@@ -87,6 +87,23 @@ async def test_filters_hold_together(engine: Engine) -> None:
     assert len(await _ids(engine, JobQuery(created_before=created.created + 1))) == 3
 
 
+@pytest.mark.parametrize("order", [CREATED, BY_STATE])
+async def test_a_text_is_found_wherever_it_stands_in_a_large_job(engine: Engine, order: str) -> None:
+    """Which is searched in windows of 256 kB, so that no script holds up the store."""
+    window, needle = 262_144, b"0123456789" * 13
+    places = [0, window - 100, window, 2 * window - 100, 599_000]  # 100: the envelope begins before the payload
+    await engine.add(*(job(f"at{at}", payload=b"x" * at + needle + b"x" * (600_000 - at)) for at in places))
+    await engine.add(job("none", payload=b"x" * 600_000, attempts=1), job("small", payload=needle))
+    waiting = JobQuery(states=frozenset({State.WAITING}), text=needle.decode())
+    assert await _ids(engine, waiting, order, 3) == [*(f"at{at}" for at in places), "small"]
+    worker = engine.worker()
+    while (claimed := (await worker.claim(1)).jobs) and claimed[0].id != "none":
+        pass
+    await worker.settle([fail(claimed[0], "a pin pricked")], 0)
+    ended = JobQuery(states=FAILED, text="a pin")
+    assert await _ids(engine, ended, order) == ["none"]
+
+
 async def test_a_token_of_another_query_is_refused(engine: Engine) -> None:
     await engine.add(*(job() for _ in range(5)))
     token = (await engine.inspection.page(QUEUE, JobQuery(), "", 2)).next_token

@@ -65,7 +65,8 @@ local function next_of(stretches)
 end
 
 -- Looks at job after job, as far as one call may: adds to `answer` what `row` makes of each that matches, a flat row of four, and sets
--- how many were looked at, the place it came to, as `place` writes it, and 1 if the end was reached.
+-- how many were looked at, the place it came to, as `place` writes it, 1 if the end was reached, and the job that is searched in part
+-- with how much of it was.
 local function walk(stretches, answer, place, row)
   local rows = 0
   while true do
@@ -76,7 +77,10 @@ local function walk(stretches, answer, place, row)
     end
     if rows >= tonumber(wanted) or looked_at >= tonumber(scan) then break end
     local record = look(found.id)
-    if record == nil then break end
+    if record == nil then
+      if windows > 0 then answer[6], answer[7] = found.id, windows end
+      break
+    end
     from.at = from.at + 1
     answer[4] = place(found)
     local second = record and row(found, record)
