@@ -98,12 +98,14 @@ class JobClient:
         """Enqueues a job of the type that `payload` declares. Repeats itself under one request id while the service is away.
 
         Raises:
+          ValueError: an option does not take its value, or there is none of that name.
           JobsError: the service refuses it; `violations` names the fields.
           UnavailableError: the service stayed away, and `on_unavailable` is "raise".
         """
+        chosen = {name: value for name, value in options.items() if name != "request_id"}
         request = EnqueueJobRequest(
             payload=_wrapped(payload),
-            options=_options(options),
+            options=strict_message_of(JobOptions, chosen),
             request_id=options.get("request_id") or str(uuid.uuid4()),
         )
         queue = payload.DESCRIPTOR.GetOptions().Extensions[job_type].queue
@@ -209,13 +211,3 @@ def _cleanup_task(task: SystemCleanupTask | Mapping[str, Any], place: int) -> Sy
     word = str(task.get("type", ""))
     kind = enum_value(SystemCleanupTaskType.items(), "SYSTEM_CLEANUP_TASK_TYPE_", word, f"{path}.type")
     return strict_message_of(SystemCleanupTask, {**task, "type": kind}, path)
-
-
-def _options(given: Options) -> JobOptions:
-    options = JobOptions()
-    for name, value in given.items():
-        if name in {"run_at", "expire_at"}:
-            getattr(options, name).CopyFrom(timestamp_of(value, name))  # type: ignore[arg-type]
-        elif name != "request_id":
-            setattr(options, name, value)
-    return options

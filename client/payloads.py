@@ -11,12 +11,25 @@ from google.protobuf.timestamp_pb2 import Timestamp
 M = TypeVar("M", bound=Message)
 V = TypeVar("V", bound=int)
 _TIMESTAMP = Timestamp.DESCRIPTOR.full_name
+_WHOLE = "a whole number (int) of at most {} bits, such as 3"
+_NUMBER = "a number (int or float), such as 86400000"
+_TAKES = {
+    FieldDescriptor.CPPTYPE_INT32: _WHOLE.format(32),
+    FieldDescriptor.CPPTYPE_INT64: _WHOLE.format(64),
+    FieldDescriptor.CPPTYPE_DOUBLE: _NUMBER,
+    FieldDescriptor.CPPTYPE_FLOAT: _NUMBER,
+    FieldDescriptor.CPPTYPE_BOOL: "True or False",
+    FieldDescriptor.CPPTYPE_STRING: "text (str)",
+}
 
 
 def message_of(kind: type[M], thing: Any) -> M:
     """A message out of a message, a mapping, or an object with attributes, by the fields' names in snake_case or camelCase.
 
     What the message has no field for is left behind: a user row may have many more columns than a mail needs.
+
+    Raises:
+      ValueError: a field does not take its value.
     """
     if isinstance(thing, kind):
         return thing
@@ -25,11 +38,19 @@ def message_of(kind: type[M], thing: Any) -> M:
         value = _look(thing, field)
         if value is None:
             continue
-        if field.message_type is not None and field.message_type.full_name == _TIMESTAMP:
-            getattr(message, field.name).CopyFrom(timestamp_of(value, field.name))
-        else:
-            setattr(message, field.name, str(value) if field.type == FieldDescriptor.TYPE_STRING else value)
+        _put(message, field, str(value) if field.type == FieldDescriptor.TYPE_STRING else value, field.name)
     return message
+
+
+def _put(message: Message, field: Any, value: Any, path: str) -> None:
+    """Sets a field. Raises ValueError, which names `path` and what the field takes."""
+    if field.message_type is not None and field.message_type.full_name == _TIMESTAMP:
+        value = timestamp_of(value, path)
+    try:
+        message.MergeFrom(type(message)(**{field.name: value}))
+    except (TypeError, ValueError):
+        takes = _TAKES.get(field.cpp_type) or f"what {field.full_name} takes"
+        raise ValueError(f"{path}: {value!r} cannot be used; pass {takes}") from None
 
 
 def timestamp_of(value: datetime | date | str, field: str) -> Timestamp:
@@ -39,6 +60,8 @@ def timestamp_of(value: datetime | date | str, field: str) -> Timestamp:
       ValueError: `field` has no zone, or is no moment at all. Which zone was meant is not guessed.
     """
     moment = _parsed(value, field) if isinstance(value, str) else value
+    if not isinstance(moment, date):
+        raise _no_moment(value, field)
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
     if moment.tzinfo is None:
@@ -58,9 +81,13 @@ def _parsed(text: str, field: str) -> datetime | date:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(
-            f"{field}: {text!r} is no moment; write RFC 3339 such as 2026-11-24T09:30:00Z, or a date"
-        ) from None
+        raise _no_moment(text, field) from None
+
+
+def _no_moment(value: object, field: str) -> ValueError:
+    return ValueError(
+        f"{field}: {value!r} is no moment; pass a datetime, RFC 3339 such as 2026-11-24T09:30:00Z, or a date"
+    )
 
 
 def enum_value(values: Iterable[tuple[str, V]], prefix: str, word: str, field: str) -> V:
@@ -75,22 +102,22 @@ def enum_value(values: Iterable[tuple[str, V]], prefix: str, word: str, field: s
     return words[word.lower()]
 
 
-def strict_message_of(kind: type[M], given: Mapping[str, Any], path: str) -> M:
-    """As `message_of`, for a mapping that means to hold nothing else.
+def strict_message_of(kind: type[M], given: Mapping[str, Any], path: str = "") -> M:
+    """As `message_of`, for a mapping that means to hold nothing else. `path` is where it stands in the caller's arguments.
 
     Raises:
-      ValueError: the message has no field of that name; the error lists those it has.
+      ValueError: the message has no field of a name, where the error lists those it has; or a field does not take its value.
     """
-    known = {name: field.name for field in kind.DESCRIPTOR.fields for name in (field.name, field.json_name)}
-    for name in given:
-        if name not in known:
-            raise ValueError(
-                f"{path}.{name}: there is no such field; there are {', '.join(sorted(set(known.values())))}"
-            )
-    try:
-        return kind(**{known[name]: value for name, value in given.items()})
-    except TypeError as error:
-        raise ValueError(f"{path}: {error}") from None
+    fields = {name: field for field in kind.DESCRIPTOR.fields for name in (field.name, field.json_name)}
+    message = kind()
+    for name, value in given.items():
+        place = f"{path}.{name}" if path else name
+        if name not in fields:
+            names = ", ".join(sorted({field.name for field in fields.values()}))
+            raise ValueError(f"{place}: there is no such field; there are {names}")
+        if value is not None:
+            _put(message, fields[name], value, place)
+    return message
 
 
 def _look(thing: Any, field: Any) -> Any:

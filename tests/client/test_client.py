@@ -433,3 +433,25 @@ async def test_words_and_fields_that_there_are_not_are_refused_by_name(client: J
         await client.trigger_system_cleanup([{"type": "everything"}])
     with pytest.raises(ValueError, match=r"^expires_at: 'soon' is no moment"):
         await client.send_password_reset_email(User(), "secret-token", "soon")
+
+
+async def test_a_value_of_a_wrong_type_is_refused_by_its_field_and_told_the_right_one(client: JobClient) -> None:
+    with pytest.raises(ValueError, match=r"^tasks\[1\].maxAge: 'x' cannot be used; pass a number \(int or float\)"):
+        await client.trigger_system_cleanup([{"type": "cache_cleanup"}, {"type": "temp_files", "maxAge": "x"}])
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"delay": "soon"}, r"^delay: 'soon' cannot be used; pass a number"),
+        ({"attempts": "3"}, r"^attempts: '3' cannot be used; pass a whole number"),
+        (
+            {"priority": 2**40},
+            r"^priority: 1099511627776 cannot be used; pass a whole number \(int\) of at most 32 bits",
+        ),
+        ({"job_id": 5}, r"^job_id: 5 cannot be used; pass text"),
+        ({"run_at": 5}, r"^run_at: 5 is no moment; pass a datetime"),
+        ({"prio": 5}, r"^prio: there is no such field; there are .*priority"),
+    ]
+    for options, message in refused:
+        with pytest.raises(ValueError, match=message):
+            await client.enqueue(Noop(), **options)
+    submission = {"id": "s1", "hasAttachments": "yes"}
+    with pytest.raises(ValueError, match=r"^has_attachments: 'yes' cannot be used; pass True or False"):
+        await client.send_submission_notification(submission, {"title": "Form"}, [])
