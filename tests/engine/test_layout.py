@@ -135,6 +135,50 @@ async def test_what_an_older_process_moves_or_drops_is_mended_by_housekeeping(en
     await assert_indexes_agree(engine.store)
 
 
+async def test_all_that_older_processes_enqueue_is_filed_however_much_it_is(engine: Engine) -> None:
+    await _found(engine, JobQuery())
+    await engine.add(*(job(f"j{n:03}") for n in range(450)))
+    client: Any = engine.store.client
+    keys = engine.store.keys(QUEUE)
+    await client.delete(keys["index"], keys["owned"])
+    await client.zadd(keys["all"], {f"j{n:03}": 1 for n in range(450)})
+    while await engine.store.run("upgrade", QUEUE, 0):
+        pass
+    assert await client.zcard(keys["all"]) == 0
+    await assert_indexes_agree(engine.store)
+
+
+async def test_all_that_an_older_release_has_stored_is_filed_however_much_it_is(engine: Engine) -> None:
+    await engine.add(*(job(f"j{n:03}") for n in range(1000)))
+    client: Any = engine.store.client
+    keys = engine.store.keys(QUEUE)
+    await client.delete(keys["index"], keys["owned"])
+    await client.hdel(keys["meta"], "layout")
+    while await engine.store.run("upgrade", QUEUE, 0):
+        pass
+    await assert_indexes_agree(engine.store)
+
+
+@pytest.mark.parametrize("index", ["index", "owned"])
+async def test_an_index_that_lacks_a_job_is_mended_by_housekeeping(engine: Engine, index: str) -> None:
+    await engine.add(job("a"), job("b"))
+    await _found(engine, JobQuery())
+    client: Any = engine.store.client
+    await client.zpopmin(engine.store.keys(QUEUE)[index])
+    await engine.worker().reap()
+    await assert_indexes_agree(engine.store)
+
+
+async def test_indexes_that_agree_are_not_swept_again(engine: Engine) -> None:
+    await engine.add(job("stays", retention=DAY_SECONDS * 1000), job("ends"), job("runs"), job("waits"))
+    await engine.add(job("later", delay=60_000))
+    worker = engine.worker()
+    stays, ends, _ = (await worker.claim(3)).jobs
+    await worker.settle([complete(stays), complete(ends)], 0)
+    await _found(engine, JobQuery())
+    assert await engine.store.run("upgrade", QUEUE, 1) == 0
+
+
 async def _unfile(store: Store, job_id: str) -> None:
     client: Any = store.client
     for name in ("index", "owned"):

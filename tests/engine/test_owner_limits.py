@@ -13,6 +13,7 @@ from engine.errors import BacklogFullError
 from engine.intake import Intake
 from engine.jobs import ClaimedJob, JobQuery, NewJob, Outcome, Settlement, State
 from engine.packing import pack, unpack
+from tests.conftest import eventually
 
 from .conftest import QUEUE, Engine, complete, job
 
@@ -91,6 +92,22 @@ async def test_a_stalled_job_makes_way(engine: Engine) -> None:
     await asyncio.sleep(0.15)
     assert (await worker.reap()).stalled == ("alice0000",)
     assert names((await worker.claim(9)).jobs) == ["alice0000"], "it is older than those set aside"
+
+
+async def test_a_job_that_stalled_too_often_makes_way_wherever_housekeeping_has_come_to(engine: Engine) -> None:
+    await engine.add(*jobs(3))
+    dying, worker = worker_of(engine, "dying", 1, queue_lease_seconds=0.1), worker_of(engine, limit=1)
+    client, meta = cast("Any", engine.store.client), engine.store.keys(QUEUE)["meta"]
+
+    async def stalled() -> bool:
+        await client.hset(meta, "readmitted", "bob")  # behind alice, to whom it comes with its next turn
+        return (await worker.reap()).stalled == ("alice0000",)
+
+    for _ in range(3):
+        assert names((await dying.claim(9)).jobs) == ["alice0000"]
+        await eventually(stalled)
+    assert await engine.state("alice0000") is State.FAILED
+    assert names((await worker.claim(9)).jobs) == ["alice0001"]
 
 
 async def test_a_thousand_jobs_set_aside_cost_nothing(own_engine: Engine) -> None:
@@ -257,6 +274,17 @@ async def test_nothing_is_stranded_when_an_older_release_ends_jobs(engine: Engin
     await client.hdel(keys["states"], "alice0002")
     await worker.reap()
     assert names((await worker.claim(9)).jobs) == ["alice0003"]
+
+
+async def test_what_an_older_release_enqueued_beside_jobs_set_aside_is_known_to_wait(engine: Engine) -> None:
+    await engine.add(*jobs(5), *jobs(2, "bob"))
+    worker = worker_of(engine, limit=1)
+    await worker.claim(2)
+    client, ready = cast("Any", engine.store.client), engine.store.keys(QUEUE)["ready"]
+    before = await client.zrange(ready, 0, -1)
+    await client.zrem(ready, "bob0001")
+    await worker.reap()
+    assert await client.zrange(ready, 0, -1) == before
 
 
 async def test_jobs_set_aside_count_for_the_backlog(engine: Engine) -> None:

@@ -187,6 +187,19 @@ async def test_jobs_that_stay_and_that_an_older_release_finished_are_set_apart_w
     assert await _indexed(engine) == {"staying_completed": sorted(stays), "retained": sorted(stays)}
 
 
+async def test_the_upgrade_takes_what_has_left_a_finished_state_out_of_its_set_whichever_it_is(engine: Engine) -> None:
+    await engine.add(job("retried"))
+    client: Any = engine.store.client
+    keys = engine.store.keys(QUEUE)
+    for state in ("completed", "failed", "cancelled"):
+        await client.zadd(keys[f"staying_{state}"], {"retried": 1})
+    await client.hdel(keys["meta"], "layout")
+    while await engine.store.run("upgrade", QUEUE, 0):
+        pass
+    assert await _indexed(engine) == {}
+    assert await engine.counts() == {"waiting": 1}
+
+
 async def test_the_upgrade_sets_jobs_apart_and_forgets_those_that_an_older_release_moved(engine: Engine) -> None:
     await _complete(engine, "stays", "retried", retention=WEEK_MS)
     await _complete(engine, "goes")

@@ -229,6 +229,17 @@ async def test_a_fault_is_found_before_its_slot_comes_and_gone_without_a_slot(
     assert await stage.faults() == {}
 
 
+async def test_a_fault_is_gone_with_the_next_look_of_the_scheduler_that_found_it(stage: Stage) -> None:
+    await stage.make("yearly", cron="0 0 1 1 *", job_type="gone")
+    await stage.firing.fire_due()
+    assert list(await stage.faults()) == ["yearly"]
+    record = (await stage.schedules.get("yearly")).record
+    record.job_type = "serial"  # as if the plugin were there again
+    await stage.put_raw("yearly", record.SerializeToString())
+    await stage.firing.fire_due()
+    assert await stage.faults() == {}
+
+
 async def test_a_slot_that_another_scheduler_fired_is_no_fault_of_the_one_that_could_not(
     stage: Stage, catalog: Catalog, settings: Settings
 ) -> None:

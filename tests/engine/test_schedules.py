@@ -149,6 +149,10 @@ def _resume(record: ScheduleRecord) -> None:
     record.paused = False
 
 
+def _pad_more(record: ScheduleRecord) -> None:
+    record.payload = Noop(pad="xx").SerializeToString()
+
+
 async def _jobs(engine: Engine) -> list[str]:
     return [job.id for job in (await engine.inspection.page(QUEUE, JobQuery())).jobs]
 
@@ -193,6 +197,24 @@ async def test_a_scheduler_that_died_before_it_noted_its_slot_is_repeated_withou
     await firing.fire_due()
     assert len(await _jobs(engine)) == 1
     assert len(await schedules.runs("every-minute")) == 1
+
+
+async def test_a_slot_whose_job_was_enqueued_before_the_schedule_changed_is_noted_without_a_second_job(
+    schedules: Schedules, firing: Firing, store: Store, engine: Engine
+) -> None:
+    await schedules.create(record())
+    await _turn_back(store, "every-minute", 2)
+    schedule = await schedules.get("every-minute")
+    slot = schedule.cron.latest(schedule.since, datetime.now(UTC))
+    assert slot
+    await engine.intake.enqueue(
+        firing._admit(schedule, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}", slot, NO_TRACE).job
+    )
+    await schedules.change("every-minute", _pad_more)
+    done = await firing.fire_due()
+    assert done.faults == []
+    assert len(await _jobs(engine)) == 1
+    assert [run.slot for run in await schedules.runs("every-minute")] == [slot]
 
 
 async def test_a_paused_schedule_does_not_fire_and_a_changed_one_counts_from_then_on(

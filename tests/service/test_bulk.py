@@ -1,8 +1,10 @@
 """Many jobs in one call: which ones are meant, how a bounded call is continued, and what is kept of why."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Final
 
+import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.job_actions_pb2 import CancelJobRequest, DeleteJobRequest, PromoteJobRequest, RetryJobRequest
@@ -18,6 +20,8 @@ from qcollector.jobs.v1.job_queries_pb2 import ListJobsRequest, WatchJobRequest
 from structlog.testing import capture_logs
 
 from engine import bulk
+from engine.errors import StoreUnavailableError
+from engine.store import Store
 
 from .conftest import WORK, Noop, Running, refused
 
@@ -150,6 +154,28 @@ async def test_a_reason_that_is_too_long_is_refused_by_name(
 ) -> None:
     call = getattr(service.admin.jobs, f"{step}Job")
     assert (await refused(call(single(queue_name=WORK, job_id="a", reason="x" * 501)))).fields == ["reason"]
+
+
+@pytest.mark.usefixtures("two_at_a_time")
+async def test_a_call_that_breaks_off_after_it_changed_some_leaves_a_line_for_the_audit(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_ids = [await service.app.enqueue(Noop()) for _ in range(4)]
+    run = Store.run
+    cancelled = itertools.count()
+
+    async def once(store: Store, name: str, scope: str, *arguments: Any) -> Any:
+        if name == "cancel" and next(cancelled):
+            raise StoreUnavailableError("away", retry_after=1)
+        return await run(store, name, scope, *arguments)
+
+    monkeypatch.setattr(Store, "run", once)
+    with capture_logs() as lines:
+        many = BatchCancelJobsRequest(queue_name=WORK, job_ids=job_ids, reason="why not")
+        assert (await refused(service.admin.jobs.BatchCancelJobs(many))).code is grpc.StatusCode.UNAVAILABLE
+    assert len(await listed(service, JobState.JOB_STATE_CANCELLED)) == 2
+    (line,) = [line for line in lines if line.get("audit")]
+    assert (line["job_ids"], line["changed"], line["finished"]) == (job_ids, None, False)
 
 
 async def test_counting_leaves_no_line_for_the_audit(service: Running) -> None:
