@@ -21,11 +21,13 @@ class Turns:
     """Held during each call, but for those that wait for something to happen. Further calls wait.
 
     Once a call has gone unanswered, all who waited meanwhile are told so: one after the other, each would wait as long again.
+    Not where others have been answered just now: then it was its connection, or its node, that failed, and not the store.
     """
 
     def __init__(self, at_once: int) -> None:
         self._free = asyncio.Semaphore(at_once)
         self._unanswered_at = -math.inf
+        self._answered_at = -math.inf
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -37,9 +39,11 @@ class Turns:
             try:
                 yield
             except (redis_errors.RedisError, OSError):
-                if time.monotonic() - began > STANDSTILL_SECONDS:
-                    self._unanswered_at = time.monotonic()
+                now = time.monotonic()
+                if now - max(began, self._answered_at) > STANDSTILL_SECONDS:
+                    self._unanswered_at = now
                 raise
+            self._answered_at = time.monotonic()
 
     def check(self, since: float) -> None:
         """Raises StoreUnavailableError where the store has left a call unanswered after this moment."""
