@@ -108,8 +108,9 @@ class Making:
         metadata.truncated_cells = workbook.truncated
         metadata.truncated_places.extend(workbook.places)
         more = ", …" if workbook.truncated > len(workbook.places) else ""
+        cells = "cell" if workbook.truncated == 1 else "cells"
         await self.job.say(
-            f"truncated to {MAX_TEXT:,} characters, the most that Excel allows: {workbook.truncated} cells "
+            f"truncated to {MAX_TEXT:,} characters, the most that Excel allows: {workbook.truncated} {cells} "
             f"({', '.join(workbook.places)}{more}); CSV and JSON hold the whole text"
         )
 
