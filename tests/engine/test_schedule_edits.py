@@ -12,7 +12,7 @@ from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.job_pb2 import Caller
 
 from engine.errors import EtagMismatchError, ScheduleNotFoundError
-from engine.schedules import Schedules
+from engine.schedules import SCOPE, Schedules
 from engine.store import Store
 
 from .conftest import QUEUE
@@ -91,6 +91,14 @@ async def test_what_was_changed_since_is_not_deleted_by_whoever_saw_it_before(sc
     for attempt in (schedules.delete("one", etag), schedules.change("one", setting("description", "x"), etag=etag)):
         with pytest.raises(ScheduleNotFoundError):
             await attempt
+
+
+async def test_what_was_changed_at_the_same_moment_is_not_deleted(schedules: Schedules, store: Store) -> None:
+    """Between the look at the etag and the call of the script."""
+    stored = (await schedules.get("one")).stored
+    await schedules.change("one", setting("description", "keep me"))
+    assert await store.run("schedule_delete", SCOPE, "one", stored) == 0
+    assert (await schedules.get("one")).record.description == "keep me"
 
 
 async def test_a_record_of_an_older_release_has_an_etag_that_holds(schedules: Schedules, store: Store) -> None:

@@ -17,7 +17,7 @@ from engine.errors import ScheduleBrokenError, StoreUnavailableError
 from engine.firing import Firing, Round
 from engine.intake import Intake
 from engine.jobs import JobQuery
-from engine.schedules import Schedules, StoredSchedule
+from engine.schedules import SCOPE, Schedules, StoredSchedule
 from engine.store import Store
 
 from .conftest import QUEUE, Engine, job
@@ -252,6 +252,35 @@ async def test_a_slot_that_another_scheduler_fired_is_no_fault_of_the_one_that_c
     await stage.another(catalog, settings)._blame(schedule, slot, ScheduleBrokenError("no such type here"), done)
     assert done.faults == []
     assert await stage.faults() == {}
+
+
+async def test_a_schedule_that_was_changed_meanwhile_is_not_blamed_for_what_it_was(stage: Stage) -> None:
+    await stage.make("one", job_type="gone")
+    seen = await stage.schedules.get("one")
+    await stage.schedules.change("one", lambda record: setattr(record, "job_type", "serial"))
+    done = Round()
+    await stage.firing._blame(seen, None, ScheduleBrokenError("no such type here"), done)
+    assert done.faults == []
+    assert await stage.faults() == {}
+
+
+async def test_a_schedule_that_is_deleted_while_it_fires_leaves_nothing_to_one_of_its_name(stage: Stage) -> None:
+    await stage.make("one")
+    seen = await stage.schedules.get("one")
+    slot = seen.cron.latest(seen.since, (await stage.schedules.all())[1])
+    assert slot
+    await stage.schedules.delete("one")
+    assert await stage.firing._fire(seen, slot) == ""
+    await stage.make("one")
+    assert (await stage.schedules.get("one")).fired is None
+    assert await stage.schedules.runs("one") == []
+
+
+async def test_the_latest_hundred_runs_are_kept(stage: Stage) -> None:
+    await stage.make("one")
+    for number in range(103):
+        assert await stage.store.run("schedule_fired", SCOPE, "one", number, f"job-{number}", "1") == 1
+    assert [run.job_id for run in await stage.schedules.runs("one")] == [f"job-{n}" for n in range(102, 2, -1)]
 
 
 async def test_any_number_of_broken_schedules_keep_none_of_many_from_firing(stage: Stage) -> None:

@@ -244,6 +244,7 @@ async def test_the_last_slot_is_one_that_was_fired_and_outlives_a_change(
     await schedules.delete("every-minute")
     await schedules.create(record())
     assert (await schedules.get("every-minute")).fired is None
+    assert await schedules.runs("every-minute") == []
 
 
 async def test_triggering_enqueues_at_once_and_leaves_the_slots_alone(
@@ -294,6 +295,19 @@ async def test_a_store_is_seeded_once_and_what_was_deleted_stays_deleted(schedul
     await schedules.delete("a")
     assert await schedules.seed([record("a"), record("b")]) == 0
     assert [one.record.name for one in (await schedules.all())[0]] == ["b"]
+
+
+async def test_seeding_leaves_a_schedule_of_the_same_name_as_it_is(schedules: Schedules) -> None:
+    await schedules.create(record("a", cron="0 3 * * *"))
+    assert await schedules.seed([record("a"), record("b")]) == 1
+    assert (await schedules.get("a")).record.cron == "0 3 * * *"
+
+
+async def test_the_slots_of_a_seeded_schedule_count_from_then_on(schedules: Schedules, firing: Firing) -> None:
+    await schedules.seed([record("yearly", cron="0 0 1 1 *")])
+    since, now = (await schedules.get("yearly")).since, (await schedules.all())[1]
+    assert now - since < timedelta(minutes=1)
+    assert (await firing.fire_due()).fired == []
 
 
 async def test_sensitive_values_of_a_schedules_jobs_reach_their_worker(
