@@ -21,7 +21,7 @@ from engine.intake import Intake
 from engine.presence import SCHEDULERS, Presence
 from engine.schedules import Schedules
 from engine.store import Store
-from service import health
+from service import found, health
 from tests.conftest import eventually
 
 from .conftest import WORK, Running, serving
@@ -111,6 +111,12 @@ async def test_a_worker_on_files_that_sees_other_folders_is_named_with_the_roots
     report.queues[0].queue_name = "email:send"  # which works on no shared files
     await Presence(store).report(report)
     assert await check(alone, "storage") == ("healthy", "")
+
+
+def test_a_folder_that_the_service_itself_does_not_see_is_not_blamed_on_workers() -> None:
+    worker = WorkerReport(id="w-1", queues=[WorkerQueue(queue_name="file:process")], storage_ids={"UPLOAD_DIR": "one"})
+    check = found.of_storage(["UPLOAD_DIR is gone"], {"UPLOAD_DIR": ""}, [worker], 0)
+    assert (check.status, check.reason) == ("degraded", "UPLOAD_DIR is gone")
 
 
 async def test_a_database_that_lacks_tables_is_told_by_the_tables(
