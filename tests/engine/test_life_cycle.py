@@ -1,6 +1,7 @@
 """A job's way through its states."""
 
 import asyncio
+import time
 
 import pytest
 from msgspec.structs import replace
@@ -85,6 +86,17 @@ async def test_a_failed_attempt_is_retried_with_exponential_backoff_until_attemp
 
 async def _jobs(worker):
     return (await worker.claim(1)).jobs
+
+
+async def test_the_latest_hundred_failed_attempts_are_kept(engine: Engine) -> None:
+    await engine.add(job("a", attempts=200))
+    worker = engine.worker()
+    for number in range(103):
+        (claimed,) = (await worker.claim(1)).jobs
+        await worker.settle([Settlement(claimed.id, claimed.fence, Outcome.FAIL, reason=f"r{number}", delay=0)], 0)
+    record = await engine.inspection.get(QUEUE, "a")
+    assert record
+    assert [failure.reason for failure in record.failures] == [f"r{number}" for number in range(3, 103)]
 
 
 async def test_jitter_only_shortens_the_wait(engine: Engine) -> None:
@@ -187,6 +199,25 @@ async def test_a_job_that_expired_before_it_started_fails_with_that_reason(engin
     assert record
     assert record.state is State.FAILED
     assert "expired" in record.failed_reason
+
+
+async def test_a_job_that_has_started_in_time_is_tried_again_however_late(engine: Engine) -> None:
+    now = int(time.time() * 1000)
+    await engine.add(job("a", expire_at=now + 1000, attempts=2))
+    worker = engine.worker()
+    (first,) = (await worker.claim(1)).jobs
+    await worker.settle([Settlement("a", first.fence, Outcome.FAIL, reason="r", delay=0)], 0)
+    await asyncio.sleep(max(now + 1050 - time.time() * 1000, 0) / 1000)
+    assert [claimed.id for claimed in (await worker.claim(1)).jobs] == ["a"]
+
+
+async def test_an_attempt_that_failed_counts_among_the_run_times(engine: Engine) -> None:
+    await engine.add(job("a"))
+    worker = engine.worker()
+    (claimed,) = (await worker.claim(1)).jobs
+    await asyncio.sleep(0.1)
+    await worker.settle([fail(claimed, "r")], 0)
+    assert (await engine.stats()).run.p50 >= 50
 
 
 async def test_a_stale_worker_is_fenced_off_in_every_call(engine: Engine) -> None:

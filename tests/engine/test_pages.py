@@ -12,6 +12,7 @@ from engine.claims import Note
 from engine.errors import RequestInvalidError
 from engine.inspection import BY_STATE, CREATED, CREATED_DESC
 from engine.jobs import Enqueued, JobQuery, State
+from engine.store import Store
 from engine.walking import Step, Walker
 
 from .conftest import QUEUE, Engine, complete, fail, job
@@ -102,6 +103,23 @@ async def test_a_text_is_found_wherever_it_stands_in_a_large_job(engine: Engine,
     await worker.settle([fail(claimed[0], "a pin pricked")], 0)
     ended = JobQuery(states=FAILED, text="a pin")
     assert await _ids(engine, ended, order) == ["none"]
+
+
+async def test_a_job_behind_one_that_goes_while_it_is_searched_is_searched_from_its_beginning(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.add(job("goes", payload=b"x" * 600_000), job("found", payload=b"needle" + b"x" * 600_000))
+    run = Store.run
+
+    async def deleting(store: Store, name: str, scope: str, *arguments: Any) -> Any:
+        answer = await run(store, name, scope, *arguments)
+        if name == "walk" and answer[5] == b"goes":
+            await engine.steering.delete(QUEUE, "goes")
+        return answer
+
+    monkeypatch.setattr(Store, "run", deleting)
+    assert await _ids(engine, JobQuery(states=frozenset({State.WAITING}), text="needle"), BY_STATE) == ["found"]
+    assert await engine.state("goes") is None
 
 
 async def test_a_token_of_another_query_is_refused(engine: Engine) -> None:

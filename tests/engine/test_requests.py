@@ -120,6 +120,21 @@ async def test_nothing_is_left_of_a_request_after_an_hour_nor_of_a_job_of_a_made
     assert left <= {"events", "meta", "rates", "marker"}
 
 
+async def test_an_id_of_the_applications_own_is_free_a_day_after_its_job_is_gone(engine: Engine) -> None:
+    await engine.intake.enqueue(asked(b"first", job_id="mine"))
+    await engine.steering.cancel(QUEUE, "mine")
+    await engine.steering.delete(QUEUE, "mine")
+    client: Any = engine.store.client
+    gone = engine.store.keys(QUEUE)["gone"]
+    await client.zincrby(gone, -23 * HOUR_MS, "mine")
+    await engine.worker().reap()
+    known = await engine.intake.enqueue(asked(b"second", job_id="mine"))
+    assert (known.duplicate, known.state) == (True, State.CANCELLED)
+    await client.zincrby(gone, -HOUR_MS, "mine")
+    await engine.worker().reap()
+    assert not (await engine.intake.enqueue(asked(b"third", job_id="mine"))).duplicate
+
+
 async def test_a_refused_request_leaves_nothing(store: Store, settings: Settings, catalog: Catalog) -> None:
     engine = engine_on(store, settings.model_copy(update={"queue_max_backlog": 1}), catalog)
     _, refused = await engine.intake.enqueue_many([job(), asked()])
