@@ -105,6 +105,14 @@ async def test_a_text_is_found_wherever_it_stands_in_a_large_job(engine: Engine,
     assert await _ids(engine, ended, order) == ["none"]
 
 
+async def test_a_text_is_found_in_the_failures_of_a_job_that_is_tried_again(engine: Engine) -> None:
+    await engine.add(job("pricked", attempts=2), job("fine"))
+    worker = engine.worker()
+    claimed = (await worker.claim(1)).jobs[0]
+    await worker.settle([fail(claimed, "a pin pricked")], 0)
+    assert await _ids(engine, JobQuery(text="a pin")) == ["pricked"]
+
+
 async def test_a_job_behind_one_that_goes_while_it_is_searched_is_searched_from_its_beginning(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

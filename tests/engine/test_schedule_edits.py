@@ -101,6 +101,16 @@ async def test_what_was_changed_at_the_same_moment_is_not_deleted(schedules: Sch
     assert (await schedules.get("one")).record.description == "keep me"
 
 
+async def test_what_was_deleted_at_the_same_moment_is_not_made_anew_by_a_change(
+    schedules: Schedules, store: Store
+) -> None:
+    stored = (await schedules.get("one")).stored
+    await schedules.delete("one")
+    assert await store.run("schedule_put", SCOPE, "one", stored, stored, "0") == -1
+    with pytest.raises(ScheduleNotFoundError):
+        await schedules.get("one")
+
+
 async def test_a_record_of_an_older_release_has_an_etag_that_holds(schedules: Schedules, store: Store) -> None:
     old = ScheduleRecord(name="one", cron="* * * * *", timezone="UTC", run_as=Caller(id="maker"))
     await store.client.hset(store.keys("schedules")["records"], "one", old.SerializeToString())

@@ -254,6 +254,16 @@ async def test_a_slot_that_another_scheduler_fired_is_no_fault_of_the_one_that_c
     assert await stage.faults() == {}
 
 
+async def test_a_fault_that_two_schedulers_find_is_news_to_one(stage: Stage) -> None:
+    await stage.make("one", job_type="gone")
+    seen = await stage.schedules.get("one")
+    error = ScheduleBrokenError("no such type")
+    done = Round()
+    for _ in range(2):
+        await stage.firing._blame(seen, None, error, done)
+    assert [fault.schedule for fault in done.faults] == ["one"]
+
+
 async def test_a_schedule_that_was_changed_meanwhile_is_not_blamed_for_what_it_was(stage: Stage) -> None:
     await stage.make("one", job_type="gone")
     seen = await stage.schedules.get("one")
