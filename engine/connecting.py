@@ -127,6 +127,11 @@ class _Server(Redis):
 
 
 class _Cluster(RedisCluster):
+    # What a node has not answered in time is not asked again: each further try would keep the caller waiting as long.
+    ERRORS_ALLOW_RETRY: Any = tuple(
+        error for error in RedisCluster.ERRORS_ALLOW_RETRY if error is not redis_errors.TimeoutError
+    )
+
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         with closed_connections_told():
             return await super().execute_command(*args, **options)

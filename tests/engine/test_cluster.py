@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import signal
 import subprocess
 from functools import partial
+from typing import Any
 
 import pytest
 from qcollector.jobs.v1.queue_pb2 import Worker
 from redis.asyncio import RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from redis.crc import key_slot
 
 from base.settings import Settings
@@ -102,6 +105,31 @@ async def test_a_lost_node_is_unavailable_and_the_cluster_heals(engine: Engine, 
     with pytest.raises(StoreUnavailableError):
         await engine.intake.enqueue(job("a"))
     node.start()
+    await eventually(lambda: _enqueued(engine), seconds=30)
+
+
+async def test_a_node_that_stands_still_is_asked_once(
+    engine: Engine, nodes: list[ValkeyServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.stats("test:work")
+    client: Any = engine.store.client
+    execute, asked = client._execute_command, []
+
+    async def counted(node: ClusterNode, *arguments: Any, **options: Any) -> Any:
+        asked.append(node.name)
+        return await execute(node, *arguments, **options)
+
+    monkeypatch.setattr(client, "_execute_command", counted)
+    slot = key_slot(engine.store.keys("test:work")["jobs"].encode())
+    process = nodes[min(slot * NODES // SLOTS, NODES - 1)].process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailableError):
+            await engine.inspection.state("test:work", "a")
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert len(asked) == 1
     await eventually(lambda: _enqueued(engine), seconds=30)
 
 
