@@ -1,14 +1,14 @@
-"""What callers and workers pay in a small and in a large queue, in pairs of runs."""
+"""What callers and workers pay in queues of several sizes, in rounds that take all of them in turn."""
 
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from bench.scale.desk import QUEUE, Desk, job
 from engine.jobs import JobQuery, Outcome, Settlement
 
-PAIRS: Final = 7
+ROUNDS: Final = 7
 REPEATS: Final = 60
 PAYLOAD_BYTES: Final = 200
 PAGE: Final = 50
@@ -50,20 +50,20 @@ OPERATIONS: Final[dict[str, Measured]] = {
 }
 
 
-async def compare(small: Desk, large: Desk, operation: Measured) -> tuple[float, float, float]:
-    """Medians over the pairs: seconds in the small queue, in the large one, and large to small.
+async def compare(desks: Sequence[Desk], operation: Measured) -> tuple[list[float], float]:
+    """Medians over the rounds: seconds in each queue, and those in the last to those in the first.
 
-    Within a pair both take turns, so that whatever else the machine does meets both.
+    Within a round all take turns, so that whatever else the machine does meets all.
     """
-    pairs = []
-    for _ in range(PAIRS):
-        samples: tuple[list[float], list[float]] = ([], [])
+    rounds = []
+    for _ in range(ROUNDS):
+        samples: list[list[float]] = [[] for _ in desks]
         for _ in range(REPEATS):
-            for desk, taken in zip((small, large), samples, strict=True):
+            for desk, taken in zip(desks, samples, strict=True):
                 taken.append(await operation(desk))
-        pairs.append((statistics.median(samples[0]), statistics.median(samples[1])))
-    few, many = (statistics.median(pair[place] for pair in pairs) for place in (0, 1))
-    return few, many, statistics.median(large / small for small, large in pairs)
+        rounds.append([statistics.median(taken) for taken in samples])
+    medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
+    return medians, statistics.median(one[-1] / one[0] for one in rounds)
 
 
 async def _seconds(call: Awaitable[object]) -> float:

@@ -14,12 +14,13 @@ import uvloop
 
 from bench.processes import Processes
 from bench.scale.desk import QUEUE, Desk, job, on
-from bench.scale.growth import PAGE, PAIRS, PAYLOAD_BYTES
+from bench.scale.growth import PAGE, PAYLOAD_BYTES
 from engine.inspection import Inspection
 from engine.jobs import JobQuery
 
 CALLS: Final = 64
 READY: Final = "listing"
+PAIRS: Final = 7
 WINDOW_SECONDS: Final = 2.0
 _SEARCHES: Final = (JobQuery(), JobQuery(owner="owner7"), JobQuery(owner="nobody"), JobQuery(text="held by no job"))
 

@@ -1,0 +1,1 @@
+"""How far services, workers and stores carry, by what each step costs."""
