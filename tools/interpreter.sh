@@ -22,11 +22,18 @@ case $1 in
 oldest) supported | sort | awk 'NR == 1 {print $2}' ;;
 newest) supported | sort -r | awk 'NR == 1 {print $2}' ;;
 *)
+  # Environments made by other tools have no pip; what they are made of usually has.
+  base='import sys; print(getattr(sys, "_base_executable", sys.executable))'
+  runs=
   while read -r python; do
-    if "$python" -c '' 2>/dev/null; then
-      echo "$python"
-      exit
-    fi
+    for one in "$python" "$("$python" -c "$base" 2>/dev/null || true)"; do
+      if "$one" -c 'import pip' 2>/dev/null; then
+        echo "$one"
+        exit
+      fi
+    done
+    if "$python" -c '' 2>/dev/null; then runs=${runs:-$python}; fi
   done < <(candidates "$1")
+  echo "$runs"
   ;;
 esac
