@@ -149,7 +149,8 @@ def test_nothing_else_passes_as_a_signed_link(front: Front, method: str, path: s
 def test_nothing_is_held_either_where_no_token_is_needed(front: Front, path: str) -> None:
     before = heap(front)
     with many_held(front, 40, path, "GET"):
-        assert heap(front) - before < 30_000_000
+        # What has come of a body until the service answers lies in the connection's own buffer.
+        until(lambda: heap(front) - before < 30_000_000)  # all of it would be 380 MB
 
 
 def test_calls_over_grpc_are_refused_with_their_reason_too(front: Front) -> None:

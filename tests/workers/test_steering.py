@@ -59,7 +59,7 @@ async def test_a_thread_that_cannot_be_ended_keeps_its_slot_until_it_has_ended(
     desk: Desk, new_worker: Callable[..., WorkerProcess]
 ) -> None:
     new_worker(TEST_CONCURRENCY=1)
-    blocking = await desk.script(Step(block=1200), Step(sleep=1), timeout=100, attempts=1)
+    blocking = await desk.script(Step(block=1200), Step(sleep=30_000), timeout=100, attempts=1)
     await desk.reached(blocking, State.ACTIVE)
     following = await desk.end(await desk.script(Step(answer=1)))
     blocked = await desk.get(blocking)
