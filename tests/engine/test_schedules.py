@@ -183,9 +183,8 @@ async def test_of_many_missed_slots_the_latest_alone_is_made_up(
     assert await _jobs(engine) == fired
 
 
-async def test_a_scheduler_that_died_before_it_noted_its_slot_is_repeated_without_a_second_job(
-    schedules: Schedules, firing: Firing, store: Store, engine: Engine
-) -> None:
+async def _enqueued_but_not_noted(schedules: Schedules, firing: Firing, store: Store, engine: Engine) -> datetime:
+    """A slot whose scheduler died between its two steps."""
     await schedules.create(record())
     await _turn_back(store, "every-minute", 2)
     schedule = await schedules.get("every-minute")
@@ -194,6 +193,13 @@ async def test_a_scheduler_that_died_before_it_noted_its_slot_is_repeated_withou
     await engine.intake.enqueue(
         firing._admit(schedule, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}", slot, NO_TRACE).job
     )
+    return slot
+
+
+async def test_a_scheduler_that_died_before_it_noted_its_slot_is_repeated_without_a_second_job(
+    schedules: Schedules, firing: Firing, store: Store, engine: Engine
+) -> None:
+    await _enqueued_but_not_noted(schedules, firing, store, engine)
     await firing.fire_due()
     assert len(await _jobs(engine)) == 1
     assert len(await schedules.runs("every-minute")) == 1
@@ -202,14 +208,7 @@ async def test_a_scheduler_that_died_before_it_noted_its_slot_is_repeated_withou
 async def test_a_slot_whose_job_was_enqueued_before_the_schedule_changed_is_noted_without_a_second_job(
     schedules: Schedules, firing: Firing, store: Store, engine: Engine
 ) -> None:
-    await schedules.create(record())
-    await _turn_back(store, "every-minute", 2)
-    schedule = await schedules.get("every-minute")
-    slot = schedule.cron.latest(schedule.since, datetime.now(UTC))
-    assert slot
-    await engine.intake.enqueue(
-        firing._admit(schedule, f"repeat-every-minute-{slot:%Y%m%dT%H%M%SZ}", slot, NO_TRACE).job
-    )
+    slot = await _enqueued_but_not_noted(schedules, firing, store, engine)
     await schedules.change("every-minute", _pad_more)
     done = await firing.fire_due()
     assert done.faults == []
