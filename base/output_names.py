@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
 
-from base.produced import Entry, Print, Record, encoded, sync_folder
+from base.produced import FOLDER_MODE, Entry, Print, Record, encoded, sync_folder
 
 _MOST: Final = 100
 """Names that are tried; the second is all but certainly free."""
 _LONGEST: Final = 255
 """Bytes of a file's name."""
-_FOLDER_MODE: Final = 0o750
 
 
 class NamesTakenError(Exception):
@@ -33,7 +32,7 @@ class _TakenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Whose outputs they are."""
+    """To whom outputs belong."""
 
     digest: str
     job: str
@@ -65,7 +64,7 @@ class Names:
     def __init__(self, folder: Path, suffix: str, names: Mapping[str, str], own: frozenset[str]) -> None:
         self.folder = folder
         self.suffix = suffix
-        """What the names carry beyond those asked for; empty mostly."""
+        """What was added to the names that were asked for; usually empty."""
         self.places = {output: folder / name for output, name in names.items()}
         """By output."""
         self._own = own
@@ -92,7 +91,9 @@ class Names:
 def taken(
     record: Record, folder: Path, prints: Mapping[str, Print], name: Callable[[str, str], str], by: Maker
 ) -> Iterator[Names]:
-    """Takes a name for each output; within the block they are `put` there. `name(output, suffix)` names one.
+    """Takes a name for each output, which the block then `put`s there. `name(output, suffix)` makes a name.
+
+    Jobs of one maker take names one after another.
 
     Raises:
       NamesTakenError: other files have all the names that were tried.
@@ -128,7 +129,7 @@ def _taken(
 
 
 def _suffixes(record: Record, folder: Path, names: list[str], by: Maker) -> Iterator[str]:
-    """An earlier start of the job may have had the tagged names, though plain ones are free again."""
+    """What to try, in order. The tag first if an earlier start of this job took it, though the plain names may be free now."""
     entries = (record.entry(folder / each) for each in names)
     if any(entry is not None and (entry.maker, entry.job) == (by.digest, by.job) for entry in entries):
         yield f"-{by.tag}"
@@ -138,7 +139,7 @@ def _suffixes(record: Record, folder: Path, names: list[str], by: Maker) -> Iter
 
 
 def _take(record: Record, folder: Path, prints: Mapping[str, Print], by: Maker) -> tuple[Path, frozenset[str]]:
-    """Makes the entries; answers the file that they are links to, and which names were this maker's already."""
+    """Makes the entries. Returns the file that they are links to, and the names that were this maker's already."""
     earlier = {each: _earlier(record, folder / each, by) for each in prints}
     own = frozenset(each for each, (_, found) in earlier.items() if found)
     entry = Entry(
@@ -170,7 +171,7 @@ def _take(record: Record, folder: Path, prints: Mapping[str, Print], by: Maker) 
 
 
 def _earlier(record: Record, place: Path, by: Maker) -> tuple[bool, tuple[Print, ...]]:
-    """Whether this maker has the name already, and the content that its file has there; none if there is no file.
+    """Returns whether this maker has the name already, and the content of its file there; none if there is no file.
 
     Raises:
       _TakenError: the name is somebody else's.
@@ -199,11 +200,11 @@ def _has(place: Path, content: Print) -> bool:
 
 
 def _link(draft: Path, bucket: Path, name: str) -> None:
-    bucket.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+    bucket.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     try:
         os.link(draft, bucket / name)
     except FileNotFoundError:  # a sweep has removed the empty folder
-        bucket.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        bucket.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         os.link(draft, bucket / name)
 
 

@@ -26,12 +26,13 @@ ABANDONED_SECONDS: Final = 3600.0
 """An entry is as old as this before it counts as abandoned for want of its file, which follows at once if all goes well."""
 GRACE_SECONDS: Final = 24 * 3600.0
 """How long processes of a release without a record may go on beside one with it, making files that are in no record."""
+FOLDER_MODE: Final = 0o750
+FILE_MODE: Final = 0o640
+"""What the service makes, its own user may write and its group may read."""
 
-_FOLDER_MODE: Final = 0o750
-_FILE_MODE: Final = 0o640
 _ASIDE: Final = "aside-"
 _LOCK_SECONDS: Final = 10.0
-"""Whoever holds a lock longer is frozen; what goes on without it at most makes a further name."""
+"""A process that holds a lock for longer is frozen. Going on without the lock costs a further name at worst."""
 _LOCK_AGAIN_SECONDS: Final = 0.01
 
 
@@ -169,9 +170,9 @@ class Record:
 
     def draft(self, content: bytes) -> Path:
         """A file in the hidden folder with that content, on the disk."""
-        self.own.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        self.own.mkdir(mode=FOLDER_MODE, exist_ok=True)
         path = self.own / f"draft-{secrets.token_hex(8)}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -180,10 +181,10 @@ class Record:
 
     @contextmanager
     def alone(self, maker: str) -> Iterator[None]:
-        """Within it no other job of this maker takes names, on no host whose file system has locks. A kill ends it, too."""
+        """Keeps other jobs of this maker from taking names, on all hosts if the file system locks. Ends with the process."""
         folder = self.own / "locks"
-        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        descriptor = os.open(folder / maker[:2], os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _FILE_MODE)
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        descriptor = os.open(folder / maker[:2], os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
         try:
             _lock(descriptor)
             yield
@@ -191,7 +192,7 @@ class Record:
             os.close(descriptor)
 
     def _write_head(self, since: float) -> None:
-        self.made.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        self.made.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         self.draft(json.dumps({"since": since}).encode()).replace(self.own / "record")
         sync_folder(self.own)
 
@@ -207,7 +208,7 @@ class Record:
         if aside is None:
             return
         with suppress(FileExistsError):
-            entry.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+            entry.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
             os.link(aside, entry)
         aside.unlink(missing_ok=True)
 
@@ -231,7 +232,7 @@ class Record:
                 for name in entry.prints if entry else ():
                     place = self.root / os.fsdecode(entry.folder) / os.fsdecode(name)  # type: ignore[union-attr]
                     if os.path.lexists(place) and self.origin(place) is Origin.OTHER:
-                        self.entry_path(place).parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+                        self.entry_path(place).parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
                         os.link(path, self.entry_path(place))
                 path.unlink(missing_ok=True)
 
@@ -257,7 +258,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _lock(descriptor: int) -> None:
-    """Waits for the lock, not for ever. flock has no wait with a deadline; callers have a thread or process of their own."""
+    """Waits for the lock, up to a limit. It polls, as flock takes no timeout, and blocks: callers have a thread or process."""
     end = time.monotonic() + _LOCK_SECONDS
     while time.monotonic() < end:
         try:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from base.produced import OWN_FOLDER, Record
+from base.produced import FILE_MODE, FOLDER_MODE, OWN_FOLDER, Record
 from base.settings import Settings, SettingsError
 
 RootName = Literal["upload", "temp", "export", "backup", "log"]
@@ -24,7 +24,6 @@ ENOUGH_FREE: Final = 5_000_000_000
 """A disk is nearly full with less than this share of it left; at most with ENOUGH_FREE, at least with LEAST_FREE bytes."""
 
 _MEGABYTE: Final = 1_000_000
-_FOLDER_MODE: Final = 0o750
 _MAX_PATH_BYTES: Final = 4096
 
 
@@ -48,7 +47,7 @@ class StorageRoots:
         problems = []
         for name, root in self.roots.items():
             try:
-                root.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+                root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
                 Record(root).begin(fresh=_is_new(root))
                 _mark(root)
             except OSError as error:
@@ -172,7 +171,7 @@ def _mark(root: Path) -> None:
     if marker.exists():
         return
     draft = root / f"{MARKER}.{secrets.token_hex(8)}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(f"{secrets.token_hex(16)}\n")

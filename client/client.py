@@ -22,7 +22,6 @@ from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.export_pb2 import ExportFormat, ExportFormOptions, ExportFormSubmissions
 from qcollector.jobs.v1.file_pb2 import FileImageOptions, FileImageProcess
 from qcollector.jobs.v1.job_pb2 import JobOptions
-from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 from qcollector.jobs.v1.options_pb2 import job_type
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from qcollector.jobs.v1.system_pb2 import SystemCleanup, SystemCleanupTask, SystemCleanupTaskType
@@ -61,8 +60,9 @@ class Options(TypedDict, total=False):
 class JobClient:
     """A connection to the job service.
 
-    `on_unavailable` decides what becomes of an application whose jobs cannot be enqueued within `patience` seconds: "raise"
-    raises UnavailableError; "ignore", or a function that is told the error, lets it go on, with a handle that says so.
+    `on_unavailable` decides what happens if a job cannot be enqueued within `patience` seconds: "raise" raises
+    UnavailableError; "ignore", or a function that is given the error, lets the application go on, with a handle that says so.
+    A call under way is not cut off: over a connection that has died silently it fails after 25 seconds, whatever the patience.
     """
 
     def __init__(
@@ -76,8 +76,7 @@ class JobClient:
     ) -> None:
         self._connection = Connection(address, token, credentials, patience)
         self._on_unavailable = on_unavailable
-        # A stub of gRPC's own is untyped for asyncio channels.
-        self._stub: Any = JobServiceStub(self._connection.channel)
+        self._stub = self._connection.stub
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,10 +94,10 @@ class JobClient:
         return JobHandle(self._connection, queue, job_id)
 
     async def enqueue(self, payload: Message, **options: Unpack[Options]) -> JobHandle:
-        """Enqueues a job of the type that `payload` declares. Repeats itself under one request id while the service is away.
+        """Enqueues a job of the type that `payload` declares. Tries again, under one request id, while the service is away.
 
         Raises:
-          ValueError: an option does not take its value, or there is none of that name.
+          ValueError: there is no option of that name, or it does not take its value.
           JobsError: the service refuses it; `violations` names the fields.
           UnavailableError: the service stayed away, and `on_unavailable` is "raise".
         """
@@ -117,19 +116,19 @@ class JobClient:
             if callable(self._on_unavailable):
                 self._on_unavailable(error)
             return JobHandle(self._connection, queue, request.options.job_id, enqueued=False)
-        # Under an id of this call's own alone, a duplicate is what this call stored before its answer was lost.
+        # If only this call knows the id, a duplicate is the job that it stored itself, by a try whose answer was lost.
         duplicate = answer.duplicate and bool(options.get("job_id") or options.get("request_id"))
         return JobHandle(self._connection, answer.queue_name, answer.job_id, duplicate=duplicate)
 
     async def send_welcome_email(self, user: Any, **options: Unpack[Options]) -> JobHandle:
-        """Greets a new user: a mapping or an object with `email` and what else EmailUser has fields for."""
+        """Greets a new user: a mapping or an object with `email` and any other fields of EmailUser."""
         payload = EmailWelcome(user=message_of(EmailUser, user))
         return await self._task(payload, WELCOME_PRIORITY, options)
 
     async def send_submission_notification(
         self, submission: Any, form: Any, recipients: Iterable[Any], **options: Unpack[Options]
     ) -> JobHandle:
-        """Tells recipients (addresses, or things with `email`) of a submission."""
+        """Tells recipients of a submission: addresses, or mappings or objects with `email`."""
         payload = EmailSubmissionNotification(
             submission=message_of(EmailSubmission, submission),
             form=message_of(EmailForm, form),

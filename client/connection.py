@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import qcollector
+from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 
 from client.errors import JobsError, UnavailableError
 from client.tracing import interceptors
@@ -20,16 +21,16 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 KEEPALIVE_MS = 20_000
 KEEPALIVE_TIMEOUT_MS = 5_000
-"""A connection on which calls wait and nothing comes is asked after the first whether it lives, and given up after both: where
-a host or a router between is gone, nobody says so, and a watch would wait for good. The service takes a ping every 10 s."""
+"""A connection that is silent for the first while calls are under way is pinged, and given up if it stays silent for the
+second, too: a host or router that vanishes says nothing, and a watch would wait forever. The service allows one in 10 s."""
 AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
-"""What a call ends in when the service is not there or stops in the middle: nobody here cancels a call and reads its status."""
+"""How a call ends if the service is away or stops midway. Nothing here cancels a call and then reads its status."""
 
 
 class Connection:
     """A channel with a token, and the patience to repeat a call that found nobody.
 
-    Only calls that are safe to repeat go through `call`: reads, and enqueues under a request id.
+    Only calls that are safe to repeat go through `call`: reads, cancels, and enqueues under a request id.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class Connection:
             if credentials is None
             else grpc.aio.secure_channel(address, credentials, options, interceptors=traced)
         )
+        # A stub of gRPC's own is untyped for asyncio channels.
+        self.stub: Any = JobServiceStub(self.channel)
         self._token = token
         self._patience = patience
 
@@ -58,10 +61,10 @@ class Connection:
         return (("authorization", f"Bearer {token}"),)
 
     async def call(self, begin: Callable[[Metadata], Awaitable[A]]) -> A:
-        """Awaits what `begin(metadata)` starts; again and again while the service is unavailable.
+        """Awaits what `begin(metadata)` starts, again and again while the service is away.
 
         Raises:
-          UnavailableError: it still was when patience was at an end.
+          UnavailableError: it was still away when the patience was over. A call under way is not cut off then.
           JobsError: it refused the call.
         """
         deadline = time.monotonic() + self._patience
@@ -84,5 +87,5 @@ class Connection:
 
 
 def _service_config() -> str:
-    """Which calls gRPC repeats by itself over short gaps: generated from the contract, the same for every language."""
+    """Says which calls gRPC repeats by itself over short gaps. Generated from the contract, the same for every language."""
     return (Path(next(iter(qcollector.__path__))) / "service_config.json").read_text("utf-8")

@@ -5,14 +5,12 @@ import math
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 from google.api.httpbody_pb2 import HttpBody
 from qcollector.jobs.v1.job_actions_pb2 import CancelJobRequest
 from qcollector.jobs.v1.job_pb2 import Job, JobState
 from qcollector.jobs.v1.job_queries_pb2 import DownloadResultRequest, GetJobRequest, WatchJobRequest, WatchJobResponse
-from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 
 from client.connection import AWAY, FIRST_PAUSE, LONGEST_PAUSE, Connection
 from client.errors import JobsError, NotEnqueuedError
@@ -43,8 +41,7 @@ class JobHandle:
         self.duplicate = duplicate
         """Whether the job was there already."""
         self._connection = connection
-        # A stub of gRPC's own is untyped for asyncio channels.
-        self._stub: Any = JobServiceStub(connection.channel)
+        self._stub = connection.stub
 
     @property
     def _name(self) -> dict[str, str]:
@@ -71,7 +68,7 @@ class JobHandle:
           TimeoutError: it had not ended after `timeout` seconds.
         """
         try:
-            # The service waits in whole seconds, so the time is kept here. Who has none left still gets an answer.
+            # The service counts in whole seconds, so the timeout is kept here. Without any time the job is read once.
             async with asyncio.timeout(timeout if timeout is None or timeout > 0 else None):
                 job = await (self.get() if timeout is not None and timeout <= 0 else self._ended(timeout))
         except TimeoutError:
@@ -86,7 +83,7 @@ class JobHandle:
         return TimeoutError(f"job {self.job_id} has not ended after {timeout} s")
 
     async def _ended(self, timeout: float | None) -> Job:  # noqa: ASYNC109  (how long the service is asked to wait)
-        """The job once it has ended. A service that returns before that, and before its time, is asked less and less often."""
+        """The job once it has ended. Asks less and less often if the service answers before that, and before its time."""
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         pause = FIRST_PAUSE
         while True:
@@ -102,12 +99,13 @@ class JobHandle:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def watch(self) -> AsyncIterator[WatchJobResponse]:
-        """A snapshot, every change, the end. Goes on where it was when the connection breaks, and under a new token.
+        """A snapshot, every change, the end. Resumes where it was after a broken connection, and under a new token.
 
         Raises:
           JobsError: the service refuses, or there is no new token.
         """
         after = ""
+        pause = FIRST_PAUSE
         while True:
             begins_at = after
             request = WatchJobRequest(**self._name, after_sequence=after)
@@ -123,24 +121,27 @@ class JobHandle:
             except grpc.aio.AioRpcError as error:
                 refusal = JobsError.of(error)
                 if refusal.reason == "TOKEN_EXPIRED" and after != begins_at:
-                    continue  # it was good when this stream began
+                    continue  # the token was valid when this stream began: the next one may be, too
                 if error.code() not in AWAY:
                     raise refusal from None
-                # Found out by a call that has patience, and then gives up, whether the service comes back.
+                # This call waits for the service with the client's patience, and raises once that is over.
                 await self.get()
-                await asyncio.sleep(0)
+                # Streams may be refused where calls are answered, so this must not go round without a pause.
+                pause = FIRST_PAUSE if after != begins_at else pause
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
             finally:
                 stream.cancel()
 
     async def cancel(self, reason: str = "") -> Job:
-        """Cancels it, also while it runs. Raises JobsError when it has ended otherwise."""
+        """Cancels the job, also while it runs. Raises JobsError if it has completed or failed."""
         request = CancelJobRequest(**self._name, reason=reason)
         answer = await self._connection.call(lambda metadata: self._stub.CancelJob(request, metadata=metadata))
         job: Job = answer.job
         return job
 
     async def download(self, target: Path) -> Path:
-        """Writes what the job made to `target`, whole or not at all; a folder takes the file under the job's id.
+        """Writes what the job made to `target`, whole or not at all. In a folder, the file is named by the job's id.
 
         Raises:
           JobsError: it has not completed, or its file is gone.
@@ -158,5 +159,6 @@ class JobHandle:
         except grpc.aio.AioRpcError as error:
             raise JobsError.of(error) from None
         finally:
+            stream.cancel()
             part.unlink(missing_ok=True)
         return target

@@ -24,9 +24,9 @@ _TAKES = {
 
 
 def message_of(kind: type[M], thing: Any) -> M:
-    """A message out of a message, a mapping, or an object with attributes, by the fields' names in snake_case or camelCase.
+    """Makes a message of a mapping or an object, by the fields' names in snake_case or camelCase; returns one as it is.
 
-    What the message has no field for is left behind: a user row may have many more columns than a mail needs.
+    What the message has no field for is left out: a user's row may have many more columns than a mail needs.
 
     Raises:
       ValueError: a field does not take its value.
@@ -103,10 +103,10 @@ def enum_value(values: Iterable[tuple[str, V]], prefix: str, word: str, field: s
 
 
 def strict_message_of(kind: type[M], given: Mapping[str, Any], path: str = "") -> M:
-    """As `message_of`, for a mapping that means to hold nothing else. `path` is where it stands in the caller's arguments.
+    """As `message_of`, but refuses names that are no fields. `path` is where the mapping is in the caller's arguments.
 
     Raises:
-      ValueError: the message has no field of a name, where the error lists those it has; or a field does not take its value.
+      ValueError: a name is no field of the message, whose fields are listed then; or a field does not take its value.
     """
     fields = {name: field for field in kind.DESCRIPTOR.fields for name in (field.name, field.json_name)}
     message = kind()

@@ -54,7 +54,7 @@ class Admitted(NamedTuple):
     job: NewJob
     type: JobType
     options: JobOptions
-    """In force: the caller's, completed by the type's policy. Not to be changed; the job's id is not among them."""
+    """Those in force: the caller's, completed by the type's policy, without the job's id. Shared: do not change them."""
     payload: Message
     root: str
     """The way to the payload's fields in the request, such as `data`."""
@@ -90,7 +90,7 @@ class _Policy:
         self.fields = _fields(self.options)
 
     def envelope(self, origin: Origin, options: JobOptions) -> bytes:
-        """What is alike in the envelopes of all jobs of one request, serialized: others' fields may follow."""
+        """The envelope's fields that do not differ within a request, serialized. Those of the job itself are appended."""
         if options is self.options and origin is self._origin:
             return self._stem
         envelope = JobEnvelope(
@@ -182,13 +182,7 @@ class Admission:
             payload, root = decode_data(job_type, request.data), "data"
         whole = payload.SerializeToString(deterministic=True)
         check_payload(job_type, payload, self._settings, root, whole)
-        if len(whole) > self._settings.queue_max_payload_bytes:
-            raise PayloadTooLargeError(
-                f"The payload has {len(whole)} bytes; at most {self._settings.queue_max_payload_bytes} are taken "
-                "(QUEUE_MAX_PAYLOAD_BYTES). Store large data elsewhere and send its path.",
-                limit=self._settings.queue_max_payload_bytes,
-                size=len(whole),
-            )
+        self._check_size(whole)
         options, fields, own_id = policy.options, policy.fields, ""
         if request.HasField("options"):
             options = _completed(request.options, policy.options)
@@ -209,7 +203,7 @@ class Admission:
             id=job_id,
             type=job_type.type,
             owner=origin.caller.id,
-            # Serialized messages that follow one another are one message.
+            # Concatenated, serialized messages are one message with the fields of both.
             envelope=policy.envelope(origin, options) + own.SerializeToString(),
             secret=whole if job_type.sensitive else b"",
             retention=policy.retention,
@@ -218,6 +212,16 @@ class Admission:
             **_repeatable(request, job_type, whole, origin.caller),
         )
         return Admitted(job, job_type, options, payload, root)
+
+    def _check_size(self, payload: bytes) -> None:
+        limit = self._settings.queue_max_payload_bytes
+        if len(payload) > limit:
+            raise PayloadTooLargeError(
+                f"The payload has {len(payload)} bytes; at most {limit} are taken (QUEUE_MAX_PAYLOAD_BYTES). "
+                "Store large data elsewhere and send its path.",
+                limit=limit,
+                size=len(payload),
+            )
 
 
 def _check_names(request: EnqueueJobRequest, job_type: JobType) -> None:
@@ -231,7 +235,7 @@ def _check_names(request: EnqueueJobRequest, job_type: JobType) -> None:
 
 
 def _completed(asked: JobOptions, policy: JobOptions) -> JobOptions:
-    """What the caller says over what the type says."""
+    """The caller's options, completed by those of the type."""
     options = JobOptions()
     options.CopyFrom(policy)
     if asked.HasField("backoff"):
@@ -242,7 +246,7 @@ def _completed(asked: JobOptions, policy: JobOptions) -> JobOptions:
 
 
 def _fields(options: JobOptions) -> dict[str, Any]:
-    """The fields of a NewJob that options say."""
+    """The fields of a NewJob that follow from its options."""
     backoff = options.backoff
     return {
         "priority": options.priority,

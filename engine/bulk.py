@@ -11,7 +11,7 @@ from engine.jobs import JobQuery, State
 from engine.packing import pack
 from engine.paging import PageToken, Place, query_digest, read_token
 from engine.store import Store
-from engine.walking import Found, Walker
+from engine.walking import SECRET_PURGED, Found, Walker
 
 BULK_LIMIT: Final = 100_000
 """Jobs that one call changes, or counts, at most."""
@@ -21,7 +21,6 @@ SECONDS: Final = 20.0
 """How long one call goes on."""
 FAILURES_TOLD: Final = 100
 _CHUNK: Final = 200
-_SECRET_PURGED: Final = 2
 
 
 @dataclass(slots=True)
@@ -86,7 +85,7 @@ class Bulk:
     async def _states(self, action: Action, queue: str, names: Sequence[str]) -> list[str]:
         answer = await self._store.run("states", queue, pack(list(names)))
         return [
-            PURGED if _is_spent(action, secret == _SECRET_PURGED, state.decode()) else state.decode()
+            PURGED if _is_spent(action, secret == SECRET_PURGED, state.decode()) else state.decode()
             for state, secret in zip(answer[::2], answer[1::2], strict=True)
         ]
 

@@ -57,14 +57,14 @@ class Claims:
 
     async def claim(self, n: int) -> Claim:
         """Leases up to `n` ready jobs, within the queue's limits."""
-        rows, due_in = await self._store.run("claim", self.queue, *self._wanted(n))
+        rows, due_in = await self._store.run("claim", self.queue, *self._claim_arguments(n))
         return Claim(_all_claimed(rows), {}, due_in)
 
     async def settle(self, settlements: Sequence[Settlement], n: int) -> Claim:
         """Reports how attempts ended, and leases up to `n` ready jobs, in one round trip.
 
         Raises:
-          StoreUnavailableError: nothing is known of what was done; report the same again, which does no harm.
+          StoreUnavailableError: it is not known what was done. Report the same again: that does no harm.
         """
         if not settlements:
             return await self.claim(n)
@@ -75,7 +75,7 @@ class Claims:
             "settle",
             self.queue,
             pack(items),
-            *self._wanted(0 if later else n),
+            *self._claim_arguments(0 if later else n),
         )
         found = Claim(_all_claimed(rows), _losses(lost), due_in)
         if not later:
@@ -83,7 +83,7 @@ class Claims:
         rest = await self.settle(later, n)
         return Claim(rest.jobs, {**found.lost, **rest.lost}, rest.due_in)
 
-    def _wanted(self, n: int) -> tuple[Any, ...]:
+    def _claim_arguments(self, n: int) -> tuple[Any, ...]:
         return min(n, MAX_ROWS), self.worker, self.lease_ms, self._policy.max_active, self._per_owner
 
     async def extend(self, held: Sequence[tuple[str, int]]) -> Mapping[str, Loss]:

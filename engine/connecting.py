@@ -64,10 +64,10 @@ def _server(settings: Settings, parts: SplitResult, access: dict[str, Any], *, t
 
 
 class _Connection(AbstractConnection):
-    """Lets go of whoever is cancelled while it sends, and packs commands as fast as the library's other client does.
+    """Can be cancelled while it sends, and packs commands as fast as the library's synchronous client does.
 
-    The library sends within `asyncio.wait_for`, which on Python 3.11 swallows a cancel that comes just when the send has
-    ended: the caller then waits for the answer, of a blocking command for seconds, and goes on as if nothing had been.
+    The library sends within `asyncio.wait_for`, which on Python 3.11 swallows a cancel that arrives just when the send has
+    ended: the caller then waits for the answer, to a blocking command for seconds, and goes on as if it was not cancelled.
     """
 
     _packer = HiredisRespSerializer()
@@ -107,10 +107,10 @@ def _with_own_connections(server: "Redis", *, tls: bool) -> "Redis":
 
 @contextmanager
 def closed_connections_told() -> Iterator[None]:
-    """Tells of a connection that was closed under a call as of a server that is away.
+    """Turns the errors of a connection that is closed under a call into the library's ConnectionError.
 
-    The library lets through what its socket says then: uvloop's has no handle any more, or another call of a cluster's
-    client, which has noticed that a node is lost, has taken it away altogether.
+    The library lets those of its socket through: uvloop's has no handle any more, or another call of a cluster's client
+    has noticed that the node is lost, and has taken the socket away.
     """
     try:
         yield
@@ -127,7 +127,7 @@ class _Server(Redis):
 
 
 class _Cluster(RedisCluster):
-    # What a node has not answered in time is not asked again: each further try would keep the caller waiting as long.
+    # A call that a node has not answered in time is not repeated: each further try would keep the caller waiting as long.
     ERRORS_ALLOW_RETRY: Any = tuple(
         error for error in RedisCluster.ERRORS_ALLOW_RETRY if error is not redis_errors.TimeoutError
     )
@@ -182,8 +182,8 @@ def _common(settings: Settings, *, tls: bool) -> dict[str, Any]:
         "socket_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 0,
-        # They are a product's that is not used here; and as long as they are on, the pool hands out connections that the
-        # server has closed long ago, so that after its restart each of them costs a caller an error.
+        # These notifications are Redis Enterprise's. While they are on, the pool hands out connections that the server has
+        # closed long ago, so that after its restart each of them costs a caller an error.
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     return {**options, "ssl_ca_certs": str(settings.redis_tls_ca)} if tls and settings.redis_tls_ca else options

@@ -12,7 +12,7 @@ Place = tuple[int, int, int]
 AFTER_ENTRY: Final = 999_999_999
 """The index behind every event of an entry."""
 LAST_NUMBER: Final = 2**64 - 1
-"""The highest that an entry can have, and a range be asked by."""
+"""The highest number that an entry can have, and that XRANGE accepts as a bound."""
 _REMOVED: Final = "-"
 _FIELDS: Final = 4
 

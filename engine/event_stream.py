@@ -11,6 +11,7 @@ import structlog
 from redis import exceptions as redis_errors
 
 from base.cancelling import cancel
+from engine.errors import StoreUnavailableError
 from engine.event_entries import AFTER_ENTRY, LAST_NUMBER, Entry, Place, entries_of, place_in, place_of, read_events
 from engine.jobs import JobEvent
 from engine.store import Store, backoff_sleep, translated
@@ -140,7 +141,7 @@ class EventStream:
                 failures = 0
             except Exception as error:  # whatever it is, nobody who watches may be left waiting for good
                 if failures == 0:
-                    expected = isinstance(error, redis_errors.RedisError | OSError)
+                    expected = isinstance(error, redis_errors.RedisError | OSError | StoreUnavailableError)
                     log.warning("events_unread", queue=self._queue, reason=str(error), exc_info=not expected)
                 failures += 1
                 await backoff_sleep(failures)

@@ -54,7 +54,7 @@ class Fired:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """That a schedule cannot fire, found just now."""
+    """A schedule that was just found unable to fire."""
 
     schedule: str
     cause: str
@@ -176,7 +176,7 @@ class Firing:
         now = datetime.now(UTC)
         job_id = f"{RESERVED_PREFIX}{name}-{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z"
         admitted = self._admit(schedule, job_id, now, trace)
-        # What is asked for is this schedule, whatever its job is by the time that a call is repeated.
+        # The request is for this schedule, whatever its job is by the time that the call is repeated.
         protected = repeatable(request_id, caller, b"trigger", name.encode())
         enqueued = await self._intake.enqueue(msgspec.structs.replace(admitted.job, **protected))
         if not enqueued.duplicate:
@@ -216,7 +216,7 @@ def _told(schedule: StoredSchedule, job_id: str, slot: datetime, now: datetime) 
 
 
 def _cause(error: Exception) -> str:
-    """For operators. What is unexpected may hold anything: the scheduler's log tells it."""
+    """The cause, for operators. The text of an unexpected error may hold anything: it is for the scheduler's log alone."""
     if isinstance(error, JobServiceError):
         return error.message[:_CAUSE_LENGTH]
     return "an unexpected fault; the scheduler's log tells more"

@@ -10,14 +10,14 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _SHIFTS = tuple(range(120, -1, -10))
 """Two characters, ten bits, at a time."""
 _LOW_BITS = 20
-"""Of the last four characters, in which ids of one millisecond nearly always differ alone."""
+"""Bits of the last four characters. Ids of one millisecond nearly always differ in these alone, so the rest is kept as text."""
 _LOW = (1 << _LOW_BITS) - 1
 _RANDOM_BITS = 80
 _ENDING = f"-{SHARD}"
 
 
 class _Clock:
-    """The last id's milliseconds and value, and all of its text but the low bits."""
+    """The last id: its milliseconds, its value, and the text of all but its low bits."""
 
     ms = 0
     value = 0

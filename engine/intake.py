@@ -152,7 +152,7 @@ class _QueueIntake:
             self._sender = None
 
     def _refuse(self, error: JobServiceError) -> None:
-        """Answers all that gathered while the store stood still: each batch would wait as long again."""
+        """Fails all jobs that gathered while the store stood still: batch after batch, each would wait as long again."""
         gathered, self._gathered = self._gathered, []
         for _, parcel in gathered:
             parcel.put(error)
@@ -165,7 +165,7 @@ class _QueueIntake:
         except StoreUnavailableError as error:
             if time.monotonic() - began > STANDSTILL_SECONDS:
                 return [error] * len(jobs)
-            # The answer may have been lost on its way, so once more under the same ids: a row that is there is ours.
+            # The answer may have been lost on its way: try once more under the same ids. A row that is there is ours.
             try:
                 answer = await self._store.run("enqueue", self._queue, rows, self._max_backlog)
             except JobServiceError as error:

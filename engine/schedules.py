@@ -133,10 +133,10 @@ class Schedules:
         Raises:
           ScheduleNotFoundError: there is no such schedule.
           ScheduleBrokenError: its record cannot be read.
-          EtagMismatchError: it is not the one that the caller has seen.
+          EtagMismatchError: it is not the one that the caller has seen, or others kept changing it.
         """
         for lost in range(_TRIES):
-            if lost:  # others change it too: not all of them at once again
+            if lost:  # spread the tries out: whoever else lost is trying again, too
                 await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS * lost))  # noqa: S311  (spreads load, keeps no secret)
             before = await self._seen(name, etag)
             before.check_readable()
@@ -156,7 +156,7 @@ class Schedules:
             if written == 1:
                 return
         raise EtagMismatchError(
-            f"Others change the schedule {name!r} all the time. Nothing of yours was changed; try again.", schedule=name
+            f"The schedule {name!r} keeps being changed by others. Your change was not made; try again.", schedule=name
         )
 
     async def delete(self, name: str, etag: str = "") -> None:

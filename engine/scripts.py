@@ -44,8 +44,8 @@ def _header(text: str, kind: str) -> tuple[str, ...]:
 def _expand(text: str, folder: resources.abc.Traversable, seen: list[str], keys: list[str]) -> str:
     """Puts each include in place once, and gathers the keys that they need.
 
-    `--- @lazy NAME: FUNCTION` includes a file of which only FUNCTION is used, and that seldom: what the file defines is made
-    when FUNCTION is first called. Making a function costs each call of a script about as much as a command.
+    `--- @lazy NAME: FUNCTION` includes a file of which only FUNCTION is used, and seldom: what the file defines is made when
+    FUNCTION is first called. Making a function costs each call of a script about as much as a command does.
     """
     keys.extend(key for key in _header(text, "KEYS") if key not in keys)
 
@@ -61,12 +61,12 @@ def _expand(text: str, folder: resources.abc.Traversable, seen: list[str], keys:
         text = without_unused_functions(f"{read(name, list(seen))}made_{function} = {function}\n")
         return _LAZILY.format(function=function, text=indent(text, " "))
 
-    # Eager includes first: a lazy one has copies of its own of what is not there yet.
+    # Eager includes first: a lazy one uses what is there by then, and has copies of its own of everything else.
     return _LAZY.sub(put_lazily, _INCLUDE.sub(put, text))
 
 
 def without_unused_functions(text: str) -> str:
-    """Leaves out the functions that a script has from its includes and never names."""
+    """The script without the functions that it never names, as includes bring them."""
     while True:
         for found in _FUNCTION.finditer(text):
             if not re.search(rf"\b{found[1]}\b", text[: found.start()] + text[found.end() :]):
@@ -94,7 +94,7 @@ def fold_constants(text: str) -> str:
 
 
 def build(name: str, text: str, folder: resources.abc.Traversable) -> Script:
-    """A script of its file's text; `folder` has the includes."""
+    """The script that a file's text makes; `folder` has the includes."""
     keys: list[str] = []
     body = _COMMENT.sub("", fold_constants(_expand(text, folder, [], keys)))
     arguments = _header(text, "ARGV")
@@ -103,7 +103,8 @@ def build(name: str, text: str, folder: resources.abc.Traversable) -> Script:
     lines = [f"#!lua flags={flags}" if flags else "#!lua"]
     lines += [f"local {key} = KEYS[{place}]" for place, key in enumerate(keys, 1)]
     lines += [f"local {argument} = ARGV[{place}]" for place, argument in enumerate(arguments, 1)]
-    # Within a function of its own, because Lua searches the locals of the function around it for each name that a new one uses.
+    # In a function of its own, so that keys and arguments are upvalues of the body: a function that is made there copies
+    # these, but searches a list for each local of the function around it.
     code = "\n".join(line for line in without_unused_functions(body).splitlines() if line.strip())
     source = "\n".join([*lines, "return (function()", code, "end)()", ""])
     return Script(name, tuple(keys), arguments, source, hashlib.sha1(source.encode()).hexdigest())  # noqa: S324  (Redis names scripts so)

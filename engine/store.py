@@ -84,9 +84,7 @@ class Store:
         try:
             async with self.turns.turn():
                 return await self._evaluate(script, keys, arguments)
-        except redis_errors.RedisError as error:
-            raise translated(error) from error
-        except OSError as error:
+        except (redis_errors.RedisError, OSError) as error:
             raise translated(error) from error
 
     async def _evaluate(self, script: Script, keys: list[str], arguments: tuple[Any, ...]) -> Any:
@@ -165,7 +163,7 @@ class Store:
 
 
 def translated(error: Exception) -> JobServiceError:
-    """The engine's error for one of the client library's; what is none of the store's own state is raised as it is."""
+    """The engine's error for one of the client library's. Raises the error itself if it tells of no state of the store."""
     if isinstance(error, redis_errors.OutOfMemoryError):
         return StoreFullError(
             "The job store's memory is full. Jobs that run can end; try again once some are cleaned.", retry_after=30

@@ -1,4 +1,4 @@
-"""Turns at the store: how many calls a process makes at once, and what becomes of those that wait while none is answered."""
+"""Turns at the store: how many calls a process makes at once, and what becomes of those that wait while it stands still."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ from engine.errors import StoreUnavailableError
 RETRY_AFTER: Final = 2.0
 """Seconds after which a caller may try again while the store is away."""
 STANDSTILL_SECONDS: Final = 1.0
-"""A call that fails later than this was not answered: to ask again would keep a caller waiting as long once more."""
+"""A call that fails later than this went unanswered: trying again would keep its caller waiting as long once more."""
 
 
 class Turns:
-    """Held during each call, but for those that wait for something to happen. Further calls wait.
+    """Bounds the calls under way, but for those that block until something happens. Further calls wait for a turn.
 
-    Once a call has gone unanswered, all who waited meanwhile are told so: one after the other, each would wait as long again.
-    Not where others have been answered just now: then it was its connection, or its node, that failed, and not the store.
+    Once a call has gone unanswered, those that waited meanwhile fail at once: one after the other, each would wait as long
+    again. Not if others were answered within that time: then a connection or a node has failed, and not the store.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -31,7 +31,7 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Raises StoreUnavailableError where the store left a call unanswered while this one waited for its turn."""
+        """Held during one call. Raises StoreUnavailableError if another call went unanswered while this one waited."""
         since = time.monotonic()
         async with self._free:
             self.check(since)
@@ -46,12 +46,13 @@ class Turns:
             self._answered_at = time.monotonic()
 
     def check(self, since: float) -> None:
-        """Raises StoreUnavailableError where the store has left a call unanswered after this moment."""
+        """Raises StoreUnavailableError if a call has gone unanswered since that moment, by the monotonic clock."""
         if self._unanswered_at >= since:
             raise store_away()
 
 
 def store_away() -> StoreUnavailableError:
+    """The error for a store that cannot be reached."""
     return StoreUnavailableError(
         "The job store cannot be reached. Nothing was lost; try again.", retry_after=RETRY_AFTER
     )

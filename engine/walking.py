@@ -13,9 +13,10 @@ from engine.store import Store
 LOOKED_AT: Final = 200
 """Jobs that one script call looks at, at most."""
 _BEGUN: Final = slice(5, 7)
-"""Of an answer: the job that is searched in part, and how much of it was."""
+"""Where an answer names the job that has been searched in part, and how many windows of it have been."""
 _ROW: Final = 4
-_PURGED: Final = 2
+SECRET_PURGED: Final = 2
+"""What a script says of a job whose sensitive values are gone."""
 _LAST_MS: Final = 10**13 - 1
 """The latest time that the indexes can tell apart, in the year 2286."""
 
@@ -85,7 +86,7 @@ class Walker:
         return _read(queue, answer)
 
     async def _look(self, script: str, queue: str, query: JobQuery, *arguments: Any) -> Any:
-        """What a script answers: of several calls, where it comes to a job of more text than one call searches."""
+        """Returns a script's answer. Calls it again as long as it has searched only a part of a job with much text."""
         conditions, begun = _conditions(query), (b"", 0)
         while True:
             async with self._store.looks.turn():
@@ -117,7 +118,7 @@ def _text(score: bytes | int) -> str:
 def _read(queue: str, answer: Sequence[Any]) -> Step:
     _, now, scanned, came_to, at_end, _, _, *rows = answer
     found = [
-        Found(job_id.decode(), queue, _text(score), State(state.decode()), secret == _PURGED)
+        Found(job_id.decode(), queue, _text(score), State(state.decode()), secret == SECRET_PURGED)
         for job_id, score, state, secret in _rows(rows)
     ]
     return Step(found, scanned, came_to.decode(), bool(at_end), int(now))

@@ -1,4 +1,4 @@
--- Which calls are gRPC. A content type that only begins like one of these is none to Envoy's own filters, which transcode the call.
+-- Which calls are gRPC, as Envoy's own filters see it: they transcode a call whose content type merely begins like one of these.
 
 local GRPC_WEB = {
   ["application/grpc-web"] = true,

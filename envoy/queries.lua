@@ -6,8 +6,8 @@ local function unescaped_query(text)
   end))
 end
 
--- The type of a parameter, whose name may lead into messages, and that name as it is in JSON: `filter.createdBy`. Nil and the names
--- that there are if it is unknown.
+-- The type of a parameter, whose name may lead into messages, and that name as it is in JSON: `filter.createdBy`. If there is no such
+-- parameter, nil and the names that there are.
 local function type_of_parameter(name, call)
   local kind, names, path = call.type, call.parameters, {}
   for part in string.gmatch(name .. ".", "(.-)%.") do

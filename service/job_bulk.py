@@ -50,7 +50,7 @@ R = TypeVar("R", bound=_BatchResponse)
 
 
 class BulkCalls(Calls):
-    """Each call that may have changed something leaves a line for the audit: who, what, which jobs, and why."""
+    """Each call that may have changed something writes an audit line: who, what, which jobs, and why."""
 
     async def BatchCancelJobs(self, request: BatchCancelJobsRequest, _context: Context) -> BatchCancelJobsResponse:
         return await self._change(CANCEL, request, BatchCancelJobsResponse())
@@ -88,7 +88,7 @@ class BulkCalls(Calls):
             raise _refused("filter", "one_of", "set exactly one of filter, jobIds, and all: true")
         if request.job_ids:
             if request.page_token:
-                raise _refused("pageToken", "one_of", "goes with filter or all; jobIds are done in a single call")
+                raise _refused("pageToken", "one_of", "goes with filter or all alone; all jobIds are done in one call")
             return request.job_ids
         if request.all:
             return JobQuery()
@@ -114,7 +114,7 @@ def _refused(field: str, rule: str, said: str) -> RequestInvalidError:
 
 
 def _audit(action: Action, request: BatchRequest, result: BulkResult | None) -> None:
-    """Without a result the call broke off, after it may have changed some."""
+    """Writes the audit line. Without a result the call broke off, and may have changed some of the jobs."""
     log.info(
         "bulk_action",
         audit=True,

@@ -83,7 +83,7 @@ class Passage:
                 await _send(cast("Any", self._handler.stream_stream)(requests, context), context)
 
     async def _requests(self, raws: AsyncIterator[bytes], until: float) -> AsyncIterator[Message]:
-        """The requests of a stream. Raises TokenExpiredError for one that comes later than `until`, in Unix seconds."""
+        """The requests of a stream. Raises TokenExpiredError for one that comes after `until`, in Unix seconds."""
         async for raw in raws:
             if time.time() >= until:
                 raise TokenExpiredError(EXPIRED)
@@ -209,7 +209,7 @@ class _Visit:
             self._note("OK")
         elif isinstance(error, asyncio.CancelledError) and self._passage.rule.lasting and gate.closing.is_set():
             while _this_task().uncancel():
-                pass  # one for each time that the gate has tried
+                pass  # once for each cancel that the gate has sent
             await self._refuse(shutting_down())
         elif isinstance(error, JobServiceError):
             await self._refuse(error)

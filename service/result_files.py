@@ -114,7 +114,7 @@ def _open(stored: StoredFile, roots: StorageRoots) -> BinaryIO:
 def _is_stored(file: FileIO, stored: StoredFile, entry: Entry | None, name: str) -> bool:
     """Whether the file is the one that was made: a later job of the same caller may have replaced it.
 
-    The record of what jobs make mostly tells; what it does not know is read.
+    Usually the record of what jobs make tells. A file that the record does not know is read.
     """
     state = os.fstat(file.fileno())
     if not stat.S_ISREG(state.st_mode) or state.st_size != stored.size:

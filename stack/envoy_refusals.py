@@ -18,7 +18,8 @@ from service.status import DOMAIN
 from stack.envoy_tokens import FAILURES, TOKEN_HEADER
 
 _TYPE: Final = "type.googleapis.com/google.rpc."
-_GRPC: Final = r"application/grpc(-web|-web-text)?(\+.*)?"
+_GRPC: Final = r"application/grpc(\+.*|-web(-text)?(\+proto)?)?"
+"""The content types that envoy/protocol.lua takes for gRPC."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,13 @@ def local_replies(settings: Settings) -> dict[str, Any]:
 
 
 def _refusals(settings: Settings) -> Iterator[Refusal]:
+    """In the order in which Envoy tries them: the first that fits counts."""
+    yield from _of_tokens()
+    yield from _of_requests(settings)
+    yield from _of_service()
+
+
+def _of_requests(settings: Settings) -> Iterator[Refusal]:
     limit, rate = settings.rest_max_body_bytes, settings.rest_rate_limit
     yield Refusal(
         400,
@@ -66,11 +74,10 @@ def _refusals(settings: Settings) -> Iterator[Refusal]:
     yield Refusal(
         400, StatusCode.INVALID_ARGUMENT, "The request cannot be understood. %LOCAL_REPLY_BODY%", "REQUEST_INVALID"
     )
-    yield from _of_tokens()
     yield Refusal(
         403,
         StatusCode.INVALID_ARGUMENT,
-        "A connection stays with HTTP here: send no header `upgrade`.",
+        "Connections cannot be upgraded here: send no header `upgrade`.",
         "REQUEST_INVALID",
         becomes=400,
     )
@@ -95,7 +102,7 @@ def _refusals(settings: Settings) -> Iterator[Refusal]:
     yield Refusal(
         426,
         StatusCode.INVALID_ARGUMENT,
-        "This version of HTTP is not spoken here: send HTTP/1.1 or HTTP/2.",
+        "This version of HTTP is not supported: use HTTP/1.1 or HTTP/2.",
         "REQUEST_INVALID",
     )
     yield Refusal(
@@ -108,11 +115,14 @@ def _refusals(settings: Settings) -> Iterator[Refusal]:
     yield Refusal(
         501,
         StatusCode.INVALID_ARGUMENT,
-        "The body comes in a transfer encoding that is not known here: send it as it is, or chunked.",
+        "The transfer encoding of the body is not supported: send the body as it is, or chunked.",
         "REQUEST_INVALID",
         becomes=400,
     )
     yield Refusal(431, StatusCode.INVALID_ARGUMENT, "The request's path and headers are too large.", "REQUEST_INVALID")
+
+
+def _of_service() -> Iterator[Refusal]:
     yield Refusal(502, StatusCode.UNAVAILABLE, "The job service broke off its answer. Try again.", wait=2)
     for full in ({"response_flag_filter": {"flags": ["OM"]}}, _noted("qjobs", ["refused"], "memory")):
         message = "The gateway has as many requests as its memory holds. Try again in a few seconds."

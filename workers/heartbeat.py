@@ -75,7 +75,7 @@ class Heartbeat:
         return f"the store has not answered for {silent:.0f} s" if silent > SILENT_SECONDS else ""
 
     def connections(self) -> PoolState:
-        """Those of its own to the store."""
+        """The heartbeat's own connections to the store."""
         return self._store.pool() if self._store else PoolState(0, 0, self._settings.redis_max_connections)
 
     def stop(self) -> None:

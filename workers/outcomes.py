@@ -48,11 +48,9 @@ def plain_reason(error: BaseException) -> str:
 
 
 def _of_system(error: OSError) -> str:
-    """Without the number that the system has for it: "/data/uploads/out: Read-only file system"."""
+    """What an OSError says, without its errno: "/data/uploads/out: Read-only file system"."""
     if error.strerror is None:
         return str(error)
-    return (
-        f"{os.fsdecode(error.filename)}: {error.strerror}"
-        if isinstance(error.filename, str | bytes)
-        else error.strerror
-    )
+    if not isinstance(error.filename, str | bytes):
+        return error.strerror
+    return f"{os.fsdecode(error.filename)}: {error.strerror}"

@@ -49,7 +49,7 @@ whose worker was killed, ends then. Servers before version 14 do not know it."""
 
 @dataclass
 class _Opened:
-    """Connections of one engine that are open."""
+    """The open connections of one engine."""
 
     number: int = 0
 
@@ -89,7 +89,7 @@ def open_database(settings: Settings) -> AsyncEngine:
 
 
 def _count(engine: AsyncEngine) -> None:
-    """Keeps the number of the engine's connections: its pool's own also has those that were given up and not opened again."""
+    """Counts the engine's open connections. The pool's own count includes some that were given up and not opened again."""
     opened = _opened[engine.sync_engine] = _Opened()
 
     def one_more(*_: Any) -> None:
@@ -103,7 +103,7 @@ def _count(engine: AsyncEngine) -> None:
 
 
 def pool_state(engine: AsyncEngine) -> PoolState:
-    """The connections now of an engine of `open_database`."""
+    """The current connections of an engine that `open_database` made."""
     pool = cast("QueuePool", engine.pool)
     busy = pool.checkedout()
     return PoolState(busy, max(0, _opened[engine.sync_engine].number - busy), pool.size())

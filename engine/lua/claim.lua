@@ -1,4 +1,4 @@
--- Leases a worker as many ready jobs as it has room for: what `settle` does for one that has nothing to settle.
+-- Leases a worker as many ready jobs as it has room for: `settle` for a worker that has nothing to settle.
 -- KEYS: meta wait delayed active jobs states marker
 -- ARGV: n worker lease default_max_active per_owner
 -- FLAGS: allow-oom

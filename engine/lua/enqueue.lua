@@ -17,7 +17,7 @@ local names = {}
 for i, row in ipairs(input) do names[i] = row[1] end
 local kept = redis.call('HMGET', states, unpack(names))
 local room = tonumber(max_backlog)
--- Where all jobs there are, ended ones too, are fewer than may wait, those that wait need no counting.
+-- While all jobs, ended ones included, are fewer than may wait, those that wait need no counting.
 if redis.call('HLEN', states) + count > room then
   room = room - redis.call('ZCARD', wait) - redis.call('ZCARD', parked) - redis.call('ZCARD', delayed)
 end
@@ -25,7 +25,7 @@ local number = take_numbers(meta, count)
 local seen, answer = {}, {}
 local new_jobs, new_states, new_secrets, new_ids, new_delayed = {}, {}, {}, {}, {}
 
--- What an id that was used before answers: verdict, state, created.
+-- What a row gets whose id was used before: verdict, state, created; nil if it was not.
 local function known(id, digest, record)
   local entry = #digest > 0 and redis.call('HGET', ids, id)
   if entry then
@@ -38,7 +38,7 @@ local function known(id, digest, record)
   return 2, record[STATE], record[CREATED]
 end
 
--- The state of the job of an earlier request.
+-- The state of an earlier request's job; empty if it is gone and its id was the service's.
 local function gone_or_held(id, record)
   local stored = not record and redis.call('HGET', states, id)
   record = record or (stored and unpack_record(stored))

@@ -13,11 +13,11 @@
 --- @include stretches
 if redis.call('HGET', meta, 'layout') ~= LAYOUT or redis.call('ZCARD', all) > 0 then return { 0 } end
 local MOST_ACTIVE = 1000
-local from_ms, to_ms = want[4], want[5] > 0 and want[5] or CLASS_STEP
+local from_ms, to_ms = created_after, created_before > 0 and created_before or CLASS_STEP
 local after_ms, after_id = tonumber(string.sub(after, 1, 13)), string.sub(after, 14)
 local included = inclusive == '1'
 
--- The stretch between two ranks, from or up to the place to go on after, which is searched for between two others.
+-- The stretch between the ranks `low` and `high`, cut off at the place to go on after, whose rank is searched for from `first` to `last`.
 local function from_place(key, low, high, first, last, bound, read)
   if after ~= '' then
     local rank = rank_after(key, first, last, bound, included ~= descending)
@@ -37,10 +37,10 @@ local function of_all(class)
 end
 
 local function of_owner(class)
-  local stem = want[3] .. NUL
+  local stem = wanted_owner .. NUL
   local first, last = redis.call('ZCOUNT', owned, '-inf', '(' .. class), redis.call('ZCOUNT', owned, '-inf', class)
   local low = rank_after(owned, first, last, stem .. string.format('%013d', from_ms), true)
-  local high = rank_after(owned, low, last, stem .. (want[5] > 0 and string.format('%013d', to_ms) or ':'), true)
+  local high = rank_after(owned, low, last, stem .. (created_before > 0 and string.format('%013d', to_ms) or ':'), true)
   return from_place(owned, low, high, low, high, stem .. after, function(member)
     local place = string.sub(member, #stem + 1)
     return tonumber(string.sub(place, 1, 13)) or 0, string.sub(place, 14)
@@ -64,14 +64,15 @@ local function running()
 end
 
 local stretches, classes = {}, {}
-for i = 1, #want[1] do classes[CLASS[string.sub(want[1], i, i)] or 0] = true end
-if want[1] == '' then classes = { true, true, true, true, true } end
-if classes[1] and not (want[1] == '' or string.find(want[1], 'w', 1, true)) and redis.call('ZCARD', active) <= MOST_ACTIVE then
+for i = 1, #wanted_states do classes[CLASS[string.sub(wanted_states, i, i)] or 0] = true end
+if wanted_states == '' then classes = { true, true, true, true, true } end
+local only_running = classes[1] and wanted_states ~= '' and not string.find(wanted_states, 'w', 1, true)
+if only_running and redis.call('ZCARD', active) <= MOST_ACTIVE then
   classes[1] = nil
   stretches[1] = running()
 end
 for class = 1, 5 do
-  if classes[class] then stretches[#stretches + 1] = want[3] == '' and of_all(class) or of_owner(class) end
+  if classes[class] then stretches[#stretches + 1] = wanted_owner == '' and of_all(class) or of_owner(class) end
 end
 
 return walk(

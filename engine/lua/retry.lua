@@ -2,7 +2,7 @@
 -- KEYS: meta states results marker
 -- ARGV: names admits reason
 -- names: packed ids; admits: letters of the states in which a job is changed, of f and x
--- RETURNS: for each its state before (empty: there is no such job; P: its sensitive values are gone)
+-- RETURNS: for each its state before (empty: there is no such job; P: it was left as it is, as its sensitive values are gone)
 --- @include clock
 --- @include record
 --- @include events

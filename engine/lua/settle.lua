@@ -3,7 +3,7 @@
 -- ARGV: items n worker lease default_max_active per_owner
 -- FLAGS: allow-oom
 -- per_owner: the most active jobs of one owner, 0 for no limit
--- items: packed arrays of id, fence, outcome, output, delay (see Outcome in engine/jobs.py)
+-- items: packed arrays, at least one, of id, fence, outcome, output, delay (see Outcome in engine/jobs.py)
 -- RETURNS: claimed rows (see include/claim), ids that were no longer this worker's, each with why not, ms until something is due
 --- @include clock
 --- @include record
@@ -17,11 +17,10 @@
 --- @lazy failing: settle_incomplete
 --- @lazy drop: drop_finished
 
-local input = cmsgpack.unpack(items)
 local lost, left, written, new_delayed, settled = {}, {}, {}, {}, 0
 
 local function settle(id, record, outcome, output, delay)
-  -- The ten minutes are those of workers that do not know the type, one after the other.
+  -- UNKNOWN_MS is measured from the first of the starts in a row whose worker did not know the type.
   if outcome ~= 'u' then record[UNKNOWN] = 0 end
   if outcome ~= 'c' then
     settle_incomplete(id, record, outcome, output, delay)
@@ -36,32 +35,30 @@ local function settle(id, record, outcome, output, delay)
   tell(id, 'c', 100, '')
 end
 
-if #input > 0 then
-  local names = {}
-  for i, item in ipairs(input) do names[i] = item[1] end
-  local kept = redis.call('HMGET', states, unpack(names))
-  for i, item in ipairs(input) do
-    local record = kept[i] and unpack_record(kept[i])
-    local why = loss(record, worker, item[2])
-    if why ~= '' then
-      lost[#lost + 1] = item[1]
-      lost[#lost + 1] = why
-    else
-      settle(item[1], record, item[3], item[4], item[5])
-      settled = settled + 1
-      left[settled], written[settled * 2 - 1], written[settled * 2] = item[1], item[1], pack(record)
-      make_way(record)
-    end
+local input, names = cmsgpack.unpack(items), {}
+for i, item in ipairs(input) do names[i] = item[1] end
+local kept = redis.call('HMGET', states, unpack(names))
+for i, item in ipairs(input) do
+  local record = kept[i] and unpack_record(kept[i])
+  local why = loss(record, worker, item[2])
+  if why ~= '' then
+    lost[#lost + 1] = item[1]
+    lost[#lost + 1] = why
+  else
+    settle(item[1], record, item[3], item[4], item[5])
+    settled = settled + 1
+    left[settled], written[settled * 2 - 1], written[settled * 2] = item[1], item[1], pack(record)
+    make_way(record)
   end
-  if settled > 0 then
-    redis.call('ZREM', active, unpack(left))
-    redis.call('HSET', states, unpack(written))
-  end
-  write_waiting()
-  if #new_delayed > 0 then
-    redis.call('ZADD', delayed, unpack(new_delayed))
-    redis.call('ZADD', marker, 0, '0')
-  end
+end
+if settled > 0 then
+  redis.call('ZREM', active, unpack(left))
+  redis.call('HSET', states, unpack(written))
+end
+write_waiting()
+if #new_delayed > 0 then
+  redis.call('ZADD', delayed, unpack(new_delayed))
+  redis.call('ZADD', marker, 0, '0')
 end
 
 local wanted = tonumber(n)

@@ -14,11 +14,18 @@ from typing import Any
 
 import grpc
 import pytest
+from google.api.httpbody_pb2 import HttpBody
 from qcollector.jobs.v1.email_pb2 import EmailPasswordReset, EmailSubmissionNotification, EmailWelcome
 from qcollector.jobs.v1.file_pb2 import FileImageOptions, FileImageProcess, FileThumbnailSize
 from qcollector.jobs.v1.job_actions_pb2 import RetryJobRequest, RetryJobResponse
 from qcollector.jobs.v1.job_pb2 import Job, JobState
-from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest, GetJobResponse, WatchJobResponse
+from qcollector.jobs.v1.job_queries_pb2 import (
+    DownloadResultRequest,
+    GetJobRequest,
+    GetJobResponse,
+    WatchJobRequest,
+    WatchJobResponse,
+)
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceServicer, JobServiceStub, add_JobServiceServicer_to_server
 from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest, GetQueueStatsResponse
 from qcollector.jobs.v1.system_pb2 import SystemCleanup
@@ -216,20 +223,66 @@ async def test_a_call_that_a_stopping_service_broke_off_is_repeated() -> None:
 
 
 @asynccontextmanager
-async def _answering(get_job: Any) -> AsyncIterator[JobClient]:
-    """A client of a service that has GetJob alone."""
-    handler = grpc.unary_unary_rpc_method_handler(get_job, GetJobRequest.FromString, GetJobResponse.SerializeToString)
+async def _answering(get_job: Any, *, patience: float = 10, **streams: Any) -> AsyncIterator[JobClient]:
+    """A client of a service that has GetJob alone, and streams by their methods' names."""
+    handlers = {
+        "GetJob": grpc.unary_unary_rpc_method_handler(
+            get_job, GetJobRequest.FromString, GetJobResponse.SerializeToString
+        )
+    }
+    kinds: dict[str, tuple[Any, Any]] = {
+        "WatchJob": (WatchJobRequest, WatchJobResponse),
+        "DownloadResult": (DownloadResultRequest, HttpBody),
+    }
+    for method, stream in streams.items():
+        request, response = kinds[method]
+        handlers[method] = grpc.unary_stream_rpc_method_handler(stream, request.FromString, response.SerializeToString)
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler("qcollector.jobs.v1.JobService", {"GetJob": handler}),)
-    )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("qcollector.jobs.v1.JobService", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with JobClient(f"127.0.0.1:{port}", "token") as client:
+        async with JobClient(f"127.0.0.1:{port}", "token", patience=patience) as client:
             yield client
     finally:
         await server.stop(0)
+
+
+async def _get_job(request: GetJobRequest, _context: Any) -> GetJobResponse:
+    return GetJobResponse(job=Job(id=request.job_id))
+
+
+async def test_a_watch_that_is_refused_while_calls_are_answered_asks_less_and_less_often() -> None:
+    watches: list[float] = []
+
+    async def watch_job(_request: WatchJobRequest, context: Any) -> AsyncIterator[WatchJobResponse]:
+        watches.append(time.monotonic())
+        if len(watches) < 4:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "no stream is left")
+        end = WatchJobResponse(sequence="1-0-0")
+        end.end.SetInParent()
+        yield end
+
+    async with _answering(_get_job, patience=0, WatchJob=watch_job) as client:
+        assert len([event async for event in client.job("test:work", "one").watch()]) == 1
+    pauses = [after - before for before, after in pairwise(watches)]
+    assert [pause >= least * 0.99 for pause, least in zip(pauses, (0.1, 0.2, 0.4), strict=True)] == [True] * 3
+
+
+async def test_a_download_that_cannot_be_written_ends_its_call(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+
+    async def download_result(_request: DownloadResultRequest, context: Any) -> AsyncIterator[HttpBody]:
+        context.add_done_callback(lambda _: ended.set())
+        while True:
+            yield HttpBody(data=b"x" * 65_536)
+
+    (tmp_path / "file.part").symlink_to("/dev/full")
+    async with _answering(_get_job, DownloadResult=download_result) as client:
+        with pytest.raises(OSError, match="No space left") as refused:  # which keeps the call: nothing else ends it
+            await client.job("test:work", "one").download(tmp_path / "file")
+        await asyncio.wait_for(ended.wait(), 10)
+        assert refused.tb
 
 
 @pytest.mark.parametrize(("timeout", "asked"), [(0.4, 1), (1.2, 2), (0.01, 1), (0, 0), (-1, 0)])

@@ -99,11 +99,12 @@ async def test_the_latest_hundred_failed_attempts_are_kept(engine: Engine) -> No
     assert [failure.reason for failure in record.failures] == [f"r{number}" for number in range(3, 103)]
 
 
-async def test_jitter_only_shortens_the_wait(engine: Engine) -> None:
+async def test_jitter_only_shortens_the_wait_and_is_drawn_anew_in_each_call(engine: Engine) -> None:
     await engine.add(*(job(attempts=2, backoff=10_000, jitter=0.5) for _ in range(50)))
     worker = engine.worker()
     claimed = (await worker.claim(50)).jobs
-    await worker.settle([fail(one) for one in claimed], 0)
+    for one in claimed:
+        await worker.settle([fail(one)], 0)
     records = [record for record in await engine.inspection.get_many(QUEUE, [one.id for one in claimed]) if record]
     waits = [record.ready - record.failures[0].time for record in records]
     assert min(waits) >= 5000

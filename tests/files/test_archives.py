@@ -81,8 +81,10 @@ def test_a_name_that_was_made_distinct_is_itself_kept_apart() -> None:
 
 def test_names_are_unpacked_into_one_folder_on_any_system_and_read_as_they_end() -> None:
     names = ["..\\..\\evil.txt", "C:\\x.txt", "d:x", "10:30.txt", "a\nb.txt", "annexe\u202efdp.exe", ".._.._evil.txt"]
+    names += ["\u202e..", ".\u2066", "\u202e"]
     assert distinct(map(PurePath, names)) == [
         *(".._.._evil.txt", "C__x.txt", "d_x", "10:30.txt", "a_b.txt", "annexefdp.exe", ".._.._evil (1).txt"),
+        *("_", "_ (1)", "_ (2)"),
     ]
 
 

@@ -114,7 +114,11 @@ def test_a_field_that_no_call_knows_is_400_and_named_with_those_there_are(
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/grpcx", "application/grpc-x", "application/grpc;charset=utf-8", "text/plain", "", None]
+    "kind",
+    [
+        *("application/grpcx", "application/grpc-x", "application/grpc;charset=utf-8", "application/grpc-web+json"),
+        *("text/plain", "", None),
+    ],
 )
 def test_no_content_type_keeps_a_body_from_being_checked(front: Front, kind: str | None) -> None:
     kept = front.enqueue()

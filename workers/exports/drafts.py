@@ -10,11 +10,9 @@ from typing import Final
 import msgspec
 
 from base.output_names import Maker, tagged, taken
-from base.produced import Print, Record
+from base.produced import FILE_MODE, FOLDER_MODE, Print, Record
 from base.storage import EXPORTS_OWN_FOLDER
 
-FOLDER_MODE: Final = 0o750
-FILE_MODE: Final = 0o640
 _BETWEEN: Final = "~"
 """Between a job's id and the number of its start: no id holds it."""
 

@@ -83,15 +83,17 @@ def is_archive(name: str) -> bool:
 
 
 def distinct(paths: Iterable[PurePath]) -> list[str]:
-    """The files' names, of which equal ones, whatever the case of their letters, become "name (1).txt".
+    """The files' names in an archive. Names that are equal but for the case of letters become "name (1).txt".
 
-    What other systems take for a folder, a drive or the end of a line is replaced: nothing is unpacked elsewhere.
+    What any system takes for a folder, a drive or the end of a line is replaced, so that nothing is unpacked elsewhere.
     """
     taken: set[str] = set()
     names = []
     for path in paths:
         told = os.fsencode(path.name).decode("utf-8", "replace").translate(DIRECTION_CONTROLS)
         readable = _UNPACKED_ELSEWHERE.sub("_", told)
+        if readable in {"", ".", ".."}:  # once their controls are gone
+            readable = "_"
         stem, ending = PurePath(readable).stem, PurePath(readable).suffix
         name, number = readable, 0
         while name.casefold() in taken:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from base.produced import Print, sync_folder
+from base.produced import FILE_MODE, Print, sync_folder
 
 ENDING: Final = ".qjobs-part"
 """What the names of unfinished files end in; they begin with a dot."""
@@ -18,7 +18,6 @@ ENDING: Final = ".qjobs-part"
 MOST: Final = 32
 """Drafts that one start of a job may make."""
 
-_MODE: Final = 0o640
 _EARLIER: Final = 5
 """Starts before this one whose drafts are looked for. What even older ones have left goes with the temporary files."""
 
@@ -112,4 +111,4 @@ def is_draft(name: str) -> bool:
 
 
 def _open(path: str, flags: int) -> int:
-    return os.open(path, flags, _MODE)
+    return os.open(path, flags, FILE_MODE)

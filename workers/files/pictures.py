@@ -35,7 +35,7 @@ _TURNS: Final = {
 _UPRIGHT_SWAPS: Final = range(5, 9)
 _OPAQUE: Final = 255
 _FRAME_PIXELS: Final = 5_000
-"""What a frame of an animation counts for at least: the time that it takes whatever its size."""
+"""The least that a frame of an animation counts for, as each takes time whatever its size."""
 _GIF_END: Final = b";"
 _DEFAULT_DURATION: Final = 100
 """Milliseconds that browsers show a frame which says nothing of it."""
@@ -60,7 +60,7 @@ class Picture:
     has_alpha: bool
     """Whether any pixel is not opaque."""
     more_pages: bool
-    """Whether it is a TIFF with further pages, of which the first is read."""
+    """Whether it is a TIFF of several pages, of which only the first is read."""
     deep: bool
     """Whether it has more than eight bits a channel that are not kept here."""
 
@@ -87,10 +87,12 @@ def read(path: Path, expected: Identity, max_pixels: int, enough: tuple[int, int
         kind = "JPEG" if image.format == "MPO" else str(image.format)
         frames = 1 if kind in {"JPEG", "TIFF"} else getattr(image, "n_frames", 1)  # a TIFF's may take hours to count
         width, height = image.size
-        if max(width * height, _FRAME_PIXELS if frames > 1 else 0) * frames > max_pixels:
+        least = _FRAME_PIXELS if frames > 1 else 0
+        if max(width * height, least) * frames > max_pixels:
+            counted = f" (each counts for at least {least:,})" if width * height < least else ""
             raise FileRefusedError(
-                f"{name}: has {width} x {height} pixels in {frames} frames, together more than IMAGE_MAX_PIXELS "
-                f"({max_pixels:,})"
+                f"{name}: has {width} x {height} pixels in {frames} frames{counted}, together more than "
+                f"IMAGE_MAX_PIXELS ({max_pixels:,})"
             )
         if kind == "GIF":
             _check_end(file)

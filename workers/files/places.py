@@ -2,12 +2,10 @@
 
 import stat
 from pathlib import Path
-from typing import Final
 
+from base.produced import FOLDER_MODE
 from base.storage import StoragePathError, StorageRoots
 from workers.files.sources import FileRefusedError
-
-_FOLDER_MODE: Final = 0o750
 
 
 def source(roots: StorageRoots, path: str) -> Path:
@@ -36,7 +34,7 @@ def folder(roots: StorageRoots, path: str) -> Path:
     """
     try:
         place = roots.resolve(path)
-        place.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        place.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         return roots.resolve(str(place))
     except StoragePathError as error:
         raise FileRefusedError(f"{path}: {error}") from None

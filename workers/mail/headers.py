@@ -74,7 +74,7 @@ def list_header(name: str, items: Sequence[str]) -> str:
 def parameter(name: str, value: str) -> str:
     """`; name="value"` as it follows a MIME header's value; names in other scripts and long ones by RFC 2231."""
     _check_value(name, value)
-    value = value.translate(DIRECTION_CONTROLS)  # in a file's name they hide what it ends in
+    value = value.translate(DIRECTION_CONTROLS)  # in a file's name they disguise its ending
     if _PLAIN.fullmatch(value) and len(value) <= _PARAMETER:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f';\r\n {name}="{escaped}"'

@@ -1,14 +1,14 @@
 -- KEYS: meta wait ready delayed active jobs states secrets checkpoints marker
--- Leases ready jobs to a worker, within the queue's limits. Jobs that expired before their first start fail instead, and those
--- whose owner has as many active as may are set aside.
+-- Leases ready jobs to a worker, within the queue's limits. Jobs that expired before their first start fail instead, and jobs
+-- whose owner has reached its limit of active ones are parked.
 --- @lazy promote: promote
 --- @lazy room: has_room
 --- @lazy overdue: fail_overdue
-local CLAIM_LOOK = 500 -- jobs looked at in one call, however few of them may start
+local CLAIM_LOOK = 500 -- jobs that one call looks at, however few of them may start
 local CLAIM_BYTES = 1000000 -- of envelopes, secrets and checkpoints that one call answers; a single job may be larger
 
--- How many of `n` the limits admit, and the moment (ms) at which a refused caller may come again, 0 if unknown. What was
--- started is counted by the function that comes third, if any.
+-- How many of `n` the limits admit; the moment (ms) at which a refused caller may come again, 0 if unknown; and, where the
+-- rate is limited, a function that counts the jobs that were started.
 local function admitted(n, default_max_active)
   local limit = redis.call('HMGET', meta, 'paused', 'max_active', 'rate_max', 'rate_period', 'rate_began', 'rate_count')
   if limit[1] then return 0, 0 end
@@ -38,11 +38,11 @@ local function bytes_of(id, record)
   return bytes
 end
 
--- Takes up to `n` jobs that may start out of the waiting ones: ids and records; and whether there may be more, also because a
--- parked one was brought back meanwhile.
+-- Takes up to `n` jobs that may start out of the waiting ones. Returns their ids, their records, and whether more may wait: those
+-- that were not looked at, and parked ones that were brought back meanwhile.
 local function take(n, per_owner)
   local ids, records, others, back = {}, {}, {}, {}
-  local count, looked, bytes, full, any_parked, asked, popped, room = 0, 0, 0, false, false, 0, nil, true
+  local count, looked, bytes, full, some_parked, asked, popped, room = 0, 0, 0, false, false, 0, nil, true
   repeat
     asked = math.min(n - count, CLAIM_LOOK - looked)
     popped = redis.call('ZPOPMIN', wait, asked)
@@ -57,28 +57,28 @@ local function take(n, per_owner)
       full = full or (count > 0 and bytes + size > CLAIM_BYTES)
       if full then
         back[#back + 1], back[#back + 2] = score, id
-      elseif not record or record[STATE] ~= 'w' then -- an older release may leave such behind
+      elseif not record or record[STATE] ~= 'w' then -- an older release may have left it behind
         others[#others + 1] = id
       elseif record[EXPIRE] > 0 and now > record[EXPIRE] and record[STARTS] == 0 then
         overdue[#overdue + 1], overdue_records[#overdue + 1], others[#others + 1] = id, record, id
       else
-        if per_owner > 0 then room, any_parked = has_room(id, record, score, per_owner) end
+        if per_owner > 0 then room, some_parked = has_room(id, record, score, per_owner) end
         if room then
           count, bytes = count + 1, bytes + size
           ids[count], records[count] = id, record
         end
       end
     end
-    -- At once: the next of their owners may come back to wait, and be taken in the next round.
-    if #overdue > 0 then any_parked = fail_overdue(overdue, overdue_records) or any_parked end
+    -- At once, so that the next round can take what this brings back.
+    if #overdue > 0 then some_parked = fail_overdue(overdue, overdue_records) or some_parked end
   until full or #names < asked or count == n or looked == CLAIM_LOOK
   if #back > 0 then redis.call('ZADD', wait, unpack(back)) end
   if count > 0 then redis.call('ZREM', ready, unpack(ids)) end
   if #others > 0 then redis.call('ZREM', ready, unpack(others)) end
-  return ids, records, (full or #popped == asked * 2 or any_parked) and redis.call('ZCARD', wait) > 0
+  return ids, records, (full or #popped == asked * 2 or some_parked) and redis.call('ZCARD', wait) > 0
 end
 
--- Answers flat rows: id, fence, fails, max, created, ready, envelope, secret, checkpoint; and ms until something is due.
+-- Returns flat rows of id, fence, fails, max, created, ready, envelope, secret, checkpoint; and ms until something is due, 0 for unknown.
 local function claim(n, worker, lease, default_max_active, per_owner)
   local due = first_due()
   if due > 0 and due <= now then

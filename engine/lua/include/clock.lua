@@ -1,5 +1,5 @@
--- The store's clock: the only one that decides. Sorted sets that hold times score ms * 1024 + a tie-breaker, so that scores
--- are unique and a page can go on after one.
+-- The store's clock, the only one that decides. The scores of sorted sets that hold times are ms * 1024 + a tie-breaker, so that
+-- they are unique and a page can go on after one.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local TIE = 1024

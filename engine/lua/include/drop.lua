@@ -2,11 +2,11 @@
 -- Forgets jobs that have left their state's set. An id of a caller's own stays known for a day.
 --- @include retention
 local GONE_MS = 86400000
--- What one call forgets at most: log lines are removed one by one, and large values take long to free.
+-- The most that one call forgets: log lines are removed one by one, and large values take long to free.
 local DROP_JOBS, DROP_LINES, DROP_BYTES = 300, 1000, 25000000
 local forgotten_jobs, forgotten_lines, forgotten_bytes = 0, 0, 0
 
--- Whether this call may forget one more job, which is counted then. The first may be of any size.
+-- Whether this call may forget one more job; if so, counts it. The first may be of any size.
 local function may_drop(id, record)
   if forgotten_jobs >= DROP_JOBS or forgotten_lines >= DROP_LINES or forgotten_bytes >= DROP_BYTES then return false end
   forgotten_jobs = forgotten_jobs + 1
@@ -53,9 +53,9 @@ local function drop(dropped, records)
   end
 end
 
--- Forgets finished jobs of one state, as many from the first on as one call may: returns which, and whether it stopped short. With
--- `spare`, those with a stay of their own are set apart instead. What an older release has left of a job that is not in this state any
--- more, goes without it.
+-- Forgets finished jobs of one state, in order, as many as one call may. Returns which, and whether it stopped short. With `spare`,
+-- those with a stay of their own are set apart instead. Where an older release has left an entry of a job that has another state by
+-- now, the entry goes and the job stays.
 local function drop_finished(state, names, spare)
   if #names == 0 then return {}, false end
   local dropped, records, leaving, seen = {}, {}, {}, 0

@@ -4,12 +4,13 @@
 --- @include finish
 --- @include waiting
 local UNKNOWN_MS = 600000
+local FAILURES_KEPT = 100
 
 -- Notes a failed attempt in the job's history.
 local function add_failure(id, record, reason)
   local kept = record[FAILURES] > 0 and redis.call('HGET', failures, id)
   local history = kept and cmsgpack.unpack(kept) or {}
-  if #history >= 100 then table.remove(history, 1) end
+  if #history >= FAILURES_KEPT then table.remove(history, 1) end
   history[#history + 1] = { now, reason, record[WORKER] }
   record[FAILURES] = #history
   redis.call('HSET', failures, id, cmsgpack.pack(history))
@@ -23,7 +24,7 @@ local function backoff(record, delay)
   return math.floor(ms)
 end
 
--- Ends a job, makes it wait or delays it; the caller writes its record, and what is delayed at record[READY].
+-- Ends a job, makes it wait or delays it. The caller writes its record and, if it is delayed, its entry in `delayed`.
 local function settle_incomplete(id, record, outcome, output, delay)
   if outcome == 'f' or outcome == 'g' then
     record[FAILS] = record[FAILS] + 1

@@ -3,7 +3,7 @@
 --- @include finished_sets
 local ended, new_retained, outputs, purge, spent = {}, {}, {}, {}, {}
 
--- The record is changed; the caller writes it back.
+-- Ends a job in its record, which the caller writes back. `write_finished` writes the rest.
 local function finish(id, record, state, output)
   record[STATE] = state
   record[FINISHED] = now

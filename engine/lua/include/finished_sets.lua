@@ -1,7 +1,7 @@
 -- KEYS: completed failed cancelled staying_completed staying_failed staying_cancelled retained
--- Each state has two sets by the end of its jobs: `all` but those with a stay of their own, which are `staying`, and in `retained` by
--- the moment (ms) at which that stay ends. So what may go stands at the head of a set, behind no job that stays, and counts and caps
--- look at no job that has to stay.
+-- Each state's jobs are in one of two sets, by their end. Jobs with a stay of their own are in `staying`, and in `retained` by the
+-- moment (ms) at which it ends; others are in `all`. So what may go is at the head of a set, no job that stays before it, and counts
+-- and caps look at no job that has to stay.
 local FINISHED_KEPT = 100000 -- of each state, beside those that have to stay
 local finished_sets = {
   c = { all = completed, staying = staying_completed },

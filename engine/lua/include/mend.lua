@@ -1,6 +1,6 @@
 -- KEYS: meta wait ready parked states
--- Files waiting jobs under `ready` that a release before it moved, and takes out those that no longer wait. A step of it; returns
--- whether there is more.
+-- Puts right what a release without `ready` has changed: adds jobs that wait, and takes out those that no longer do. One step;
+-- returns whether there is more.
 local MENDED = 500
 
 local function records_of(names)

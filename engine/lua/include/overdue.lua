@@ -1,5 +1,5 @@
 -- KEYS: states
--- Ends jobs that were to start before a moment that has passed. Returns whether any jobs are parked, which may have come back to wait.
+-- Fails jobs whose latest moment to start has passed. Returns whether any jobs are parked: some of them may wait again by now.
 --- @include index
 --- @include finish
 --- @include waiting

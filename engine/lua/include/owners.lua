@@ -1,7 +1,7 @@
 -- KEYS: active states
 --- @include parked
--- How many jobs of each owner run. Counted from the active jobs themselves, of which there are as many as workers have slots: so
--- it is right whatever became of workers, and beside processes of an older release, which keep no count.
+-- How many jobs of each owner run. Counted from the active jobs themselves, which are as many as workers have slots, so that it is
+-- right whatever becomes of workers, and beside processes of an older release, which keep no count.
 local function active_by_owner()
   local running, counts = redis.call('ZRANGE', active, 0, -1), {}
   for first = 1, #running, 1000 do

@@ -1,8 +1,8 @@
 -- KEYS: wait parked parked_owners states
--- Waiting jobs that are set aside because as many of their owner's jobs run as may. When one of those leaves active, however it
--- does, the owner's first comes back to `wait` at its old place. So each is looked at once, however many there are.
+-- Waiting jobs that are set aside because their owner has reached its limit of active ones. When one of those leaves active, for
+-- whatever reason, the owner's first parked job comes back to `wait` at its old place. So each is looked at once, however many there are.
 -- `parked` is like `wait`. A member of `parked_owners` is owner, 0, place, id: an owner's jobs lie together, in the order in which
--- they start. No byte of an owner may look like the 0 that ends it; places are positive and of one length.
+-- they start. Owners are escaped, so that none has the 0 that ends it; places are positive and of one length.
 local PLACE_DIGITS, PLACE_ZERO = 16, 2251799813685248 -- 2^51, which no score exceeds
 local ESCAPES = { ['\0'] = '\1\1', ['\1'] = '\1\2' }
 
@@ -21,7 +21,7 @@ local function leave_parked(id, record)
   redis.call('ZREM', parked_owners, parked_member(id, record))
 end
 
--- The first parked job of the owner of this key: member, score, id.
+-- An owner's first parked job, by owner_key: member, score, id.
 local function first_parked(key)
   local first = redis.call('ZRANGE', parked_owners, '[' .. key .. '\0', '(' .. key .. '\1', 'BYLEX', 'LIMIT', 0, 1)[1]
   if not first then return nil end
@@ -29,8 +29,8 @@ local function first_parked(key)
   return first, tonumber(string.sub(first, place, place + PLACE_DIGITS - 1)) - PLACE_ZERO, string.sub(first, place + PLACE_DIGITS)
 end
 
--- Brings the first back; returns whether there was one. An older release may have ended or deleted a parked job, which left its
--- entries behind.
+-- Brings an owner's first parked job back; returns whether there was one. Entries of jobs that an older release has ended or
+-- deleted are dropped.
 local function unpark(key)
   while true do
     local member, score, id = first_parked(key)
@@ -45,5 +45,5 @@ local function unpark(key)
   end
 end
 
--- Brings back the first of the owner of a job.
+-- Brings back the first parked job of a job's owner.
 local function unpark_next(record) return unpark(owner_key(record[OWNER])) end

@@ -1,7 +1,7 @@
 -- KEYS: delayed states
 --- @include waiting
 --- @include index
--- Makes delayed jobs ready whose time has come, at most 200 in a call.
+-- Makes the delayed jobs ready whose time has come, at most 200 in a call.
 local function promote()
   local due = redis.call('ZRANGE', delayed, '-inf', until_ms(now), 'BYSCORE', 'LIMIT', 0, 200)
   if #due == 0 then return end

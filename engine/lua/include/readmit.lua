@@ -1,6 +1,6 @@
 -- KEYS: meta parked_owners
--- Brings back parked jobs that nothing else would: after the limit was raised or taken away, and beside processes of an older
--- release, which end jobs without making way for the next. A step of it; returns whether there is more.
+-- Brings back parked jobs that nothing else would: after the limit was raised or lifted, and beside processes of an older
+-- release, which end jobs without making way for the next. One step; returns whether there is more.
 --- @include owners
 local READMITTED = 500
 

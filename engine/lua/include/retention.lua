@@ -8,7 +8,7 @@ local function leave_finished(state, names)
   redis.call('ZREM', retained, unpack(names))
 end
 
--- Puts a finished job apart if it has a stay of its own, which a release before 0.2.0 has not done. Returns whether it has one.
+-- Sets a finished job apart that has a stay of its own, as releases before 0.2.0 did not. Returns whether it has one.
 local function set_apart(id, record)
   local ends = record[FINISHED] + record[KEEP]
   if record[KEEP] == 0 or ends <= now then return false end

@@ -1,8 +1,8 @@
 -- KEYS: active states
 --- @include waiting
 --- @include owners
--- Whether the limit of its owner lets a job start, which counts it then, and whether any jobs are parked. If it does not, the job is
--- parked. A parked job of the owner that comes first by priority and age, because the limit was lower when it was parked, goes first now.
+-- Whether its owner's limit lets a job start, and whether any jobs are parked. A job that may start is counted; another is parked. So
+-- is one that a parked job of the same owner precedes, parked when the limit was lower: that one is brought back first.
 local held
 local function has_room(id, record, score, per_owner)
   held = held or active_by_owner()

@@ -35,7 +35,7 @@ local function sooner(a, b)
   return less(a.id, b.id)
 end
 
--- The next of a stretch: number, id, and the score as the set has it; nil at its end.
+-- The next job of a stretch: number, id, and the score as the set has it; nil at its end.
 local function head(from)
   if from.at > #from.heads and from.low < from.high then
     local first, last, step = from.low, math.min(from.low + piece, from.high) - 1, 2
@@ -64,9 +64,9 @@ local function next_of(stretches)
   return first, first_head
 end
 
--- Looks at job after job, as far as one call may: adds to `answer` what `row` makes of each that matches, a flat row of four, and sets
--- how many were looked at, the place it came to, as `place` writes it, 1 if the end was reached, and the job that is searched in part
--- with how much of it was.
+-- Looks at job after job, as far as one call may. Adds to `answer` a flat row of four for each that matches, whose second field `row`
+-- makes. Sets answer[3], how many were looked at; [4], the place it came to, as `place` writes it; [5], 1 if the end was reached;
+-- [6] and [7], the job that has been searched in part, and how many windows of it.
 local function walk(stretches, answer, place, row)
   local rows = 0
   while true do

@@ -1,5 +1,5 @@
 -- KEYS: meta rates
--- Counts what ended, and how long jobs waited and ran: exact totals, and minute slots with logarithmic buckets.
+-- Counts which jobs ended, and how long they waited and ran: exact totals, and a slot for each minute with logarithmic buckets.
 local SLOTS = 6
 local tally = { c = 0, f = 0, x = 0, waits = {}, runs = {}, any = false }
 

@@ -1,6 +1,6 @@
 -- KEYS: wait ready parked parked_owners
 -- Every move into and out of the waiting jobs. `wait` has them in the order in which they start, without those that are parked;
--- `ready` has all by the moment (ms) at which they became ready, so that the one that has waited longest is known.
+-- `ready` has all of them by the moment (ms) at which they became ready, so that it is known which has waited longest.
 local new_wait, new_ready, set_aside = {}, {}, nil
 --- @lazy parked: unpark_next
 
@@ -10,7 +10,7 @@ local function any_parked()
   return set_aside
 end
 
--- A job has left active, or will never be: the next of its owner's may run.
+-- A job has left active, or will never get there: its owner's next may run.
 local function make_way(record)
   if any_parked() then unpark_next(record) end
 end
