@@ -23,13 +23,14 @@ local more = 0
 if mend_waiting() then more = 1 end
 
 promote()
-local stalled = redis.call('ZRANGE', active, '-inf', now, 'BYSCORE', 'LIMIT', 0, STEP)
-if #stalled == STEP then more = 1 end
-for _, id in ipairs(stalled) do
+local expired, stalled = redis.call('ZRANGE', active, '-inf', now, 'BYSCORE', 'LIMIT', 0, STEP), {}
+if #expired == STEP then more = 1 end
+for _, id in ipairs(expired) do
   redis.call('ZREM', active, id)
   local kept = redis.call('HGET', states, id)
-  if kept then
-    local record = unpack_record(kept)
+  local record = kept and unpack_record(kept)
+  if record and record[STATE] == 'a' then -- an entry that something else has left behind makes nothing run
+    stalled[#stalled + 1] = id
     record[STALLS], record[UNKNOWN] = record[STALLS] + 1, 0
     local reason = 'stalled: worker ' .. record[WORKER] .. ' stopped renewing its lease'
     if record[STALLS] >= MAX_STALLS then

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -434,3 +435,19 @@ async def test_sensitive_values_are_purged_when_the_job_settles(engine: Engine, 
             await engine.steering.cancel(QUEUE, "a")
             await engine.steering.delete(QUEUE, "a")
     assert await engine.store.client.hlen(engine.store.keys(QUEUE)["secrets"]) == 0
+
+
+@pytest.mark.parametrize("left_in", ["active", "delayed"])
+@pytest.mark.parametrize("ended", [True, False])
+async def test_an_entry_that_was_left_behind_runs_no_job(engine: Engine, left_in: str, ended: bool) -> None:
+    await engine.add(job("a"))
+    worker = engine.worker()
+    if ended:
+        (claimed,) = (await worker.claim(1)).jobs
+        await worker.settle([complete(claimed)], 0)
+    before = await engine.inspection.get(QUEUE, "a")
+    client: Any = engine.store.client
+    await client.zadd(engine.store.keys(QUEUE)[left_in], {"a": 1, "gone": 1})
+    assert (await worker.reap()).stalled == ()
+    assert await engine.inspection.get(QUEUE, "a") == before
+    assert await engine.counts() == {"completed" if ended else "waiting": 1}

@@ -8,8 +8,8 @@ local function promote()
   local kept = redis.call('HMGET', states, unpack(due))
   local written = {}
   for i, id in ipairs(due) do
-    if kept[i] then
-      local record = unpack_record(kept[i])
+    local record = kept[i] and unpack_record(kept[i])
+    if record and record[STATE] == 'd' then -- an entry that something else has left behind makes nothing run
       enter_wait(id, record)
       file_job(id, record)
       written[#written + 1] = id
