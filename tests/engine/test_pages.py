@@ -72,6 +72,15 @@ async def test_the_queues_own_order_is_next_to_run_and_latest_ended(engine: Engi
         await engine.inspection.page(QUEUE, JobQuery(), BY_STATE)
 
 
+async def test_jobs_that_end_in_one_call_are_listed_in_the_order_of_their_ends_whatever_their_retention(
+    engine: Engine,
+) -> None:
+    await engine.add(*(job(f"j{n}", retention=3_600_000 * (n % 2)) for n in range(6)))
+    await engine.steering.change_many(CANCEL, QUEUE, [f"j{n}" for n in range(6)])
+    listed = await _ids(engine, JobQuery(states=frozenset({State.CANCELLED})), BY_STATE, 2)
+    assert listed == [f"j{n}" for n in reversed(range(6))]
+
+
 async def test_filters_hold_together(engine: Engine) -> None:
     await engine.add(job("a1"), job("b1", owner="bob", payload=b"needle in hay"), job("b2", owner="bob", type="script"))
     worker = engine.worker()

@@ -1,7 +1,7 @@
 -- KEYS: meta secrets checkpoints results
 -- Ends jobs: collects what ends in one script call and writes it at once.
 --- @include finished_sets
-local ended, new_retained, outputs, purge, spent = {}, {}, {}, {}, {}
+local ended, ended_count, new_retained, outputs, purge, spent = {}, 0, {}, {}, {}, {}
 
 -- Ends a job in its record, which the caller writes back. `write_finished` writes the rest.
 local function finish(id, record, state, output)
@@ -24,30 +24,28 @@ local function finish(id, record, state, output)
   local set = finished_sets[state].all
   if record[KEEP] > 0 then
     set = finished_sets[state].staying
-    local at = #new_retained
-    new_retained[at + 1], new_retained[at + 2] = now + record[KEEP], id
+    new_retained[#new_retained + 1], new_retained[#new_retained + 2] = now + record[KEEP], id
   end
-  local names = ended[set] or {}
-  ended[set] = names
-  names[#names + 1] = id
+  local entries = ended[set] or {}
+  ended[set] = entries
+  local at = #entries
+  entries[at + 1], entries[at + 2] = ended_count, id
+  ended_count = ended_count + 1
   tally_end(state)
 end
 
 -- Returns whether any jobs have ended.
 local function write_finished()
-  if not next(ended) then return false end
-  for set, names in pairs(ended) do
-    local count, entries = #names, {}
-    local tie = redis.call('HINCRBY', meta, 'ended', count) - count
-    for i, id in ipairs(names) do
-      entries[i * 2 - 1], entries[i * 2] = timed(now, tie + i), id
-    end
+  if ended_count == 0 then return false end
+  local tie = redis.call('HINCRBY', meta, 'ended', ended_count) - ended_count
+  for set, entries in pairs(ended) do
+    for i = 1, #entries, 2 do entries[i] = timed(now, tie + entries[i]) end
     redis.call('ZADD', set, unpack(entries))
   end
   if #new_retained > 0 then redis.call('ZADD', retained, unpack(new_retained)) end
   if #outputs > 0 then redis.call('HSET', results, unpack(outputs)) end
   if #purge > 0 then redis.call('HDEL', secrets, unpack(purge)) end
   if #spent > 0 then redis.call('HDEL', checkpoints, unpack(spent)) end
-  ended, new_retained, outputs, purge, spent = {}, {}, {}, {}, {}
+  ended, ended_count, new_retained, outputs, purge, spent = {}, 0, {}, {}, {}, {}
   return true
 end
