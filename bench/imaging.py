@@ -10,11 +10,11 @@ import psutil
 from base.output_names import maker
 from base.settings import Settings, load
 from bench.machine import cpu_seconds, peak_megabytes
+from families.files.drafts import Drafts
+from families.files.images import THUMBNAILS, Order, process
+from families.files.sources import identity
 from workers.apart import apart
 from workers.context import JobContext
-from workers.files.drafts import Drafts
-from workers.files.images import THUMBNAILS, Order, process
-from workers.files.sources import identity
 
 
 class Unwatched:

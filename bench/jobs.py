@@ -14,8 +14,8 @@ from base.storage import StorageRoots
 from bench.machine import cpu_seconds, peak_megabytes
 from bench.own import Own
 from bench.processes import ProgramFailedError
-from engine.admission import Admission, Asked, Origin
-from engine.catalog import load_catalog
+from contract.admission import Admission, Asked, Origin
+from contract.catalog import load_catalog
 from engine.inspection import Inspection
 from engine.intake import Intake
 from engine.jobs import JobRecord, State

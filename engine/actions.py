@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from engine.errors import JobNotFoundError, JobPurgedError, JobServiceError, JobStateConflictError
+from contract.errors import JobNotFoundError, JobPurgedError, JobServiceError, JobStateConflictError
 from engine.jobs import State
 
 PURGED: Final = "P"

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from contract.errors import JobServiceError
 from engine.actions import CANCEL, PURGED, RETRY, Action, refusal
-from engine.errors import JobServiceError
 from engine.jobs import JobQuery, State
 from engine.packing import pack
 from engine.paging import PageToken, Place, query_digest, read_token

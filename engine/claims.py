@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from redis import exceptions as redis_errors
 
 from base.settings import Settings
-from engine.catalog import QueuePolicy, active_per_owner
+from contract.catalog import QueuePolicy, active_per_owner
 from engine.jobs import Claim, ClaimedJob, Loss, Settlement
 from engine.layout import Layout
 from engine.packing import pack

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cron_descriptor import Options, get_description
 from cronsim import CronSim, CronSimError
 
-from engine.errors import FieldProblem, RequestInvalidError
+from contract.errors import FieldProblem, RequestInvalidError
 
 _FIELDS: Final = 5
 _SHOWN: Final = 64

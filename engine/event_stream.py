@@ -11,7 +11,7 @@ import structlog
 from redis import exceptions as redis_errors
 
 from base.cancelling import cancel
-from engine.errors import StoreUnavailableError
+from contract.errors import StoreUnavailableError
 from engine.event_entries import AFTER_ENTRY, LAST_NUMBER, Entry, Place, entries_of, place_in, place_of, read_events
 from engine.jobs import JobEvent
 from engine.store import Store, backoff_sleep, translated

@@ -16,17 +16,18 @@ from qcollector.jobs.v1.job_pb2 import JobOptions
 from base.telemetry import tracing
 from base.telemetry.spans import Kind
 from base.telemetry.trace_context import NO_TRACE, TraceContext
-from engine.admission import RESERVED_PREFIX, Admission, Admitted, Asked, Origin, repeatable
-from engine.catalog import Catalog
-from engine.errors import (
+from contract.admission import RESERVED_PREFIX, Admission, Admitted, Asked, Origin, repeatable
+from contract.catalog import Catalog
+from contract.errors import (
     JobIdConflictError,
     JobServiceError,
     ScheduleBrokenError,
     StoreFullError,
     StoreUnavailableError,
 )
+from contract.new_job import Slot
 from engine.intake import Intake
-from engine.jobs import Enqueued, Slot
+from engine.jobs import Enqueued
 from engine.schedules import SCOPE, Schedules, StoredSchedule, milliseconds
 from engine.store import Store
 

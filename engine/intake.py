@@ -7,7 +7,7 @@ from typing import Final
 
 from base.settings import Settings
 from base.telemetry.tallies import Counts
-from engine.errors import (
+from contract.errors import (
     BacklogFullError,
     JobIdConflictError,
     JobServiceError,
@@ -15,7 +15,8 @@ from engine.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from engine.jobs import Enqueued, NewJob, State
+from contract.new_job import NewJob
+from engine.jobs import Enqueued, State
 from engine.packing import pack
 from engine.store import Store
 from engine.turns import STANDSTILL_SECONDS

@@ -1,7 +1,6 @@
 """The names of all keys in the store. Those of one queue share a hash tag, so that a cluster keeps them together."""
 
-SHARD = "0"
-"""Queues have one shard today; ids and keys name it, so that more can come without a change of either."""
+from contract.ids import SHARD
 
 
 class Keys:

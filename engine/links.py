@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from engine.errors import TokenExpiredError, TokenInvalidError
+from contract.errors import TokenExpiredError, TokenInvalidError
 from engine.store import Store
 
 KEY_BYTES: Final = 32

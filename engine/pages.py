@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from engine.errors import FieldProblem, RequestInvalidError
+from contract.errors import FieldProblem, RequestInvalidError
 from engine.jobs import JobPage, JobQuery, JobRecord, State
 from engine.packing import pack
 from engine.paging import PageToken, Place, ScoredPlace, query_digest, read_scored_token, read_token

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
-from engine.errors import FieldProblem, RequestInvalidError
+from contract.errors import FieldProblem, RequestInvalidError
 from engine.jobs import JobQuery
 from engine.packing import pack
 

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from engine.errors import RateLimitedError
+from contract.errors import RateLimitedError
 from engine.store import Store
 
 _MICROSECONDS: Final = 1_000_000

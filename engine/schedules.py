@@ -14,8 +14,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.job_pb2 import Caller
 
+from contract.errors import EtagMismatchError, ScheduleBrokenError, ScheduleExistsError, ScheduleNotFoundError
 from engine.cron import Cron
-from engine.errors import EtagMismatchError, ScheduleBrokenError, ScheduleExistsError, ScheduleNotFoundError
 from engine.packing import pack, unpack
 from engine.store import Store
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from qcollector.jobs.v1.job_pb2 import Caller
 
+from contract.errors import EtagMismatchError
 from engine.actions import CANCEL, DELETE, PROMOTE, RETRY, Action, job_not_found, refusal
 from engine.bulk import Bulk, BulkResult, apply
-from engine.errors import EtagMismatchError
 from engine.inspection import Inspection
 from engine.jobs import JobQuery, JobRecord, QueueLimits, State
 from engine.packing import pack

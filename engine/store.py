@@ -13,8 +13,8 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from base.certificates import certificate_refusal
 from base.settings import Settings
 from base.telemetry.pools import PoolState
+from contract.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.connecting import closed_connections_told, connect
-from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.keys import Keys
 from engine.looks import Looks
 from engine.scripts import Script, load_scripts

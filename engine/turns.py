@@ -9,7 +9,7 @@ from typing import Final
 
 from redis import exceptions as redis_errors
 
-from engine.errors import StoreUnavailableError
+from contract.errors import StoreUnavailableError
 
 RETRY_AFTER: Final = 2.0
 """Seconds after which a caller may try again while the store is away."""

@@ -6,7 +6,7 @@ import uvloop
 
 from base import logs
 from base.settings import SettingsError, load
-from engine.catalog import CatalogError
+from contract.catalog import CatalogError
 from service.bootstrap import serve
 
 

@@ -15,7 +15,7 @@ from qcollector.jobs.v1.job_pb2 import Caller
 from qcollector.jobs.v1.options_pb2 import Role
 
 from base.settings import Settings
-from engine.errors import TokenExpiredError, TokenInvalidError, TokenMissingError
+from contract.errors import TokenExpiredError, TokenInvalidError, TokenMissingError
 from service.keys import SigningKeys
 
 MAX_TOKEN: Final = 8192

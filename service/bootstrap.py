@@ -20,8 +20,6 @@ from qcollector.jobs.v1.schedule_service_pb2_grpc import add_ScheduleServiceServ
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base.cancelling import cancel
-from base.database.connection import open_database, pool_state
-from base.database.needs import tell_missing
 from base.garbage import look_seldom
 from base.release import release
 from base.settings import Settings
@@ -30,8 +28,8 @@ from base.telemetry import tracing
 from base.telemetry.exposition import Probes, exposed
 from base.telemetry.instruments import Instruments
 from base.telemetry.pulse import Pulse
-from engine.admission import Admission
-from engine.catalog import load_catalog
+from contract.admission import Admission
+from contract.catalog import load_catalog
 from engine.events import EventHub
 from engine.firing import Firing
 from engine.inspection import Inspection
@@ -42,19 +40,21 @@ from engine.queue_feed import QueueFeed
 from engine.schedules import Schedules
 from engine.steering import Steering
 from engine.store import Store
-from service.analytics_checks import ANALYTICS_CHECKS
-from service.analytics_servicer import AnalyticsServicer
+from families.analytics.checks import ANALYTICS_CHECKS
+from families.analytics.servicer import AnalyticsServicer
+from families.database.connection import open_database, pool_state
+from families.database.needs import tell_missing
+from families.email.checks import MAIL_CHECKS
+from families.exports.checks import EXPORT_CHECKS
+from families.files.checks import FILE_CHECKS
 from service.auth import TokenVerifier
 from service.boundary import Boundary
 from service.enqueueing import Enqueuer
-from service.export_checks import EXPORT_CHECKS
-from service.file_checks import FILE_CHECKS
 from service.gate import Gate
 from service.health import Health
 from service.job_servicer import JobServicer
 from service.keys import signing_keys
 from service.limits import StreamLimits
-from service.mail_checks import MAIL_CHECKS
 from service.parts import Parts
 from service.payload_checks import PayloadChecks
 from service.processor_servicer import ProcessorServicer

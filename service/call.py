@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from base.telemetry.trace_context import TraceContext
-from engine.errors import ShuttingDownError
+from contract.errors import ShuttingDownError
 from engine.links import Link
 from service.auth import Principal
 

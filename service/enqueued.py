@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.job_pb2 import JobOptions, JobState
 
-from engine.admission import Admitted
+from contract.admission import Admitted
 from engine.jobs import Enqueued
 from service.times import timestamp
 

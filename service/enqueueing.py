@@ -9,9 +9,9 @@ from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import JobOptions
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 
-from engine.admission import Admission, Admitted, Origin
-from engine.checking import check_or_raise
-from engine.errors import FieldProblem, JobServiceError, RequestInvalidError
+from contract.admission import Admission, Admitted, Origin
+from contract.checking import check_or_raise
+from contract.errors import FieldProblem, JobServiceError, RequestInvalidError
 from engine.intake import Intake
 from engine.jobs import Enqueued
 from service.call import caller, current_call

@@ -14,7 +14,7 @@ from qcollector.jobs.v1.job_event_pb2 import (
 from qcollector.jobs.v1.job_pb2 import JobState
 from qcollector.jobs.v1.job_queries_pb2 import WatchJobResponse
 
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.events import Told, Watched
 from service.times import timestamp
 from service.views import job_view

@@ -6,8 +6,8 @@ from typing import Final, Literal, Protocol
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.job_pb2 import JobState
 
-from engine.catalog import Catalog
-from engine.errors import FieldProblem, RequestInvalidError
+from contract.catalog import Catalog
+from contract.errors import FieldProblem, RequestInvalidError
 from engine.jobs import STATES_BY_PROTO, JobQuery, State
 from service.times import milliseconds
 

@@ -9,13 +9,13 @@ from typing import Final
 from qcollector.jobs.v1.queue_pb2 import HealthCheck, Worker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base import smtp
-from base.database.errors import DatabaseError
-from base.database.needs import complaint, missing
 from base.settings import Settings
 from base.storage import StorageRoots
-from engine.errors import JobServiceError
+from contract.errors import JobServiceError
 from engine.store import Store
+from families.database.errors import DatabaseError
+from families.database.needs import complaint, missing
+from families.email import smtp
 from service import found
 from service.found import DEGRADED, DISABLED, HEALTHY, UNHEALTHY, Remembered, briefly
 from service.roll import Roll, RollCall

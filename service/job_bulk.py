@@ -18,9 +18,9 @@ from qcollector.jobs.v1.job_bulk_pb2 import (
 )
 from qcollector.jobs.v1.job_reference_pb2 import JobReference
 
+from contract.errors import FieldProblem, RequestInvalidError
 from engine.actions import CANCEL, DELETE, PROMOTE, RETRY, Action
 from engine.bulk import BulkResult
-from engine.errors import FieldProblem, RequestInvalidError
 from engine.jobs import JobQuery
 from service.call import caller
 from service.filters import job_query

@@ -14,7 +14,7 @@ from qcollector.jobs.v1.enqueue_pb2 import (
     StreamEnqueueJobsResponse,
 )
 
-from engine.errors import JobServiceError
+from contract.errors import JobServiceError
 from service.batching import ReadAhead
 from service.call import current_call
 from service.enqueued import Accepted, enqueued_view

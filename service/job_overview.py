@@ -24,7 +24,7 @@ from qcollector.jobs.v1.overview_pb2 import (
 from qcollector.jobs.v1.queue_pb2 import QueueTotals, Worker
 
 from base.release import release
-from engine.declarations import JobType
+from contract.declarations import JobType
 from engine.jobs import QueueSnapshot, State
 from service.found import UNHEALTHY
 from service.health import Report

@@ -20,12 +20,12 @@ from qcollector.jobs.v1.job_queries_pb2 import (
 )
 
 from base.storage import StorageRoots
+from contract.declarations import JobType
+from contract.errors import FieldProblem, JobStateConflictError, RequestInvalidError, ResultNotFoundError
+from contract.masking import masked
 from engine.actions import job_not_found
-from engine.declarations import JobType
-from engine.errors import FieldProblem, JobStateConflictError, RequestInvalidError, ResultNotFoundError
 from engine.inspection import BY_STATE
 from engine.jobs import JobRecord, LogLine, State
-from engine.masking import masked
 from service.auth import Principal
 from service.call import caller, current_call
 from service.filters import ALL_QUEUES, job_query

@@ -20,7 +20,7 @@ from qcollector.jobs.v1.queue_requests_pb2 import (
     UpdateQueueResponse,
 )
 
-from engine.errors import FieldProblem, RequestInvalidError
+from contract.errors import FieldProblem, RequestInvalidError
 from service.call import caller
 from service.paged import Paging
 from service.parts import Calls, Context

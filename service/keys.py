@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, JWKRegistry, OctKey, RSAKey
 
 from base.certificates import certificate_refusal
 from base.settings import Settings, SettingsError
-from engine.errors import TokenInvalidError
+from contract.errors import TokenInvalidError
 
 Key = OctKey | ECKey | RSAKey
 

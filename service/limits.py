@@ -7,7 +7,7 @@ from typing import Final
 
 from qcollector.jobs.v1.options_pb2 import Role
 
-from engine.errors import RateLimitedError
+from contract.errors import RateLimitedError
 from service.auth import Principal
 
 STREAMS_OF_A_USER: Final = 100

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from engine.errors import FieldProblem, RequestInvalidError
+from contract.errors import FieldProblem, RequestInvalidError
 
 Item = TypeVar("Item")
 

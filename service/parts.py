@@ -6,7 +6,7 @@ from typing import Any
 from grpc import aio
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.events import EventHub
 from engine.firing import Firing
 from engine.inspection import Inspection

@@ -20,8 +20,8 @@ from structlog.contextvars import bind_contextvars
 from base.telemetry import tracing
 from base.telemetry.spans import NO_SPAN
 from base.telemetry.trace_context import NO_TRACE, TraceContext, received
-from engine.checking import check_or_raise
-from engine.errors import FieldProblem, JobServiceError, RequestInvalidError, TokenExpiredError
+from contract.checking import check_or_raise
+from contract.errors import FieldProblem, JobServiceError, RequestInvalidError, TokenExpiredError
 from engine.links import Link
 from service import call_spans
 from service.access_log import Entry

@@ -12,16 +12,13 @@ from google.protobuf.message import Message
 from qcollector.jobs.v1.job_pb2 import Caller
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database.access import visible_form
-from base.database.connection import reading
-from base.database.errors import DatabaseError, DatabaseSetupError, FormUnknownError
 from base.settings import Settings
-from engine.admission import Admitted
-from engine.errors import DatabaseAwayError, DatabaseUnfitError, FieldProblem, RequestInvalidError
+from contract.admission import Admitted
+from contract.errors import DatabaseAwayError, DatabaseUnfitError, FieldProblem, RequestInvalidError
+from families.database.errors import DatabaseError, DatabaseSetupError
 from service.auth import Principal
 
 AGAIN_SECONDS: Final = 5.0
-STATEMENT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +84,3 @@ class PayloadChecks:
             raise DatabaseUnfitError(str(error)) from error
         except DatabaseError as error:
             raise DatabaseAwayError(str(error), retry_after=AGAIN_SECONDS) from error
-
-
-async def form_problems(form_id: str, scene: Scene, field: str = "formId") -> Sequence[FieldProblem]:
-    """What is wrong with the id of a form: there is none, or the caller may not see it."""
-    try:
-        async with reading(scene.database, statement_seconds=STATEMENT_SECONDS) as connection:
-            await visible_form(connection, form_id, scene.caller)
-    except FormUnknownError as error:
-        return [FieldProblem(field, "form_unknown", str(error))]
-    return ()

@@ -7,8 +7,8 @@ from typing import Final
 from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor_service_pb2, schedule_service_pb2
 from qcollector.jobs.v1.options_pb2 import Role
 
-from engine.catalog import JobType
-from engine.errors import JobNotFoundError, RoleInsufficientError
+from contract.catalog import JobType
+from contract.errors import JobNotFoundError, RoleInsufficientError
 from engine.jobs import JobRecord
 from service.auth import LEVELS, Principal
 

@@ -18,9 +18,9 @@ from qcollector.jobs.v1.export_pb2 import ExportMetadata
 from qcollector.jobs.v1.file_pb2 import FileCompressResult
 
 from base.direction_controls import DIRECTION_CONTROLS
-from base.export_files import export_place
 from base.produced import Entry
 from base.storage import StoragePathError, StorageRoots
+from families.exports.places import export_place
 
 CHUNK_BYTES: Final = 256 * 1024
 ZIP: Final = "application/zip"

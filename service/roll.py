@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from qcollector.jobs.v1.queue_pb2 import Worker
 
-from engine.errors import JobServiceError
+from contract.errors import JobServiceError
 from engine.inspection import Inspection
 from engine.jobs import QueueSnapshot
 from engine.presence import SCHEDULERS, Presence

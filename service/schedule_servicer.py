@@ -33,8 +33,8 @@ from qcollector.jobs.v1.schedule_service_pb2 import (
 )
 from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceServicer
 
+from contract.errors import FieldProblem, RequestInvalidError
 from engine.cron import Cron, parse_cron
-from engine.errors import FieldProblem, RequestInvalidError
 from engine.schedules import Run, StoredSchedule, timestamp
 from service.call import caller, current_call
 from service.enqueued import Accepted, enqueued_view

@@ -7,9 +7,9 @@ from google.protobuf.message import DecodeError
 from qcollector.jobs.v1.job_reference_pb2 import JobReference
 from qcollector.jobs.v1.schedule_service_pb2 import Schedule, ScheduleRun
 
-from engine.catalog import Catalog
+from contract.catalog import Catalog
+from contract.masking import masked
 from engine.jobs import JobRecord
-from engine.masking import masked
 from engine.schedules import Run, StoredSchedule, timestamp
 
 NEXT_TIMES: Final = 5

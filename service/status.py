@@ -11,7 +11,7 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from qcollector.jobs.v1.error_reason_pb2 import ErrorReason
 
-from engine.errors import JobServiceError
+from contract.errors import JobServiceError
 
 DOMAIN: Final = "jobs.qcollector"
 MAX_MESSAGE: Final = 600

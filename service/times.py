@@ -4,7 +4,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from engine.errors import FieldProblem, RequestInvalidError
+from contract.errors import FieldProblem, RequestInvalidError
 
 _FIRST_SECOND: Final = -62135596800
 _LAST_SECOND: Final = 253402300799

@@ -18,11 +18,11 @@ from qcollector.jobs.v1.queue_pb2 import (
     QueueTotals,
 )
 
-from engine.catalog import Catalog, JobType
+from contract.catalog import Catalog, JobType
+from contract.masking import masked
+from contract.schema import json_schema
 from engine.jobs import JobRecord, Quantiles, QueueSnapshot, State
 from engine.jobs import QueuePause as EnginePause
-from engine.masking import masked
-from engine.schema import json_schema
 from service.times import timestamp
 
 

@@ -151,7 +151,7 @@ def restore(
 ) -> None:
     """Restore the backup of MANIFEST, its manifest.json, once all of it is found to be as it was written."""
     from base.settings import load
-    from stack.restore import Aim, Restore
+    from families.system.restore import Aim, Restore
 
     backup = Restore(manifest, Aim(load(), database_url, into, force), identity)
     for entry in backup.check(only):

@@ -12,8 +12,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, make_url
 
-from base.database.connection import open_database, writing
 from base.settings import Settings, load
+from families.database.connection import open_database, writing
 from stack.sample_data.load import load_sample_data
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")

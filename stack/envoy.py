@@ -24,7 +24,7 @@ from qcollector._proto.descriptor_set import descriptor_set
 from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor_service_pb2, schedule_service_pb2
 
 from base.settings import PROJECT, Settings, SettingsError
-from engine.catalog import load_catalog
+from contract.catalog import load_catalog
 from stack.envoy_fields import tables
 from stack.envoy_memory import bounds, overload_manager
 from stack.envoy_refusals import local_replies

@@ -8,7 +8,7 @@ from typing import Final
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from engine.fields import is_map, map_fields, rules_of
+from contract.fields import is_map, map_fields, rules_of
 
 FREE: Final = 0
 """The type of a value that is the service's to judge."""

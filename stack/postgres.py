@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from base.postgres_programs import embedded_programs
+from families.system.backup.postgres_programs import embedded_programs
 from stack.errors import StackError
 from stack.folder import DataFolder
 from stack.part import Command, Part, Stage, module, run

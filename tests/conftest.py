@@ -183,6 +183,6 @@ async def sample_database(postgres: "PostgresServer", settings: Settings) -> Asy
 
 @pytest.fixture(scope="session")
 def catalog() -> Any:
-    from engine.catalog import load_catalog  # noqa: PLC0415
+    from contract.catalog import load_catalog  # noqa: PLC0415
 
     return load_catalog(("testjobs",))

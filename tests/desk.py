@@ -14,8 +14,8 @@ from qcollector.jobs.v1.job_pb2 import Caller
 
 from base.settings import Settings
 from base.storage import StorageRoots
-from engine.admission import Admission, Asked, Origin
-from engine.catalog import Catalog
+from contract.admission import Admission, Asked, Origin
+from contract.catalog import Catalog
 from engine.inspection import Inspection
 from engine.intake import Intake
 from engine.jobs import JobRecord, State

@@ -17,8 +17,8 @@ from typing import Any, Final, Literal
 import asyncpg
 from pydantic import SecretStr
 
-from base.database.connection import open_database, writing
 from base.settings import Settings, load
+from families.database.connection import open_database, writing
 from stack.database import prepare
 from stack.folder import DataFolder
 from stack.part import tethered

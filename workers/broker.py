@@ -22,9 +22,9 @@ from taskiq import (
 from taskiq.abc.formatter import TaskiqFormatter
 from taskiq_redis.redis_broker import BaseRedisBroker
 
-from engine.admission import Admission, Origin
-from engine.catalog import Catalog, CatalogError, JobType, check_handlers
-from engine.ids import new_job_id
+from contract.admission import Admission, Origin
+from contract.catalog import Catalog, CatalogError, JobType, check_handlers
+from contract.ids import new_job_id
 from engine.intake import Intake
 from workers.handlers import Handler
 from workers.running import RunningJob

@@ -5,8 +5,8 @@ import sys
 import uvloop
 
 from base.settings import SettingsError, load
-from engine.catalog import CatalogError
-from engine.errors import QueueUnknownError
+from contract.catalog import CatalogError
+from contract.errors import QueueUnknownError
 from workers.worker import run
 
 

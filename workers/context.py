@@ -6,7 +6,7 @@ import structlog
 from qcollector.jobs.v1.job_pb2 import Caller
 
 from base.settings import Settings
-from engine.jobs import Slot
+from contract.new_job import Slot
 
 
 class LeaseLostError(Exception):

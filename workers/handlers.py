@@ -15,8 +15,8 @@ H = TypeVar("H", bound=Handler)
 R = TypeVar("R")
 Provider = Callable[[Settings, Any], AsyncIterator[Any]]
 
-PROCESSORS = ("email", "export", "file", "analytics", "system")
-"""The families of this project: modules of workers.processors."""
+PROCESSORS = ("email", "exports", "files", "analytics", "system")
+"""The families of this project: packages of `families`."""
 
 _handlers: dict[str, Handler] = {}
 _providers: dict[type, Callable[[Settings, Any], AbstractAsyncContextManager[Any]]] = {}
@@ -61,7 +61,7 @@ def state_key(kind: type) -> str:
 def load_handlers(plugins: Sequence[str]) -> dict[str, Handler]:
     """Imports the project's processors and each plugin's `handlers`; all handlers by payload message."""
     for family in PROCESSORS:
-        importlib.import_module(f"workers.processors.{family}")
+        importlib.import_module(f"families.{family}.handlers")
     for plugin in plugins:
         importlib.import_module(f"{plugin}.handlers")
     return dict(_handlers)

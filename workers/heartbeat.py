@@ -18,9 +18,9 @@ from qcollector.jobs.v1.queue_pb2 import Worker
 
 from base.settings import Settings
 from base.telemetry.pools import PoolState
-from engine.catalog import Catalog
+from contract.catalog import Catalog
+from contract.errors import JobServiceError
 from engine.claims import Claims
-from engine.errors import JobServiceError
 from engine.presence import Presence
 from engine.store import Store
 from workers.metrics import ReapMetrics

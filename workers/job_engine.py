@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from base.settings import Settings
-from engine.catalog import Catalog, load_catalog
+from contract.catalog import Catalog, load_catalog
 from engine.inspection import Inspection
 from engine.presence import Presence
 from engine.store import Store

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from base.telemetry.instruments import Instruments
 from base.telemetry.tallies import LONG, Counts, Distribution, Durations, Reading, Readings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.claims import Reaped
 from engine.jobs import Loss, Outcome, Settlement
 from workers.pump import Ended, Pump

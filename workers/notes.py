@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from contract.errors import StoreFullError, StoreUnavailableError
 from engine.claims import Claims, Note
-from engine.errors import StoreFullError, StoreUnavailableError
 from engine.jobs import Loss
 from engine.store import backoff_sleep
 from workers.context import LeaseLostError

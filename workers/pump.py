@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 
 from base.cancelling import cancel
+from contract.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.claims import Claims, settled_at_once
-from engine.errors import JobServiceError, StoreFullError, StoreUnavailableError
 from engine.jobs import ClaimedJob, Loss, Settlement
 from engine.store import backoff_sleep
 from workers import settlements

@@ -19,7 +19,7 @@ from taskiq.receiver import Receiver
 from taskiq.utils import maybe_awaitable
 
 from base.settings import Settings
-from engine.catalog import CatalogError, JobType
+from contract.catalog import CatalogError, JobType
 from engine.claims import Claims
 from engine.jobs import ClaimedJob, Settlement
 from workers import job_spans, settlements

@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 
 from base.settings import Settings
-from engine.catalog import Catalog
-from engine.errors import JobServiceError
+from contract.catalog import Catalog
+from contract.errors import JobServiceError
 from engine.firing import Fault, Firing
 from engine.schedules import Schedules
 from workers import seeded

@@ -14,8 +14,9 @@ from qcollector.jobs.v1.job_pb2 import Caller
 
 from base.settings import Settings
 from base.telemetry.trace_context import NO_TRACE, TraceContext
-from engine.catalog import JobType
-from engine.jobs import ClaimedJob, Loss, Slot
+from contract.catalog import JobType
+from contract.new_job import Slot
+from engine.jobs import ClaimedJob, Loss
 from workers.notes import Notes, Voice
 
 MAX_CHECKPOINT_BYTES: Final = 1_000_000

@@ -14,18 +14,18 @@ from base.telemetry import tracing
 from base.telemetry.exposition import Probes, exposed
 from base.telemetry.instruments import Instruments
 from base.telemetry.pulse import Pulse
-from engine.admission import Admission
-from engine.catalog import load_catalog
+from contract.admission import Admission
+from contract.catalog import load_catalog
+from contract.errors import JobServiceError
 from engine.claims import Claims
-from engine.errors import JobServiceError
 from engine.firing import Firing
 from engine.inspection import Inspection
 from engine.intake import Intake
 from engine.presence import SCHEDULERS, Presence
 from engine.schedules import Schedules
 from engine.store import Store
-from workers.alerts import Alerts, tell_alerts
-from workers.exports.retention import tidy_exports
+from families.email.alerts import Alerts, tell_alerts
+from families.exports.retention import tidy_exports
 from workers.heartbeat import PRESENCE_SECONDS, until_reap
 from workers.identity import Identity
 from workers.metrics import ReapMetrics

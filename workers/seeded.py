@@ -8,8 +8,8 @@ from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 
 from base.settings import Settings
-from engine.catalog import Catalog
-from engine.decoding import decode_data
+from contract.catalog import Catalog
+from contract.decoding import decode_data
 from engine.schedules import Schedules
 
 SYSTEM: Final = Caller(id="system", name="Scheduler", role="super_admin")

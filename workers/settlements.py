@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from engine.catalog import JobType
+from contract.catalog import JobType
 from engine.jobs import Outcome, Settlement
 from workers.context import LeaseLostError
 from workers.outcomes import FailForGood, RetryAfter, Snooze, plain_reason

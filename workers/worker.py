@@ -12,18 +12,18 @@ from qcollector.jobs.v1.queue_pb2 import Worker, WorkerQueue
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base import logs
-from base.database.connection import pool_state
 from base.garbage import look_seldom
 from base.settings import Settings
 from base.telemetry import tracing
 from base.telemetry.exposition import Probes, exposed
 from base.telemetry.instruments import Instruments, Measured
 from base.telemetry.pulse import Pulse
-from engine.admission import Admission
-from engine.catalog import concurrency, load_catalog
+from contract.admission import Admission
+from contract.catalog import concurrency, load_catalog
 from engine.claims import Claims
 from engine.intake import Intake
 from engine.store import Store
+from families.database.connection import pool_state
 from workers.broker import JobBroker
 from workers.handlers import load_handlers, providers, state_key
 from workers.heartbeat import Heartbeat

@@ -6,10 +6,10 @@ from qcollector.jobs.v1.job_pb2 import Caller
 from testjobs.v1.testjobs_pb2 import Mark, Noop
 
 from bench.loads import requests
-from engine.admission import Admission, Origin
-from engine.catalog import load_catalog
+from contract.admission import Admission, Origin
+from contract.catalog import load_catalog
+from contract.new_job import NewJob
 from engine.intake import Intake
-from engine.jobs import NewJob
 from engine.store import Store
 
 

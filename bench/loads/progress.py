@@ -15,7 +15,7 @@ import uvloop
 
 from bench.loads import requests
 from bench.loads.engine import Enqueuer
-from engine.catalog import load_catalog
+from contract.catalog import load_catalog
 from engine.claims import Claims, Note
 from engine.jobs import ClaimedJob, Outcome, Settlement
 from engine.store import Store

@@ -9,13 +9,13 @@ from typing import Final
 from google.protobuf.struct_pb2 import Struct
 from qcollector.jobs.v1.email_pb2 import EmailBatch, EmailBatchOptions, EmailSend
 
-from base.templates import OWN_FOLDER
 from bench import node
 from bench.jobs import run_job
 from bench.processes import Processes, ProgramFailedError
 from bench.run import Figures, Run
+from families.email.rendering import Surroundings, render
+from families.email.template_files import OWN_FOLDER
 from stack.ports import free_port
-from workers.mail.rendering import Surroundings, render
 
 MAILS: Final = 2000
 TEMPLATE: Final = "form-submission"

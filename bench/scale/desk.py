@@ -12,11 +12,12 @@ from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 from base.settings import Settings, load
 from bench.processes import Processes
 from bench.servers import Valkey, valkey
-from engine.catalog import load_catalog
+from contract.catalog import load_catalog
+from contract.new_job import NewJob
 from engine.claims import Claims
 from engine.inspection import Inspection
 from engine.intake import Intake
-from engine.jobs import Enqueued, NewJob
+from engine.jobs import Enqueued
 from engine.steering import Steering
 from engine.store import Store
 

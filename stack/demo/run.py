@@ -14,7 +14,11 @@ from qcollector.jobs.v1.job_pb2 import Job
 from rich.console import Console
 
 from base.settings import Settings, load
-from stack.demo import analytics, emails, exports, files, system
+from families.analytics import demo as analytics
+from families.email import demo as emails
+from families.exports import demo as exports
+from families.files import demo as files
+from families.system import demo as system
 from stack.demo.gateway import Gateway
 from stack.demo.progress import Bars, Display, Lines, bars
 from stack.demo.report import mails_in, show_mails, show_stats

@@ -1,11 +1,11 @@
 """How Alembic runs here: on the connection that it is handed, all in one transaction.
 
-A migration is a file in `versions`, written by hand. A test compares what all of them make with base.database.tables.
+A migration is a file in `versions`, written by hand. A test compares what all of them make with families.database.tables.
 """
 
 from alembic import context
 
-from base.database.tables import metadata
+from families.database.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

@@ -3,7 +3,7 @@
 import json
 from datetime import datetime, timedelta
 
-from base.database import tables
+from families.database import tables
 from stack.sample_data.forms import FORMS
 from stack.sample_data.ids import field_id, form_id, sub_form_id, user_id
 from stack.sample_data.rows import Rows

@@ -7,9 +7,9 @@ from typing import Final
 from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from base.database import tables
-from base.database.encryption import AnswerCipher
 from base.settings import Settings
+from families.database import tables
+from families.database.encryption import AnswerCipher
 from stack.sample_data.definitions import add_forms
 from stack.sample_data.people import add_sessions, add_users
 from stack.sample_data.rows import Rows

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from base.database import tables
-from base.database.encryption import AnswerCipher
+from families.database import tables
+from families.database.encryption import AnswerCipher
 from stack.sample_data import words
 from stack.sample_data.ids import any_id, user_id
 from stack.sample_data.rows import Rows

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from base.database.tables import metadata
+from families.database.tables import metadata
 
 
 class Rows:

@@ -8,8 +8,8 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from base.database import tables
-from base.database.encryption import AnswerCipher
+from families.database import tables
+from families.database.encryption import AnswerCipher
 from stack.sample_data import words
 from stack.sample_data.answers import answer
 from stack.sample_data.forms import FORMS

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.store import Store
 from tests.desk import Desk, working
 from tests.postgres import PostgresServer

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from base.database.connection import open_database, reading
-from base.database.tables import fields, forms, sessions, submission_data, submissions, users
 from base.settings import Settings
+from families.database.connection import open_database, reading
+from families.database.tables import fields, forms, sessions, submission_data, submissions, users
 
 Row = Mapping[str, Any]
 

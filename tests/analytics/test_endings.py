@@ -8,7 +8,7 @@ import pytest
 from qcollector.jobs.v1.analytics_pb2 import AnalyticsSystemAnalytics, AnalyticsSystemAnalyticsResult
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.jobs import State
 from engine.kept_results import ANALYTICS, KeptResults
 from engine.steering import Steering

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from redis import exceptions as redis_errors
 
 from base.certificates import certificate_refusal
-from engine.errors import StoreUnavailableError
+from contract.errors import StoreUnavailableError
 from engine.store import translated
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from base.date_ranges import DateRangeError, date_range
+from families.database.date_ranges import DateRangeError, date_range
 
 
 def span(start: str = "", end: str = "", timezone: str = "", default: str = "UTC") -> tuple[datetime | None, ...]:

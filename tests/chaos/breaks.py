@@ -160,7 +160,7 @@ BREAKS = (
     Break(
         "kill worker",
         "delays are counted by the service's clock, which is behind",
-        "engine/admission.py",
+        "contract/admission.py",
         '"run_at": _milliseconds(options.run_at) if options.HasField("run_at") else 0,',
         '"run_at": int(__import__("time").time() * 1000 + options.delay) if options.delay else 0,',
         ("--store", "one", "--ahead", "-2"),

@@ -10,7 +10,7 @@ from typing import Any, cast
 from chaosjobs.v1.chaosjobs_pb2 import SlotTrial, TrialResult
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 
-from engine.errors import ScheduleNotFoundError
+from contract.errors import ScheduleNotFoundError
 from engine.packing import unpack
 from engine.schedules import SCOPE, Schedules, milliseconds
 from engine.store import Store

@@ -20,7 +20,7 @@ import chaosjobs.handlers  # noqa: F401
 
 import workers.command
 import workers.scheduler  # noqa: F401
-from engine.catalog import load_catalog
+from contract.catalog import load_catalog
 from engine.scripts import load_scripts
 from stack.cli import main
 

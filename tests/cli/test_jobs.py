@@ -14,8 +14,8 @@ from testjobs.v1.testjobs_pb2 import Noop, Script, ScriptResult, Secret, Serial,
 
 from cli.exits import Exit
 from cli.screen import Screen
+from contract.errors import StoreUnavailableError
 from engine import bulk
-from engine.errors import StoreUnavailableError
 from engine.inspection import Inspection
 from engine.jobs import JobPage, JobRecord
 from engine.steering import Steering

@@ -6,7 +6,7 @@ import pytest
 
 from base.settings import Settings
 from cli.exits import Exit
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.claims import Claims
 from engine.store import Store
 from tests.cli.conftest import Qjobs, Running, succeeded

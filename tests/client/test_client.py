@@ -34,7 +34,7 @@ from testjobs.v1.testjobs_pb2 import Noop, NoopResult, Script, ScriptResult, Ste
 from base.settings import Settings
 from client import JobClient, JobFailedError, JobsError, NotEnqueuedError, UnavailableError, connection
 from client.connection import Connection
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.inspection import Inspection
 from engine.jobs import Outcome, Settlement, State
 from engine.store import Store

@@ -9,8 +9,8 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from hypothesis import strategies as st
 
-from engine.catalog import Catalog, catalog_of, load_catalog
-from engine.declarations import JobType
+from contract.catalog import Catalog, catalog_of, load_catalog
+from contract.declarations import JobType
 
 IMPORTS = (
     "buf/validate/validate.proto",

@@ -10,9 +10,9 @@ from qcollector.jobs.v1.payload_pb2 import JobPayload
 from testjobs.v1 import testjobs_pb2
 
 from base.settings import Settings
-from engine.catalog import Catalog, CatalogError, catalog_of, check_handlers, concurrency, load_catalog
-from engine.declarations import QueuePolicy
-from engine.errors import JobTypeUnknownError, QueueUnknownError, RequestInvalidError
+from contract.catalog import Catalog, CatalogError, catalog_of, check_handlers, concurrency, load_catalog
+from contract.declarations import QueuePolicy
+from contract.errors import JobTypeUnknownError, QueueUnknownError, RequestInvalidError
 from tests.contract.conftest import DONE, OWN_FILES, declare, message, queue, serve, work
 
 PACKAGE = "qcollector.jobs.v1"

@@ -25,12 +25,12 @@ from qcollector.jobs.v1.options_pb2 import Backoff
 
 from base.settings import Settings
 from base.storage import StorageRoots
-from engine.catalog import Catalog
-from engine.checking import MAX_PROBLEMS, check, check_or_raise, check_payload
-from engine.errors import RequestInvalidError
-from engine.fields import fields_within, rules_of
-from engine.masking import MASK
-from engine.rule_words import words_of_pattern
+from contract.catalog import Catalog
+from contract.checking import MAX_PROBLEMS, check, check_or_raise, check_payload
+from contract.errors import RequestInvalidError
+from contract.fields import fields_within, rules_of
+from contract.masking import MASK
+from contract.rule_words import words_of_pattern
 from tests.contract.conftest import DONE, message, queue, serve, work
 
 FILES = tuple(

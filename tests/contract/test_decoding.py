@@ -9,10 +9,10 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.email_pb2 import EmailBatch, EmailUser, EmailWelcome
 
-from engine.catalog import Catalog
-from engine.declarations import JobType
-from engine.decoding import MAX_PROBLEMS, decode_data
-from engine.errors import RequestInvalidError
+from contract.catalog import Catalog
+from contract.declarations import JobType
+from contract.decoding import MAX_PROBLEMS, decode_data
+from contract.errors import RequestInvalidError
 
 
 def struct(data: dict[str, Any]) -> Struct:

@@ -13,13 +13,13 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from base.settings import Settings
-from engine.checking import check_payload
-from engine.declarations import JobType
-from engine.decoding import decode_data
-from engine.errors import FieldProblem, RequestInvalidError
-from engine.fields import descriptor_of, fields_within, is_map, map_fields
-from engine.json_scalars import INTEGER_RANGES
-from engine.masking import masked
+from contract.checking import check_payload
+from contract.declarations import JobType
+from contract.decoding import decode_data
+from contract.errors import FieldProblem, RequestInvalidError
+from contract.fields import descriptor_of, fields_within, is_map, map_fields
+from contract.json_scalars import INTEGER_RANGES
+from contract.masking import masked
 
 quick = limits(
     max_examples=100,

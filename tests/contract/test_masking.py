@@ -6,8 +6,8 @@ from qcollector.jobs.v1.email_pb2 import EmailPasswordReset, EmailUser, EmailWel
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from testjobs.v1.testjobs_pb2 import Noop, Secret, SecretPart
 
-from engine.fields import descriptor_of
-from engine.masking import MASK, has_sensitive, masked, redacted
+from contract.fields import descriptor_of
+from contract.masking import MASK, has_sensitive, masked, redacted
 from tests.contract.conftest import DONE, queue, serve, work
 
 SENSITIVE = "options { [qcollector.jobs.v1.sensitive]: true }"

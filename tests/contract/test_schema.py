@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from qcollector.jobs.v1.email_pb2 import EmailPasswordReset
 
-from engine.catalog import Catalog
-from engine.checking import check
-from engine.declarations import JobType
-from engine.decoding import decode_data
-from engine.errors import RequestInvalidError
-from engine.schema import json_schema
+from contract.catalog import Catalog
+from contract.checking import check
+from contract.declarations import JobType
+from contract.decoding import decode_data
+from contract.errors import RequestInvalidError
+from contract.schema import json_schema
 from tests.contract.conftest import DONE, queue, serve, work
 
 WELCOME = {"user": {"id": 1, "email": "user@example.com"}}

@@ -12,7 +12,7 @@ import pytest
 from base.produced import OWN_FOLDER, Record
 from base.settings import Settings, SettingsError
 from base.storage import MARKER, ROOTS, RootName, StoragePathError, StorageRoots
-from base.templates import template_exists, template_names
+from families.email.template_files import template_exists, template_names
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database.connection import open_database
 from base.settings import Settings
+from families.database.connection import open_database
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from qcollector.jobs.v1.job_pb2 import Caller
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database.access import may_see, visible_form
-from base.database.connection import reading, writing
-from base.database.errors import FormUnknownError
-from base.database.tables import forms, users
+from families.database.access import may_see, visible_form
+from families.database.connection import reading, writing
+from families.database.errors import FormUnknownError
+from families.database.tables import forms, users
 
 OWNER, OTHER = uuid.uuid4(), uuid.uuid4()
 SALES, OWNED, CLOSED, EVERYBODY = (uuid.uuid4() for _ in range(4))

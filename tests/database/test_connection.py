@@ -9,16 +9,16 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database import connection as database_connection
-from base.database.connection import open_database, pool_state, reading, writing
-from base.database.errors import (
+from base.settings import Settings
+from families.database import connection as database_connection
+from families.database.connection import open_database, pool_state, reading, writing
+from families.database.errors import (
     DatabaseError,
     DatabaseSetupError,
     DatabaseUnavailableError,
     StatementTimeoutError,
 )
-from base.database.tables import forms, submissions
-from base.settings import Settings
+from families.database.tables import forms, submissions
 from tests.conftest import free_port
 
 PASSWORD = "very-secret-word"

@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import SecretStr
 
-from base.database.encryption import UNREADABLE, AnswerCipher
+from families.database.encryption import UNREADABLE, AnswerCipher
 
 KEY = SecretStr("00112233445566778899aabbccddeeff" * 2)
 # Written by Node's crypto.createCipheriv("aes-256-gcm", …), as the application does it.

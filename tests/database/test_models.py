@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database import tables
-from base.database.errors import ModelUnknownError
-from base.database.models import MODELS, find_model
+from families.database import tables
+from families.database.errors import ModelUnknownError
+from families.database.models import MODELS, find_model
 
 SECRETS = ("password", "token", "secret", "twofactor", "2fa", "_enc", "encrypted", "backupcodes")
 

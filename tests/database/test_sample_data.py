@@ -8,9 +8,10 @@ from PIL import Image
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database.connection import reading, writing
-from base.database.encryption import UNREADABLE, AnswerCipher
-from base.database.tables import (
+from base.settings import Settings
+from families.database.connection import reading, writing
+from families.database.encryption import UNREADABLE, AnswerCipher
+from families.database.tables import (
     ENCRYPTED_TYPES,
     FIELD_TYPE,
     ROLE,
@@ -23,7 +24,6 @@ from base.database.tables import (
     submissions,
     users,
 )
-from base.settings import Settings
 from stack.sample_data.ids import form_id
 from stack.sample_data.load import load_sample_data, sample_rows
 from stack.sample_data.people import ADMIN_ID, PEOPLE

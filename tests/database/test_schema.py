@@ -9,12 +9,12 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, func, insert, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database.columns import Words
-from base.database.connection import open_database, reading, writing
-from base.database.errors import DatabaseSetupError
-from base.database.needs import missing
-from base.database.tables import ENUMS, forms, metadata, users
 from base.settings import Settings
+from families.database.columns import Words
+from families.database.connection import open_database, reading, writing
+from families.database.errors import DatabaseSetupError
+from families.database.needs import missing
+from families.database.tables import ENUMS, forms, metadata, users
 from stack.database import prepare
 from stack.postgres import MIGRATIONS
 from stack.sample_data.people import PEOPLE

@@ -8,14 +8,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-import workers.database
-from base.database.connection import reading, writing
-from base.database.errors import DatabaseSetupError
+import families.database.resources
 from base.settings import Settings
+from families.database.connection import reading, writing
+from families.database.errors import DatabaseSetupError
 from tests.conftest import free_port
 from workers.handlers import providers
 
-assert workers.database  # importing it is what declares the provider
+assert families.database.resources  # importing it is what declares the provider
 
 
 async def said_at_start(settings: Settings) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from base.settings import PROJECT, SECRETS_DIR, Settings
-from engine.catalog import load_catalog
+from contract.catalog import load_catalog
 from engine.scripts import load_scripts
 from stack.cli import app
 from stack.envoy import READY_PATH

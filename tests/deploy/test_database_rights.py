@@ -20,13 +20,13 @@ from qcollector.jobs.v1.system_pb2 import (
 )
 from sqlalchemy import make_url
 
-from base.database.connection import open_database
-from base.database.models import MODELS, SECRET
-from base.database.needs import missing
-from base.database.tables import metadata
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.store import Store
+from families.database.connection import open_database
+from families.database.models import MODELS, SECRET
+from families.database.needs import missing
+from families.database.tables import metadata
 from stack.sample_data.ids import form_id, user_id
 from tests.deploy.files import DEPLOY
 from tests.desk import working

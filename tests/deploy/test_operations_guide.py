@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from base.settings import PROJECT, Settings
 from cli.actions import Action
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.store import Store
 from stack.cli import app
 from tests.conftest import ValkeyServer, free_port

@@ -22,7 +22,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from testjobs.v1.testjobs_pb2 import Noop, Script, Step
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.store import Store
 from tests.cluster import cluster_url, nodes
 from tests.conftest import ValkeyServer, free_port, until

@@ -10,12 +10,13 @@ from pydantic import SecretStr
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 
 from base.settings import Settings
-from engine.catalog import Catalog, QueuePolicy
+from contract.catalog import Catalog, QueuePolicy
+from contract.new_job import NewJob
 from engine.claims import Claims
 from engine.events import EventHub
 from engine.inspection import Inspection
 from engine.intake import Intake
-from engine.jobs import Enqueued, NewJob, Outcome, QueueSnapshot, Settlement, State
+from engine.jobs import Enqueued, Outcome, QueueSnapshot, Settlement, State
 from engine.steering import Steering
 from engine.store import Store
 from tests.cluster import cluster_url, nodes

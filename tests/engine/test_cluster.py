@@ -14,10 +14,10 @@ from redis.asyncio.cluster import ClusterNode
 from redis.crc import key_slot
 
 from base.settings import Settings
+from contract.catalog import Catalog
+from contract.errors import StoreUnavailableError
 from engine.actions import DELETE
-from engine.catalog import Catalog
 from engine.claims import Note
-from engine.errors import StoreUnavailableError
 from engine.inspection import BY_STATE
 from engine.jobs import JobQuery, State
 from engine.presence import Presence

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from base.settings import Settings
-from engine.errors import StoreUnavailableError
+from contract.errors import StoreUnavailableError
 from engine.store import Store
 from tests.conftest import ValkeyServer, free_port
 from tests.service.certificates import self_signed

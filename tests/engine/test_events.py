@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
+from contract.errors import JobNotFoundError
 from engine.claims import Note
-from engine.errors import JobNotFoundError
 from engine.events import Told
 from engine.jobs import State
 from engine.store import Store

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from base.settings import Settings
-from engine.catalog import Catalog
-from engine.errors import BacklogFullError, JobIdConflictError, StoreFullError, StoreUnavailableError
-from engine.ids import new_job_id
+from contract.catalog import Catalog
+from contract.errors import BacklogFullError, JobIdConflictError, StoreFullError, StoreUnavailableError
+from contract.ids import new_job_id
 from engine.intake import Intake
 from engine.jobs import Enqueued, State
 from engine.store import Store

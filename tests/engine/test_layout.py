@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import JobIdConflictError, JobPurgedError
+from contract.errors import JobIdConflictError, JobPurgedError
 from engine.jobs import JobQuery, State
 from engine.packing import pack, unpack
 from engine.pages import BY_STATE

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from contract.errors import JobNotFoundError, JobPurgedError, JobStateConflictError
 from engine.claims import Claims, Note
-from engine.errors import JobNotFoundError, JobPurgedError, JobStateConflictError
 from engine.jobs import Loss, Outcome, Settlement, State
 from engine.packing import pack, unpack
 from tests.conftest import eventually

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import pytest
 
+from contract.errors import BacklogFullError
+from contract.new_job import NewJob
 from engine.actions import CANCEL
 from engine.claims import Claims
-from engine.errors import BacklogFullError
 from engine.intake import Intake
-from engine.jobs import ClaimedJob, JobQuery, NewJob, Outcome, Settlement, State
+from engine.jobs import ClaimedJob, JobQuery, Outcome, Settlement, State
 from engine.packing import pack, unpack
 from tests.conftest import eventually
 

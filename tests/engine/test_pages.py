@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from contract.errors import RequestInvalidError
 from engine import bulk
 from engine.actions import CANCEL, DELETE, PROMOTE, RETRY
 from engine.claims import Note
-from engine.errors import RequestInvalidError
 from engine.inspection import BY_STATE, CREATED, CREATED_DESC
 from engine.jobs import Enqueued, JobQuery, State
 from engine.store import Store

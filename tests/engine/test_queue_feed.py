@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from contract.errors import StoreUnavailableError
 from engine import queue_feed
-from engine.errors import StoreUnavailableError
 from engine.inspection import Inspection
 from engine.jobs import QueueSnapshot, State
 from engine.queue_feed import QueueFeed

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import EtagMismatchError
+from contract.errors import EtagMismatchError
 from engine.jobs import QueueLimits, State
 from engine.steering import Steering
 from tests.conftest import eventually

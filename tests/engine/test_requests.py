@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from base.settings import Settings
-from engine.catalog import Catalog
-from engine.errors import BacklogFullError, JobIdConflictError, RequestIdConflictError, StoreUnavailableError
-from engine.ids import new_job_id
-from engine.jobs import Enqueued, NewJob, State
+from contract.catalog import Catalog
+from contract.errors import BacklogFullError, JobIdConflictError, RequestIdConflictError, StoreUnavailableError
+from contract.ids import new_job_id
+from contract.new_job import NewJob
+from engine.jobs import Enqueued, State
 from engine.store import Store
 
 from .conftest import QUEUE, Engine, complete, engine_on, job

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.job_pb2 import Caller
 
-from engine.errors import EtagMismatchError, ScheduleNotFoundError
+from contract.errors import EtagMismatchError, ScheduleNotFoundError
 from engine.schedules import SCOPE, Schedules
 from engine.store import Store
 

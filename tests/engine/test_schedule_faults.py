@@ -11,9 +11,9 @@ from testjobs.v1.testjobs_pb2 import Noop
 
 from base.settings import Settings
 from base.telemetry.trace_context import TraceContext
-from engine.admission import Admission, Admitted
-from engine.catalog import Catalog
-from engine.errors import ScheduleBrokenError, StoreUnavailableError
+from contract.admission import Admission, Admitted
+from contract.catalog import Catalog
+from contract.errors import ScheduleBrokenError, StoreUnavailableError
 from engine.firing import Firing, Round
 from engine.intake import Intake
 from engine.jobs import JobQuery

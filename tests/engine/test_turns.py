@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.errors import StoreUnavailableError
+from contract.errors import StoreUnavailableError
 from engine.turns import STANDSTILL_SECONDS, Turns
 
 Pass = Callable[[float], None]

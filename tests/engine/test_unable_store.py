@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from engine.errors import StoreUnavailableError
+from contract.errors import StoreUnavailableError
 from engine.inspection import Inspection
 from engine.jobs import JobQuery
 from engine.scripts import load_scripts

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from engine.errors import JobServiceError
+from contract.errors import JobServiceError
 from engine.inspection import BY_STATE, CREATED, CREATED_DESC
 from engine.jobs import ClaimedJob, JobQuery, JobRecord, State
 

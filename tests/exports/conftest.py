@@ -17,8 +17,8 @@ from qcollector.jobs.v1.job_pb2 import Caller
 from base.settings import Settings
 from base.storage import EXPORTS_OWN_FOLDER, MARKER, StorageRoots
 from base.telemetry.trace_context import NO_TRACE, TraceContext
-from engine.admission import Admission, Asked, Origin
-from engine.catalog import Catalog
+from contract.admission import Admission, Asked, Origin
+from contract.catalog import Catalog
 from engine.inspection import Inspection
 from engine.intake import Intake
 from engine.jobs import JobRecord, State

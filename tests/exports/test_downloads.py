@@ -18,9 +18,9 @@ from qcollector.jobs.v1.job_queries_pb2 import DownloadResultRequest, GetJobRequ
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from sqlalchemy import delete, text, update
 
-from base.database.connection import open_database, writing
-from base.database.tables import forms
 from base.settings import Settings
+from families.database.connection import open_database, writing
+from families.database.tables import forms
 from service.result_files import CHUNK_BYTES, disposition
 from tests.conftest import free_port
 from tests.exports.conftest import LEAD, ONBOARDING, QUEUE, Desk

@@ -13,23 +13,23 @@ from openpyxl import load_workbook
 from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportExcel, ExportFormat, ExportFormSubmissions, ExportJson
 from sqlalchemy import text
 
-from base.database.connection import open_database, writing
 from base.output_names import maker
 from base.produced import Record
 from base.settings import Settings
 from base.storage import EXPORTS_OWN_FOLDER, MARKER
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.jobs import State
 from engine.steering import Steering
 from engine.store import Store
+from families.database.connection import open_database, writing
+from families.exports.drafts import Draft, drafts_below, notes_below
+from families.exports.excel_writer import ExcelWriter
+from families.exports.retention import ABANDONED_SECONDS, Removed, remove_expired
+from families.files.archive import ARCHIVES, archive_name
 from tests.conftest import eventually
 from tests.exports.conftest import INSPECTION, QUEUE, Desk, desk_of, working
 from tests.exports.relay import Relay, held_up
 from tests.workers.conftest import LEASE, workers_for
-from workers.exports.drafts import Draft, drafts_below, notes_below
-from workers.exports.excel_writer import ExcelWriter
-from workers.exports.retention import ABANDONED_SECONDS, Removed, remove_expired
-from workers.files.archive import ARCHIVES, archive_name
 
 ROWS = 10_000
 HALF = 1_000_000

@@ -13,9 +13,9 @@ from qcollector.jobs.v1.job_pb2 import Caller
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database.connection import open_database, reading, writing
-from base.database.encryption import AnswerCipher
-from base.database.tables import fields, files, submission_data, submissions
+from families.database.connection import open_database, reading, writing
+from families.database.encryption import AnswerCipher
+from families.database.tables import fields, files, submission_data, submissions
 from tests.exports.conftest import EVERY_TYPE, INSPECTION, LEAD, ONBOARDING, SATISFACTION, UNUSED, Desk
 
 CSV, JSON, XLSX = ExportFormat.EXPORT_FORMAT_CSV, ExportFormat.EXPORT_FORMAT_JSON, ExportFormat.EXPORT_FORMAT_XLSX

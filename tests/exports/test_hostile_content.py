@@ -15,10 +15,10 @@ from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportExcel, ExportFormat, 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database.connection import open_database, reading, writing
-from base.database.tables import fields, forms, sub_forms, submission_data, submissions
+from families.database.connection import open_database, reading, writing
+from families.database.tables import fields, forms, sub_forms, submission_data, submissions
+from families.exports.values import inert
 from tests.exports.conftest import LEAD, QUEUE, Desk
-from workers.exports.values import inert
 
 FORMULAS = (
     *("=1+1", "=HYPERLINK('http://evil','x')", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0"),
@@ -211,7 +211,7 @@ async def test_answers_that_cannot_be_decrypted_are_marked_and_counted(desk: Des
 async def test_a_workbook_goes_on_on_a_further_sheet_where_one_is_full(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.exports.excel_writer.MAX_ROWS", 1000)
+    monkeypatch.setattr("families.exports.excel_writer.MAX_ROWS", 1000)
     query = {"model": "Submission", "options": {"limit": 2400, "order": ["id"]}}
     made = (await desk.export(ExportExcel(query=query, fields=["id"]))).metadata
     book = load_workbook(made.file_path)

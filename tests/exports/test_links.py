@@ -14,12 +14,12 @@ from qcollector.jobs.v1.job_queries_pb2 import DownloadResultRequest, GetJobRequ
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 from sqlalchemy import update
 
-from base.database.connection import open_database, writing
-from base.database.tables import forms
 from base.settings import Settings
-from engine.errors import TokenExpiredError, TokenInvalidError
+from contract.errors import TokenExpiredError, TokenInvalidError
 from engine.links import DownloadLinks, download_url
 from engine.store import Store
+from families.database.connection import open_database, writing
+from families.database.tables import forms
 from stack.sample_data.ids import user_id
 from tests.exports.conftest import LEAD, QUEUE, Desk
 from tests.service.conftest import Caller, Running, refused, serving

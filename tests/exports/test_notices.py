@@ -10,15 +10,15 @@ from qcollector.jobs.v1.job_pb2 import Caller
 
 from base.settings import Settings
 from base.telemetry.trace_context import TraceContext
-from engine.admission import Asked, Origin
-from engine.catalog import Catalog
+from contract.admission import Asked, Origin
+from contract.catalog import Catalog
 from engine.jobs import JobQuery, JobRecord
 from engine.store import Store
+from families.exports.notices import mail_id
 from stack.sample_data.ids import user_id
 from tests.exports.conftest import APP, LEAD, Desk, desk_of, working
 from tests.mail.recording import RecordingJob
 from workers.broker import OWN
-from workers.exports.notices import mail_id
 
 MAIL = "email:send"
 SOMCHAI = str(user_id(8))

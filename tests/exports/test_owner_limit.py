@@ -10,7 +10,7 @@ from qcollector.jobs.v1.export_pb2 import ExportFormat, ExportFormSubmissions
 from qcollector.jobs.v1.job_pb2 import Caller
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.jobs import State
 from engine.packing import unpack
 from engine.store import Store

@@ -11,10 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database.connection import open_database, reading
-from base.database.models import MODELS, SECRET
-from base.database.queries import Query, QueryError, compile_query
 from base.settings import Settings
+from families.database.connection import open_database, reading
+from families.database.models import MODELS, SECRET
+from families.database.queries import Query, QueryError, compile_query
 from tests.exports.conftest import LEAD, SATISFACTION
 from tests.postgres import PostgresServer
 

@@ -20,9 +20,9 @@ from openpyxl import load_workbook
 
 from base.output_names import maker
 from base.produced import Record
-from workers.exports.drafts import Draft
-from workers.exports.excel_writer import ExcelWriter
-from workers.exports.values import inert
+from families.exports.drafts import Draft
+from families.exports.excel_writer import ExcelWriter
+from families.exports.values import inert
 
 _numbers = itertools.count()
 

@@ -12,9 +12,9 @@ from PIL import Image, ImageCms, ImageDraw
 
 from base.settings import Settings
 from base.storage import StorageRoots
+from families.files.drafts import is_draft
+from families.files.scanning import Scanner
 from tests.mail.recording import RecordingJob
-from workers.files.drafts import is_draft
-from workers.files.scanning import Scanner
 
 
 @pytest.fixture

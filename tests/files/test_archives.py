@@ -13,11 +13,11 @@ import pytest
 from qcollector.jobs.v1.file_pb2 import FileCompress, FileCompressResult
 
 from base.storage import StorageRoots
+from families.files import handlers as file
+from families.files.archive import distinct
+from families.files.sources import FileRefusedError
 from tests.files.conftest import drafts_in
 from tests.mail.recording import RecordingJob
-from workers.files.archive import distinct
-from workers.files.sources import FileRefusedError
-from workers.processors import file
 
 Compress = Callable[..., Awaitable[FileCompressResult]]
 

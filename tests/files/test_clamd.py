@@ -9,12 +9,12 @@ from qcollector.jobs.v1.file_pb2 import FileImageProcess, FileScan, FileVirusSca
 
 from base.settings import Settings
 from base.storage import StorageRoots
+from families.files import handlers as file
+from families.files.clamd import NotScannedError
+from families.files.scanning import InfectedError, Scanner
 from tests.conftest import free_port, listens, until
 from tests.files.clamdstandin import MALWARE
 from tests.mail.recording import RecordingJob
-from workers.files.clamd import NotScannedError
-from workers.files.scanning import InfectedError, Scanner
-from workers.processors import file
 
 pytestmark = pytest.mark.system
 

@@ -9,16 +9,16 @@ import pytest
 from qcollector.jobs.v1.file_pb2 import FileCleanup, FileCleanupResult
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from base.database.connection import open_database
 from base.produced import OWN_FOLDER
 from base.settings import Settings
 from base.storage import MARKER, StorageRoots
+from families.database.connection import open_database
+from families.files import handlers as file
+from families.files.cleaning import CleanupFailedError
+from families.files.deletion_log import shown
+from families.files.orphans import OrphansRefusedError
 from tests.mail.recording import RecordingJob
-from workers.files.cleaning import CleanupFailedError
-from workers.files.deletion_log import shown
-from workers.files.orphans import OrphansRefusedError
 from workers.outcomes import FailForGood
-from workers.processors import file
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -200,7 +200,7 @@ class TestOrphans:
     ) -> None:
         from pydantic import SecretStr  # noqa: PLC0415
 
-        from base.database.errors import DatabaseUnavailableError  # noqa: PLC0415
+        from families.database.errors import DatabaseUnavailableError  # noqa: PLC0415
         from tests.conftest import free_port  # noqa: PLC0415
 
         address = SecretStr(f"postgresql://user@127.0.0.1:{free_port()}/data")

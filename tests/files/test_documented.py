@@ -11,16 +11,16 @@ import pytest
 from google.protobuf.message import Message
 from PIL import Image
 
-from base.database.connection import open_database
 from base.settings import Settings
 from base.storage import StorageRoots
-from engine.catalog import Catalog
-from engine.checking import check_payload
-from engine.decoding import decode_data
-from engine.errors import RequestInvalidError
+from contract.catalog import Catalog
+from contract.checking import check_payload
+from contract.decoding import decode_data
+from contract.errors import RequestInvalidError
+from families.database.connection import open_database
+from families.files import handlers as file
+from families.files.scanning import Scanner
 from tests.mail.recording import RecordingJob
-from workers.files.scanning import Scanner
-from workers.processors import file
 
 Admit = Callable[[str, str, Mapping[str, Any]], Message]
 

@@ -21,7 +21,7 @@ from qcollector.jobs.v1.file_pb2 import (
 
 from base.settings import Settings
 from base.storage import StorageRoots
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.jobs import State
 from engine.store import Store
 from tests.conftest import eventually

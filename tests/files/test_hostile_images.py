@@ -14,12 +14,12 @@ from qcollector.jobs.v1.file_pb2 import FileImageProcess, FileImageProcessResult
 
 from base.settings import Settings
 from base.storage import StorageRoots
+from families.files import handlers as file
+from families.files.scanning import Scanner
+from families.files.sources import FileChangedError, FileRefusedError
 from tests.files.conftest import drawing, encoded, png
 from tests.mail.recording import RecordingJob
-from workers.files.scanning import Scanner
-from workers.files.sources import FileChangedError, FileRefusedError
 from workers.outcomes import FailForGood
-from workers.processors import file
 
 Process = Callable[..., Awaitable[FileImageProcessResult]]
 

@@ -11,11 +11,11 @@ from PIL import Image, ImageSequence
 from qcollector.jobs.v1.file_pb2 import FileImageProcess, FileImageProcessResult
 
 from base.storage import StorageRoots
+from families.files import handlers as file
+from families.files.pictures import ENDINGS
+from families.files.scanning import Scanner
 from tests.files.conftest import drafts_in, drawing, encoded, metadata_in, near, png, swapped_profile
 from tests.mail.recording import RecordingJob
-from workers.files.pictures import ENDINGS
-from workers.files.scanning import Scanner
-from workers.processors import file
 
 Write = Callable[..., Path]
 Process = Callable[..., Awaitable[FileImageProcessResult]]

@@ -28,15 +28,15 @@ from qcollector.jobs.v1.job_pb2 import Caller
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base import produced
-from base.database.connection import open_database
 from base.output_names import NamesTakenError, maker, tagged, taken
 from base.produced import ABANDONED_SECONDS, OWN_FOLDER, Origin, Print, Record
 from base.settings import Settings
 from base.storage import EXPORTS_OWN_FOLDER, StoragePathError, StorageRoots
+from families.database.connection import open_database
+from families.files import handlers as file
+from families.files.scanning import Scanner
 from tests.files.conftest import drawing
 from tests.mail.recording import RecordingJob
-from workers.files.scanning import Scanner
-from workers.processors import file
 
 DAY = 24 * 3600
 CONTENT = Print(4, 0, "")

@@ -9,13 +9,13 @@ from qcollector.jobs.v1.file_pb2 import FileImageProcess, FileVirusScan, FileVir
 
 from base.settings import Settings
 from base.storage import StorageRoots
+from families.files import handlers as file
+from families.files.clamd import NotScannedError, ScannerAwayError
+from families.files.scanning import InfectedError, Scanner
 from tests.conftest import free_port
 from tests.files.clamdstandin import MALWARE, VERSION, ClamdStandIn
 from tests.mail.recording import RecordingJob
-from workers.files.clamd import NotScannedError, ScannerAwayError
-from workers.files.scanning import InfectedError, Scanner
 from workers.outcomes import FailForGood
-from workers.processors import file
 
 Scan = Callable[..., Awaitable[FileVirusScanResult]]
 

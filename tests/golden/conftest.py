@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from base.settings import load
-from engine.catalog import load_catalog
+from contract.catalog import load_catalog
 from tests.conftest import ValkeyServer, free_port
 from tests.gateway.front import running_envoy, running_service
 from tests.golden.stage import Stage

@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.claims import Claims, Note
 from engine.jobs import ClaimedJob, Outcome, Settlement
 from engine.store import Store

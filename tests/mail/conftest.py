@@ -17,10 +17,10 @@ from base.settings import Settings
 from base.storage import StorageRoots
 from engine.rates import RateLimit
 from engine.store import Store
+from families.email.composer import Composer
+from families.email.sender import MailSender
 from tests.mail.mailserver import MailServer
 from tests.mail.recording import RecordingJob
-from workers.mail.composer import Composer
-from workers.mail.sender import MailSender
 
 
 @dataclass(frozen=True)

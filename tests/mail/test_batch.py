@@ -10,16 +10,16 @@ from collections.abc import Callable
 import pytest
 from qcollector.jobs.v1 import email_pb2 as mail
 
+from families.email import batch as batches
+from families.email import handlers as email
+from families.email.composer import Composer, draft_of
+from families.email.failures import MailServerAwayError
+from families.email.ledger import MAX_TEXT, Entry, Ledger
+from families.email.sender import MailSender
 from tests.conftest import eventually
 from tests.mail.mailserver import MailServer
 from tests.mail.recording import RecordingJob
-from workers.mail import batch as batches
-from workers.mail.composer import Composer, draft_of
-from workers.mail.failures import MailServerAwayError
-from workers.mail.ledger import MAX_TEXT, Entry, Ledger
-from workers.mail.sender import MailSender
 from workers.outcomes import FailForGood, Snooze
-from workers.processors import email
 
 MAX_CHECKPOINT = 1_000_000
 
@@ -240,7 +240,7 @@ async def test_a_fault_of_our_own_takes_no_other_mail_with_it(
             raise ZeroDivisionError("a bug")
         return draft_of(message)
 
-    monkeypatch.setattr("workers.processors.email.draft_of", faulty)
+    monkeypatch.setattr("families.email.handlers.draft_of", faulty)
     result = await email.batch(payload, job, sender, writer)
     assert [item.success for item in result.results] == [True, False, True]
     assert result.results[1].error == "the handler failed unexpectedly (a bug); the worker's log has the traceback"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from base import smtp
 from base.settings import Settings
-from base.smtp import Check, check
+from families.email import smtp
+from families.email.smtp import Check, check
 from tests.conftest import free_port
 from tests.mail.conftest import Certificates
 from tests.mail.mailserver import MailServer, raw_server

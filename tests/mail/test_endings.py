@@ -7,7 +7,7 @@ from pathlib import Path
 from qcollector.jobs.v1.email_pb2 import EmailBatch, EmailBatchOptions, EmailBatchResult
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.jobs import State
 from engine.store import Store
 from tests.conftest import eventually

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from workers.mail.filters import template_filters
-from workers.mail.links import neutralised, safe_url
-from workers.mail.plaintext import to_text
+from families.email.filters import template_filters
+from families.email.links import neutralised, safe_url
+from families.email.plaintext import to_text
 
 FILTERS = template_filters("en", "UTC")
 format_date = FILTERS["formatDate"]

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from base.direction_controls import DIRECTION_CONTROLS
-from workers.mail.addresses import Address, AddressError, parse_address, parse_addresses
-from workers.mail.headers import HeaderError
-from workers.mail.message import Attachment, Envelope, Mail, compose
+from families.email.addresses import Address, AddressError, parse_address, parse_addresses
+from families.email.headers import HeaderError
+from families.email.message import Attachment, Envelope, Mail, compose
 
 SENDER = Address("", "from@example.com")
 TO = (Address("", "to@example.com"),)

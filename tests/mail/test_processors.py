@@ -12,14 +12,14 @@ from qcollector.jobs.v1 import email_pb2 as mail
 
 from engine.links import DownloadLinks
 from engine.store import Store
+from families.email import handlers as email
+from families.email.composer import Composer
+from families.email.failures import MailDelayedError, MailInvalidError, MailRefusedError, MailServerAwayError
+from families.email.sender import MailSender
 from tests.mail.mailserver import MailServer
 from tests.mail.recording import RecordingJob
 from workers.handlers import load_handlers
-from workers.mail.composer import Composer
-from workers.mail.failures import MailDelayedError, MailInvalidError, MailRefusedError, MailServerAwayError
-from workers.mail.sender import MailSender
 from workers.outcomes import FailForGood
-from workers.processors import email
 
 
 def in_an_hour() -> Timestamp:

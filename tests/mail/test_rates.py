@@ -8,7 +8,7 @@ import time
 import pytest
 
 from base.settings import Settings
-from engine.errors import RateLimitedError, StoreUnavailableError
+from contract.errors import RateLimitedError, StoreUnavailableError
 from engine.rates import RateLimit
 from engine.store import Store
 

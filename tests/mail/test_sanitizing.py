@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from base.settings import Settings
-from workers.mail.bidirectional import isolated
-from workers.mail.composer import Composer, Draft
-from workers.mail.failures import MailInvalidError
-from workers.mail.rendering import TemplateFaultError
-from workers.mail.sanitizing import CHEAP, Sanitizer, sanitize
-from workers.mail.templates import Templates
+from families.email.bidirectional import isolated
+from families.email.composer import Composer, Draft
+from families.email.failures import MailInvalidError
+from families.email.rendering import TemplateFaultError
+from families.email.sanitizing import CHEAP, Sanitizer, sanitize
+from families.email.templates import Templates
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -64,7 +64,7 @@ def test_sanitizing_twice_changes_nothing() -> None:
 async def test_html_that_nests_without_end_fails_its_mail_and_holds_up_nobody(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.mail.sanitizing.SANITIZE_SECONDS", 1.0)
+    monkeypatch.setattr("families.email.sanitizing.SANITIZE_SECONDS", 1.0)
     ticks = 0
 
     async def tick() -> None:

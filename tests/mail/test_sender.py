@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from families.email import connections
+from families.email.failures import MailDelayedError, MailRefusedError, MailServerAwayError
+from families.email.sender import MailSender, Outgoing
 from tests.conftest import eventually, free_port
 from tests.mail.conftest import Certificates
 from tests.mail.mailserver import MailServer, raw_server
-from workers.mail import connections
-from workers.mail.failures import MailDelayedError, MailRefusedError, MailServerAwayError
-from workers.mail.sender import MailSender, Outgoing
 from workers.outcomes import FailForGood, Snooze
 
 NewSender = Callable[..., MailSender]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from base.settings import Settings
-from base.templates import OWN_FOLDER
-from workers.mail import templates as places
-from workers.mail.rendering import TemplateFaultError, render
-from workers.mail.templates import OWN, Templates
+from families.email import templates as places
+from families.email.rendering import TemplateFaultError, render
+from families.email.template_files import OWN_FOLDER
+from families.email.templates import OWN, Templates
 
 GOLDEN = Path(__file__).parent / "golden"
 SAMPLES: dict[str, dict[str, Any]] = {

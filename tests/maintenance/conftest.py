@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.store import Store
 from tests.desk import Desk
 from tests.desk import working as at_work

@@ -17,21 +17,21 @@ from qcollector.jobs.v1.system_pb2 import (
 )
 from sqlalchemy import text
 
-from base.database.connection import open_database, reading
-from base.database.tables import metadata
 from base.produced import OWN_FOLDER
 from base.settings import Settings, load
 from base.storage import MARKER
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.jobs import State
 from engine.store import Store
+from families.database.connection import open_database, reading
+from families.database.tables import metadata
+from families.system.backup.manifest import read_manifest
+from families.system.restore import Aim, Restore
 from stack.errors import StackError
-from stack.restore import Aim, Restore
 from tests.conftest import eventually
 from tests.desk import Desk
 from tests.maintenance.conftest import working
 from tests.postgres import PostgresServer
-from workers.maintenance.backup.manifest import read_manifest
 
 DATABASE, FILES, LOGS, UPLOADS = (
     SystemBackupTargetType.SYSTEM_BACKUP_TARGET_TYPE_DATABASE,

@@ -10,18 +10,18 @@ from qcollector.jobs.v1.system_pb2 import SystemBackupResult
 from base.produced import OWN_FOLDER
 from base.settings import Settings
 from base.storage import MARKER, StorageRoots
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.jobs import State
 from engine.steering import Steering
 from engine.store import Store
+from families.system.backup.manifest import Manifest, read_manifest, write_manifest
+from families.system.backup.retention import prune
 from tests.conftest import eventually
 from tests.desk import Desk, desk_of
 from tests.held import held
 from tests.maintenance.conftest import aged
 from tests.maintenance.test_backup import DATABASE, UPLOADS, backup_of
 from tests.workers.conftest import workers_for
-from workers.maintenance.backup.manifest import Manifest, read_manifest, write_manifest
-from workers.maintenance.backup.retention import prune
 
 MEGABYTE = 1 << 20
 

@@ -14,17 +14,17 @@ from qcollector.jobs.v1.system_pb2 import (
 )
 from sqlalchemy import func, select
 
-from base.database.connection import open_database, reading
-from base.database.tables import sessions
 from base.produced import OWN_FOLDER
 from base.settings import Settings
 from base.storage import MARKER
-from engine.catalog import Catalog
-from engine.decoding import decode_data
-from engine.errors import RequestInvalidError
+from contract.catalog import Catalog
+from contract.decoding import decode_data
+from contract.errors import RequestInvalidError
 from engine.jobs import State
 from engine.kept_results import ANALYTICS, KeptResults
 from engine.store import Store
+from families.database.connection import open_database, reading
+from families.database.tables import sessions
 from tests.conftest import eventually
 from tests.desk import Desk, desk_of
 from tests.maintenance.conftest import DAY, QUEUES, aged, working

@@ -6,13 +6,13 @@ from qcollector.jobs.v1.system_pb2 import SystemHealthCheck, SystemServiceHealth
 from testjobs.v1.testjobs_pb2 import Noop
 
 from base.settings import Settings
+from contract.catalog import Catalog
 from engine import presence
-from engine.catalog import Catalog
 from engine.store import Store
+from families.system import health
 from tests.conftest import eventually, free_port
 from tests.desk import Desk
 from tests.maintenance.conftest import working
-from workers.maintenance import health
 
 
 async def test_all_services_are_looked_at_and_what_works_is_healthy(sample_desk: Desk) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.maintenance.backup import dump
-from workers.maintenance.backup.dump import DumpError, program
+from families.system.backup import dump
+from families.system.backup.dump import DumpError, program
 
 
 def install(folder: Path, said: str) -> Path:

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from qcollector.jobs.v1.system_pb2 import SystemBackup, SystemBackupOptions, SystemBackupTarget
 
-from engine.errors import RequestInvalidError
+from contract.errors import RequestInvalidError
+from families.system.backup.archive import ArchiveError, read_tar
+from families.system.backup.dump import address_of
+from families.system.backup.manifest import read_manifest
+from families.system.restore import Aim, Restore
 from stack.errors import StackError
-from stack.restore import Aim, Restore
 from tests.desk import Desk
 from tests.maintenance.test_backup import DATABASE, FILES, LOGS, UPLOADS, backup_of
 from tests.stack.running import environment, qjobs
-from workers.maintenance.backup.archive import ArchiveError, read_tar
-from workers.maintenance.backup.dump import address_of
-from workers.maintenance.backup.manifest import read_manifest
 
 Content = dict[str, Any]
 Change = Callable[[Content], None]

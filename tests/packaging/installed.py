@@ -105,6 +105,6 @@ def _needed(of: Distribution, extras: set[str], seen: set[tuple[str, str]]) -> I
 
 def _elsewhere(folder: Path) -> Path:
     folder.mkdir()
-    for name in ("base", "client", "service", "stack", "workers"):
+    for name in ("base", "client", "contract", "families", "service", "stack", "workers"):
         (folder / f"{name}.py").write_text('raise ImportError("a module of the working directory was imported")\n')
     return folder

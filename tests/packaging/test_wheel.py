@@ -68,8 +68,11 @@ def test_nothing_but_two_packages_of_ours_lies_in_site_packages(wheel: Path, tmp
     ("extras", "packages"),
     [
         (set(), ("service.bootstrap", "workers.worker", "workers.scheduler", "client", "cli.running", "stack.cli")),
-        (extras_of_images()["app"], ("base", "engine", "service", "workers", "client", "cli", "qcollector")),
-        (extras_of_images()["gateway"], ("stack.envoy", "stack.cli", "stack.healthcheck", "stack.restore")),
+        (
+            extras_of_images()["app"],
+            ("base", "contract", "engine", "service", "workers", "families", "client", "cli", "qcollector"),
+        ),
+        (extras_of_images()["gateway"], ("stack.envoy", "stack.cli", "stack.healthcheck", "families.system.restore")),
     ],
 )
 def test_every_module_loads_with_the_declared_dependencies_alone(

@@ -22,7 +22,7 @@ from qcollector.jobs.v1.processor_service_pb2_grpc import ProcessorServiceStub
 from testjobs.v1.testjobs_pb2 import Noop, Script, Secret, Serial
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.claims import Claims, Note
 from engine.jobs import ClaimedJob, Outcome, Settlement
 from engine.store import Store

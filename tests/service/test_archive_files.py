@@ -8,14 +8,14 @@ from qcollector.jobs.v1.export_pb2 import ExportMetadata
 from qcollector.jobs.v1.file_pb2 import FileCompress, FileCompressResult
 from qcollector.jobs.v1.job_pb2 import Caller
 
-from base.database.connection import open_database
 from base.settings import Settings
 from base.storage import StorageRoots
-from service.file_checks import FILE_CHECKS
+from families.database.connection import open_database
+from families.files import handlers as file
+from families.files.checks import FILE_CHECKS
 from service.payload_checks import Scene
 from service.result_files import FileGoneError, opened, stored_file
 from tests.mail.recording import RecordingJob
-from workers.processors import file
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from qcollector.jobs.v1.options_pb2 import Role
 from qcollector.jobs.v1.overview_pb2 import ListJobTypesRequest
 
 from base.settings import SettingsError, load
-from engine.errors import JobServiceError, TokenExpiredError, TokenInvalidError, TokenMissingError
+from contract.errors import JobServiceError, TokenExpiredError, TokenInvalidError, TokenMissingError
 from service import auth, keys
 from service.auth import Principal, TokenVerifier
 from service.keys import signing_keys

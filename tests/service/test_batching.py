@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from testjobs.v1.testjobs_pb2 import Noop
 
-from engine.errors import ShuttingDownError
+from contract.errors import ShuttingDownError
 from service.batching import MAX_BYTES, MAX_REQUESTS, ReadAhead
 from tests.conftest import eventually
 

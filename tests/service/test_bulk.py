@@ -19,8 +19,8 @@ from qcollector.jobs.v1.job_pb2 import JobState
 from qcollector.jobs.v1.job_queries_pb2 import ListJobsRequest, WatchJobRequest
 from structlog.testing import capture_logs
 
+from contract.errors import StoreUnavailableError
 from engine import bulk
-from engine.errors import StoreUnavailableError
 from engine.store import Store
 
 from .conftest import WORK, Noop, Running, refused

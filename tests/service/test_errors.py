@@ -18,11 +18,10 @@ from qcollector.jobs.v1.job_service_pb2_grpc import add_JobServiceServicer_to_se
 from qcollector.jobs.v1.overview_pb2 import CheckHealthRequest, ListJobTypesRequest
 from structlog.testing import capture_logs
 
-from base.database.connection import open_database
 from base.settings import Settings
 from base.telemetry.instruments import Instruments
-from engine import errors
-from engine.errors import (
+from contract import errors
+from contract.errors import (
     FieldProblem,
     JobServiceError,
     RequestIdConflictError,
@@ -31,6 +30,7 @@ from engine.errors import (
 )
 from engine.links import DownloadLinks
 from engine.store import Store
+from families.database.connection import open_database
 from service.auth import TokenVerifier
 from service.bootstrap import _parts
 from service.boundary import Boundary

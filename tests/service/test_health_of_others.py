@@ -12,15 +12,15 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from base import storage
-from base.database.connection import open_database, writing
 from base.settings import Settings
 from base.storage import StorageRoots
-from engine.admission import Admission
+from contract.admission import Admission
 from engine.firing import Firing
 from engine.intake import Intake
 from engine.presence import SCHEDULERS, Presence
 from engine.schedules import Schedules
 from engine.store import Store
+from families.database.connection import open_database, writing
 from service import found, health
 from tests.conftest import eventually
 

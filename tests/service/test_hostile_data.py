@@ -11,8 +11,8 @@ from google.protobuf.json_format import ParseDict
 from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.queue_requests_pb2 import ListQueueStatsRequest
 
-from engine.catalog import JobType, load_catalog
-from engine.fields import fields_within, has_mark, is_map
+from contract.catalog import JobType, load_catalog
+from contract.fields import fields_within, has_mark, is_map
 
 from .conftest import Running, refused
 

@@ -24,7 +24,7 @@ POOLED_THREADS = re.compile(
 """Threads of bounded pools, which start some as they are needed and keep them, and of the census itself."""
 GRPC_THREADS = frozenset({"event_engine"})
 """Those of gRPC's own pool, by the system's name for them: as many as were ever needed at once."""
-OURS = frozenset({"base", "engine", "service", "workers", "stack"})
+OURS = frozenset({"base", "contract", "engine", "service", "workers", "families", "stack"})
 """Of these rooms' types each object is counted."""
 CONNECTION = "engine.connecting._Plain"
 PINNED = frozenset({"service.call.Call", "service.auth.Principal"})

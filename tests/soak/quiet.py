@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from base.settings import Settings, load
+from families.exports.retention import remove_expired
 from tests.conftest import eventually
 from tests.soak.readings import SHARE, Census, Measure, compared, leaks, together
 from tests.stack.running import RunningStack
-from workers.exports.retention import remove_expired
 
 STEADY_SECONDS = 12.0
 """After so long without a fall what is held is taken to stay: no reader and no wait of an idle system lasts longer."""

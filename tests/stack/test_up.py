@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
-from base.database.encryption import UNREADABLE, AnswerCipher
 from base.settings import PROJECT
+from families.database.encryption import UNREADABLE, AnswerCipher
 from stack.sample_data.ids import form_id
 from stack.sample_data.people import ADMIN_ID
 from tests.conftest import eventually

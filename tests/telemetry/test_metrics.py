@@ -21,8 +21,8 @@ from testjobs.v1.testjobs_pb2 import Noop, Script, Step
 
 from base.settings import PROJECT, Settings
 from base.telemetry.instruments import Instruments
-from engine.admission import Admission
-from engine.catalog import Catalog
+from contract.admission import Admission
+from contract.catalog import Catalog
 from engine.claims import Claims
 from engine.firing import Firing
 from engine.intake import Intake

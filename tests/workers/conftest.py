@@ -18,8 +18,9 @@ from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 from testjobs.v1.testjobs_pb2 import Script, Step
 
 from base.settings import PROJECT, Settings, load
-from engine.catalog import Catalog
-from engine.jobs import FINISHED, JobRecord, NewJob, State
+from contract.catalog import Catalog
+from contract.new_job import NewJob
+from engine.jobs import FINISHED, JobRecord, State
 from engine.store import Store
 from tests.conftest import ValkeyServer, eventually
 from tests.engine.conftest import Engine, engine_on

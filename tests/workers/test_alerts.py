@@ -4,13 +4,13 @@ import pytest
 from qcollector.jobs.v1.email_pb2 import EmailSend
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
 from engine.claims import Claims
 from engine.inspection import Inspection
 from engine.jobs import JobQuery, Outcome, Settlement
 from engine.store import Store
+from families.email.alerts import Alerts
 from tests.engine.conftest import Engine, engine_on
-from workers.alerts import Alerts
 
 from .conftest import WORK, new_job
 

@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from testjobs.v1.testjobs_pb2 import Script, Step
 
 from base.settings import Settings
-from engine.catalog import Catalog
-from engine.errors import StoreUnavailableError
-from engine.jobs import NewJob
+from contract.catalog import Catalog
+from contract.errors import StoreUnavailableError
+from contract.new_job import NewJob
 from engine.store import Store
 from tests.cluster import cluster_url, nodes
 from tests.conftest import ValkeyServer, eventually

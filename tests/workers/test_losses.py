@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from testjobs.v1.testjobs_pb2 import Noop, Script, Step
 
 from base.settings import Settings
-from engine.catalog import Catalog
-from engine.errors import StoreUnavailableError
+from contract.catalog import Catalog
+from contract.errors import StoreUnavailableError
 from engine.jobs import State
 from engine.store import Store
 from tests.conftest import ValkeyServer, eventually, free_port

@@ -8,8 +8,8 @@ from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.analytics_pb2 import AnalyticsSystemAnalytics
 
 from base.settings import Settings
-from engine.admission import Admission
-from engine.catalog import Catalog
+from contract.admission import Admission
+from contract.catalog import Catalog
 from engine.firing import Firing
 from engine.intake import Intake
 from engine.schedules import Schedules

@@ -13,10 +13,10 @@ from taskiq.abc.broker import AsyncBroker
 from testjobs.v1.testjobs_pb2 import Noop, NoopResult, Script, Step
 
 from base.settings import Settings
-from engine.admission import Admission
-from engine.catalog import Catalog, CatalogError
+from contract.admission import Admission
+from contract.catalog import Catalog, CatalogError
+from contract.errors import RequestInvalidError
 from engine.claims import Claims
-from engine.errors import RequestInvalidError
 from engine.intake import Intake
 from engine.jobs import Claim, Settlement, State
 from tests.conftest import eventually

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from base.settings import Settings
-from engine.catalog import Catalog
+from contract.catalog import Catalog
+from contract.errors import JobServiceError, RequestIdConflictError
+from contract.new_job import NewJob
 from engine.claims import Claims, Reaped
-from engine.errors import JobServiceError, RequestIdConflictError
-from engine.jobs import ClaimedJob, Enqueued, JobQuery, NewJob, Outcome, Settlement, State
+from engine.jobs import ClaimedJob, Enqueued, JobQuery, Outcome, Settlement, State
 from engine.store import Store
 from tests.engine.conftest import QUEUE, Engine, engine_on, job
 from tests.engine.indexes import assert_indexes_agree

@@ -10,8 +10,8 @@ from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 from testjobs.v1.testjobs_pb2 import Noop
 
-from engine.admission import Admission
-from engine.errors import ScheduleNotFoundError
+from contract.admission import Admission
+from contract.errors import ScheduleNotFoundError
 from engine.firing import Firing
 from engine.jobs import State
 from engine.schedules import SCOPE, Schedules
