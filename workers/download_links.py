@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+from base.resources import provides
 from base.settings import Settings
 from engine.links import DownloadLinks
-from workers.handlers import provides
 
 
 @provides(DownloadLinks)

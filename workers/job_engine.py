@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from base.resources import provides
 from base.settings import Settings
 from contract.catalog import Catalog, load_catalog
 from engine.inspection import Inspection
 from engine.presence import Presence
 from engine.store import Store
-from workers.handlers import provides
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base import logs
 from base.garbage import look_seldom
+from base.resources import Resources, open_resources
 from base.settings import Settings
 from base.telemetry import tracing
 from base.telemetry.exposition import Probes, exposed
@@ -25,7 +26,7 @@ from engine.intake import Intake
 from engine.store import Store
 from families.database.connection import pool_state
 from workers.broker import JobBroker
-from workers.handlers import load_handlers, providers, state_key
+from workers.handlers import load_handlers
 from workers.heartbeat import Heartbeat
 from workers.identity import Identity
 from workers.metrics import ReapMetrics
@@ -66,8 +67,8 @@ async def work(settings: Settings, stopping: asyncio.Event, queues: Sequence[str
         intake = Intake(store, settings)
         broker = JobBroker(catalog, load_handlers(settings.job_plugins), Admission(catalog, settings), intake)
         broker.is_worker_process = True
-        for kind, source in providers().items():
-            broker.state[state_key(kind)] = await stack.enter_async_context(source(settings, store))
+        resources = await stack.enter_async_context(open_resources(settings, store))
+        broker.add_dependency_context(dict(resources.by_source))
         await broker.startup()
         stack.push_async_callback(broker.shutdown)
 
@@ -79,7 +80,7 @@ async def work(settings: Settings, stopping: asyncio.Event, queues: Sequence[str
         instruments, pulse = Instruments(NAME), Pulse()
         instruments.add(reaps.stalled, reaps.forgotten, intake.stored)
         receiver.metrics.expose(instruments, receiver.pumps)
-        _expose_resources(instruments, store, broker)
+        _expose_resources(instruments, store, resources)
         instruments.pools.add("heartbeat", heartbeat.connections)
 
         def unready() -> str:
@@ -108,12 +109,12 @@ def _report(identity: Identity, receiver: JobReceiver) -> Worker:
     return report
 
 
-def _expose_resources(instruments: Instruments, store: Store, broker: JobBroker) -> None:
+def _expose_resources(instruments: Instruments, store: Store, resources: Resources) -> None:
     """What jobs share tells of itself, where it measures anything."""
     instruments.pools.add("store", store.pool)
-    for kind in providers():
-        match broker.state[state_key(kind)]:
-            case AsyncEngine() as database:
-                instruments.pools.add("database", partial(pool_state, database))
-            case Measured() as resource:
+    for resource in resources:
+        match resource:
+            case AsyncEngine():
+                instruments.pools.add("database", partial(pool_state, resource))
+            case Measured():
                 resource.expose(instruments)

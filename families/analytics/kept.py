@@ -5,11 +5,11 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from base.resources import provides
 from base.settings import Settings
 from contract.errors import JobServiceError
 from engine.kept_results import ANALYTICS, KeptResults
 from workers.context import JobContext
-from workers.handlers import provides
 
 
 @provides(KeptResults)

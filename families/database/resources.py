@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from base.resources import provides
 from base.settings import Settings
 from families.database.connection import open_database
 from families.database.needs import tell_missing
-from workers.handlers import provides
 
 
 @provides(AsyncEngine)

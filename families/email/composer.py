@@ -9,6 +9,7 @@ import anyio
 from google.protobuf.struct_pb2 import Struct, Value
 from qcollector.jobs.v1.email_pb2 import EmailAttachment, EmailSend
 
+from base.resources import provides
 from base.settings import Settings, SettingsError
 from base.storage import StorageRoots
 from families.email import attachments
@@ -21,7 +22,6 @@ from families.email.rendering import Rendered, TemplateFaultError
 from families.email.sanitizing import HtmlRefusedError, Sanitizer
 from families.email.sender import Outgoing
 from families.email.templates import Templates
-from workers.handlers import provides
 
 _MAX_TEXT: Final = 2_000_000
 """Characters that each of the two text parts may have."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import aiosmtplib
 
+from base.resources import provides
 from base.settings import Settings
 from base.telemetry import tracing
 from base.telemetry.instruments import Instruments
@@ -18,7 +19,6 @@ from families.email.connections import Connection, Connections
 from families.email.failures import MailDelayedError, MailRefusedError, MailServerAwayError
 from families.email.metrics import MailMetrics
 from families.email.smtp import answer, explain
-from workers.handlers import provides
 from workers.outcomes import Snooze
 
 RATE_PATIENCE: Final = 20.0

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from taskiq import TaskiqDepends
 
 from base.output_names import maker
+from base.resources import provides
 from base.settings import Settings
 from base.storage import StorageRoots
 from families.database.resources import database
@@ -36,7 +37,7 @@ from families.files.scanning import Scanner, quarantine, quarantine_place, scann
 from families.files.sources import Identity, identity
 from workers.apart import apart
 from workers.context import JobContext
-from workers.handlers import handles, provides
+from workers.handlers import handles
 from workers.outcomes import FailForGood
 
 PROCESSED: Final = "processed"

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from qcollector.jobs.v1.file_pb2 import FileScan
 
+from base.resources import provides
 from base.settings import Settings
 from base.storage import StorageRoots
 from families.files import places
 from families.files.clamd import Clamd
 from families.files.drafts import Drafts
 from families.files.sources import open_source
-from workers.handlers import provides
 from workers.outcomes import FailForGood
 
 QUARANTINE: Final = "quarantine"

@@ -9,18 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 import families.database.resources
+from base.resources import open_resources
 from base.settings import Settings
 from families.database.connection import reading, writing
 from families.database.errors import DatabaseSetupError
 from tests.conftest import free_port
-from workers.handlers import providers
 
 assert families.database.resources  # importing it is what declares the provider
 
 
 async def said_at_start(settings: Settings) -> list[dict[str, Any]]:
     with capture_logs() as lines:
-        async with providers()[AsyncEngine](settings, None):
+        async with open_resources(settings, None, [AsyncEngine]):
             return [dict(line) for line in lines]
 
 
@@ -46,7 +46,7 @@ async def test_a_database_that_is_down_keeps_no_worker_from_starting(settings: S
 
 async def test_without_a_database_each_use_says_what_to_set(settings: Settings) -> None:
     assert await said_at_start(settings) == []
-    async with providers()[AsyncEngine](settings, None) as opened:
+    async with open_resources(settings, None, [AsyncEngine]) as resources:
         with pytest.raises(DatabaseSetupError, match="set DATABASE_URL"):
-            async with reading(opened):
+            async with reading(resources[AsyncEngine]):
                 pass
