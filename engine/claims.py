@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
-
-from redis import exceptions as redis_errors
+from typing import Any, Final
 
 from base.settings import Settings
 from contract.catalog import QueuePolicy, active_per_owner
 from engine.jobs import Claim, ClaimedJob, Loss, Settlement
 from engine.layout import Layout
 from engine.packing import pack
-from engine.store import Store, translated
+from engine.store import Store
 
 MAX_ROWS: Final = 500
 MAX_BYTES: Final = 1_000_000
@@ -131,19 +129,12 @@ class Claims:
 
         It holds a connection of its own while it waits, and gives it up with the wait.
         """
-        try:
-            # The client's reply timeout (5 s) must lie beyond the wait.
-            answer = await cast("Any", self._store.client).bzpopmin(self._marker, min(seconds, 4))
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
-        return bool(answer)
+        # The client's reply timeout (5 s) must lie beyond the wait.
+        return bool(await self._store.call("BZPOPMIN", self._marker, min(seconds, 4)))
 
     async def hand_on_wakeup(self) -> None:
         """Gives a wake-up to another worker that this one cannot use."""
-        try:
-            await cast("Any", self._store.client).zadd(self._marker, {"0": 0})
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
+        await self._store.call("ZADD", self._marker, 0, "0")
 
 
 def settled_at_once(settlements: Sequence[Settlement], most: int = MAX_ROWS) -> int:

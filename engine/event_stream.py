@@ -5,16 +5,15 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Any, Final, cast
+from typing import Final
 
 import structlog
-from redis import exceptions as redis_errors
 
 from base.cancelling import cancel
-from contract.errors import StoreUnavailableError
+from contract.errors import StoreFullError, StoreUnavailableError
 from engine.event_entries import AFTER_ENTRY, LAST_NUMBER, Entry, Place, entries_of, place_in, place_of, read_events
 from engine.jobs import JobEvent
-from engine.store import Store, backoff_sleep, translated
+from engine.store import Store, StreamEntries, backoff_sleep
 
 log = structlog.get_logger(__name__)
 
@@ -114,11 +113,7 @@ class EventStream:
             await cancel(task)
 
     async def _last_id(self) -> str:
-        try:
-            async with self._store.turns.turn():
-                last = await cast("Any", self._store.client).xrevrange(self._key, count=1)
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
+        last = await self._store.call("XREVRANGE", self._key, "+", "-", "COUNT", 1)
         return last[0][0].decode() if last else "0-0"
 
     def _owned(self) -> bool:
@@ -141,15 +136,17 @@ class EventStream:
                 failures = 0
             except Exception as error:  # whatever it is, nobody who watches may be left waiting for good
                 if failures == 0:
-                    expected = isinstance(error, redis_errors.RedisError | OSError | StoreUnavailableError)
-                    log.warning("events_unread", queue=self._queue, reason=str(error), exc_info=not expected)
+                    expected = isinstance(error, StoreUnavailableError | StoreFullError)
+                    cause = error.__cause__ or error
+                    log.warning("events_unread", queue=self._queue, reason=str(cause), exc_info=not expected)
                 failures += 1
                 await backoff_sleep(failures)
 
     async def _read_on(self) -> None:
         """Delivers what comes next."""
         after = self._position
-        answer = await cast("Any", self._store.client).xread({self._key: after}, count=_ENTRIES, block=_BLOCK_MS)
+        reading = ("COUNT", _ENTRIES, "BLOCK", _BLOCK_MS, "STREAMS", self._key, after)
+        answer = await self._store.call("XREAD", *reading)
         entries = entries_of(answer)
         # Entries are trimmed only once there are far more than one answer holds: a shorter one has missed nothing.
         if len(entries) == _ENTRIES and await self._trimmed(after):
@@ -192,16 +189,12 @@ class EventStream:
             return None
         found: list[JobEvent] = []
         start = f"{after[0]}-{min(after[1], LAST_NUMBER)}"
-        while entries := await self._range(min=start, max=f"{until[0]}-{until[1]}", count=_ENTRIES):
+        while entries := await self._range(start, f"{until[0]}-{until[1]}"):
             for entry_id, fields in entries:
                 if job_id.encode() in fields[b"e"]:
                     found += read_events(self._queue, (entry_id.decode(), fields), {job_id})
             start = f"({entries[-1][0].decode()}"
         return [event for event in found if after < place_in(event.sequence) <= until]
 
-    async def _range(self, **bounds: Any) -> Any:
-        try:
-            async with self._store.turns.turn():
-                return await cast("Any", self._store.client).xrange(self._key, **bounds)
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
+    async def _range(self, first: str = "-", last: str = "+", count: int = _ENTRIES) -> StreamEntries:
+        return await self._store.call("XRANGE", self._key, first, last, "COUNT", count)

@@ -1,16 +1,14 @@
 """Reads jobs and queues: single jobs, pages of them, statistics, logs. Changes nothing."""
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
-
-from redis import exceptions as redis_errors
+from typing import Final
 
 from engine.jobs import JobPage, JobQuery, JobRecord, LogLine, Quantiles, QueueSnapshot, State
 from engine.packing import pack, unpack
 from engine.pages import BY_STATE, CREATED, CREATED_DESC, Pages
 from engine.records import read_record, read_state
 from engine.statistics import read_run_times, read_snapshot
-from engine.store import Store, translated
+from engine.store import Store
 
 _GET_BYTES: Final = 1_000_000
 _GET_JOBS: Final = 200
@@ -49,11 +47,7 @@ class Inspection:
 
     async def state(self, queue: str, job_id: str) -> State | None:
         """Where the job stands, None if there is no such job: of a job it reads the least that there is."""
-        try:
-            async with self._store.turns.turn():
-                kept = await cast("Any", self._store.client).hget(self._store.keys(queue)["states"], job_id)
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
+        kept = await self._store.call("HGET", self._store.keys(queue)["states"], job_id)
         return read_state(kept) if kept else None
 
     async def _get(self, queue: str, names: Sequence[str]) -> tuple[list[JobRecord | None], str]:

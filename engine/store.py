@@ -3,8 +3,9 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Sequence
-from typing import Any, Self, cast
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Literal, Self, overload
 
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis, RedisCluster
@@ -35,8 +36,13 @@ _AWAY = (
 _UNABLE = re.compile(r"(MISCONF|NOREPLICAS|BUSY|UNBLOCKED)\b")
 """How answers begin that tell of the server's own state: its disk, its replicas, a script that runs on, a failover."""
 _PROBE_MS = 60_000
+_OUT_OF_TURN: Final = frozenset({"BZPOPMIN", "XREAD", "SET", "INFO"})
+"""Commands that take no turn: those that block until something happens, and those that tell of the store's own health."""
 CALLS_AT_ONCE = 64
 """Calls that one process makes at once. Further ones wait for their turn, instead of finding no connection left."""
+Value = bytes | str | int | float
+StreamEntries = Sequence[tuple[bytes, Mapping[bytes, bytes]]]
+
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 
@@ -81,11 +87,9 @@ class Store:
         """
         script = self._scripts[name]
         keys = self.keys(scope).of(script.keys)
-        try:
+        with _translating():
             async with self.turns.turn():
                 return await self._evaluate(script, keys, arguments)
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
 
     async def _evaluate(self, script: Script, keys: list[str], arguments: tuple[Any, ...]) -> Any:
         try:
@@ -106,17 +110,40 @@ class Store:
         for scope in scopes:
             keys = self.keys(scope).of(script.keys)
             pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
-        try:
+        with _translating():
             async with self.turns.turn():
                 with closed_connections_told():
                     answers = await pipeline.execute(raise_on_error=False)
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
         return [
             # Once more alone: the server may not know the script yet, and what else is wrong is told as ever.
             await self.run(name, scope, *arguments) if isinstance(answer, Exception) else answer
             for scope, answer in zip(scopes, answers, strict=True)
         ]
+
+    @overload
+    async def call(self, command: Literal["HGET"], key: str, field: str, /) -> bytes | None: ...
+    @overload
+    async def call(self, command: Literal["HSET", "ZADD"], key: str, first: Value, second: Value, /) -> int: ...
+    @overload
+    async def call(self, command: Literal["BZPOPMIN"], key: str, seconds: float, /) -> Sequence[Value] | None: ...
+    @overload
+    async def call(self, command: Literal["XRANGE", "XREVRANGE"], key: str, /, *bounds: Value) -> StreamEntries: ...
+    @overload
+    async def call(self, command: Literal["XREAD", "INFO"], /, *arguments: Value) -> Any: ...
+    @overload
+    async def call(self, command: Literal["SET"], key: str, /, *arguments: Value) -> object: ...
+
+    async def call(self, command: str, /, *arguments: Value) -> Any:
+        """Runs a command that is no script. One that blocks until something happens holds a connection of its own.
+
+        Raises:
+          StoreUnavailableError, StoreFullError: as `run`.
+        """
+        with _translating():
+            if command in _OUT_OF_TURN:
+                return await self.client.execute_command(command, *arguments)
+            async with self.turns.turn():
+                return await self.client.execute_command(command, *arguments)
 
     async def check(self) -> float:
         """Milliseconds that the store took to write something.
@@ -126,10 +153,7 @@ class Store:
           StoreFullError: its memory is full.
         """
         began = time.perf_counter()
-        try:
-            await cast("Awaitable[Any]", self.client.set(self.keys("health")["probe"], "", px=_PROBE_MS))
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
+        await self.call("SET", self.keys("health")["probe"], "", "PX", _PROBE_MS)
         return (time.perf_counter() - began) * 1000
 
     def pool(self) -> PoolState:
@@ -146,10 +170,7 @@ class Store:
 
     async def server_info(self) -> dict[str, str | float]:
         """`version`, such as "valkey 9.1.2", and `memory_bytes`; summed over the nodes of a cluster."""
-        try:
-            answer: Any = await cast("Awaitable[Any]", self.client.info())
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
+        answer = await self.call("INFO")
         nodes = (
             list(answer.values())
             if isinstance(self.client, RedisCluster) and "redis_version" not in answer
@@ -160,6 +181,15 @@ class Store:
             f"valkey {first['valkey_version']}" if "valkey_version" in first else f"redis {first['redis_version']}"
         )
         return {"version": version, "memory_bytes": float(sum(node["used_memory"] for node in nodes))}
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    """Raises the engine's error in place of the client library's."""
+    try:
+        yield
+    except (redis_errors.RedisError, OSError) as error:
+        raise translated(error) from error
 
 
 def translated(error: Exception) -> JobServiceError:

@@ -5,14 +5,13 @@ import contextlib
 import hashlib
 import re
 import time
-from typing import Any, Final, cast
+from typing import Final
 
 import structlog
 from qcollector.jobs.v1.email_pb2 import EmailSend
 from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 from qcollector.jobs.v1.payload_pb2 import JobPayload
-from redis import exceptions as redis_errors
 
 from base.settings import Settings
 from contract.admission import Admission, Origin
@@ -21,7 +20,7 @@ from contract.errors import JobIdConflictError, JobServiceError
 from engine.inspection import BY_STATE, Inspection
 from engine.intake import Intake
 from engine.jobs import JobQuery, JobRecord, State
-from engine.store import Store, translated
+from engine.store import Store
 
 LOOK_SECONDS: Final = 10.0
 SYSTEM: Final = Caller(id="system", name="Alerts", role="super_admin")
@@ -42,7 +41,7 @@ class Alerts:
     """Looks through what failed since it looked last, which the store remembers."""
 
     def __init__(self, store: Store, catalog: Catalog, settings: Settings, inspection: Inspection) -> None:
-        self._client: Any = store.client
+        self._store = store
         self._seen = store.keys(_SCOPE)["seen"]
         self._catalog = catalog
         self._settings = settings
@@ -112,16 +111,10 @@ class Alerts:
         return None
 
     async def _last_seen(self, queue: str) -> int:
-        try:
-            return int(await self._client.hget(self._seen, queue) or 0)
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
+        return int(await self._store.call("HGET", self._seen, queue) or 0)
 
     async def _remember(self, queue: str, finished: int) -> None:
-        try:
-            await cast("Any", self._client.hset(self._seen, queue, finished))
-        except (redis_errors.RedisError, OSError) as error:
-            raise translated(error) from error
+        await self._store.call("HSET", self._seen, queue, finished)
 
 
 async def tell_alerts(alerts: Alerts, stopping: asyncio.Event) -> None:
