@@ -5,9 +5,7 @@ from typing import Final
 
 from contract.errors import JobNotFoundError, JobPurgedError, JobServiceError, JobStateConflictError
 from engine.jobs import State
-
-PURGED: Final = "P"
-"""What the store answers in place of a state for a job that cannot run again."""
+from engine.schema import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def refusal(action: Action, queue: str, job_id: str, before: str, *, bulk: bool 
     """Why a job in the state `before` was not changed; None if it was. In bulk, what was so before is refused."""
     if not before:
         return job_not_found(queue, job_id)
-    if before == PURGED:
+    if before == Refusal.PURGED:
         return JobPurgedError(
             f"Job {job_id} cannot run again: its sensitive values were purged when it ended. Enqueue it anew.",
             queue=queue,

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from contract.errors import JobServiceError
-from engine.actions import CANCEL, PURGED, RETRY, Action, refusal
+from engine.actions import CANCEL, RETRY, Action, refusal
 from engine.jobs import JobQuery, State
 from engine.packing import pack
 from engine.paging import PageToken, Place, query_digest, read_token
+from engine.schema import Refusal, Secret, StateRow, rows_of
 from engine.store import Store
-from engine.walking import SECRET_PURGED, Found, Walker
+from engine.walking import Found, Walker
 
 BULK_LIMIT: Final = 100_000
 """Jobs that one call changes, or counts, at most."""
@@ -85,8 +86,8 @@ class Bulk:
     async def _states(self, action: Action, queue: str, names: Sequence[str]) -> list[str]:
         answer = await self._store.run("states", queue, pack(list(names)))
         return [
-            PURGED if _is_spent(action, secret == SECRET_PURGED, state.decode()) else state.decode()
-            for state, secret in zip(answer[::2], answer[1::2], strict=True)
+            Refusal.PURGED if _is_spent(action, row.secret == Secret.PURGED, row.state.decode()) else row.state.decode()
+            for row in rows_of(StateRow, answer)
         ]
 
     async def by_query(
@@ -132,11 +133,11 @@ class Bulk:
     ) -> None:
         names = [one.job_id for one in found]
         if validate_only:
-            before = [PURGED if _is_spent(action, one.purged, one.state) else one.state.value for one in found]
+            before = [Refusal.PURGED if _is_spent(action, one.purged, one.state) else one.state.value for one in found]
         else:
             before = await apply(self._store, action, queue, names, admits, reason) if names else []
         for job_id, state in zip(names, before, strict=True):
-            if state == PURGED or (state and State(state) in admits):
+            if state == Refusal.PURGED or (state and State(state) in admits):
                 result.note(job_id, refusal(action, queue, job_id, state, bulk=True), changed=not validate_only)
 
 

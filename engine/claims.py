@@ -9,12 +9,12 @@ from contract.catalog import QueuePolicy, active_per_owner
 from engine.jobs import Claim, ClaimedJob, Loss, Settlement
 from engine.layout import Layout
 from engine.packing import pack
+from engine.schema import ClaimedRow, LeaseItem, NoteItem, SettleItem, rows_of
 from engine.store import Store
 
 MAX_ROWS: Final = 500
 MAX_BYTES: Final = 1_000_000
 """Bounds of what one script call settles, as it blocks the store while it runs; a single result may be larger."""
-_COLUMNS: Final = 9
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 
 
@@ -56,7 +56,7 @@ class Claims:
     async def claim(self, n: int) -> Claim:
         """Leases up to `n` ready jobs, within the queue's limits."""
         rows, due_in = await self._store.run("claim", self.queue, *self._claim_arguments(n))
-        return Claim(_all_claimed(rows), {}, due_in)
+        return Claim(_claimed(rows), {}, due_in)
 
     async def settle(self, settlements: Sequence[Settlement], n: int) -> Claim:
         """Reports how attempts ended, and leases up to `n` ready jobs, in one round trip.
@@ -67,7 +67,7 @@ class Claims:
         if not settlements:
             return await self.claim(n)
         count = settled_at_once(settlements)
-        items = [(s.id, s.fence, s.outcome.value, s.result or s.reason, s.delay) for s in settlements[:count]]
+        items = [_item(settlement) for settlement in settlements[:count]]
         later = settlements[count:]
         rows, lost, due_in = await self._store.run(
             "settle",
@@ -75,7 +75,7 @@ class Claims:
             pack(items),
             *self._claim_arguments(0 if later else n),
         )
-        found = Claim(_all_claimed(rows), _losses(lost), due_in)
+        found = Claim(_claimed(rows), _losses(lost), due_in)
         if not later:
             return found
         rest = await self.settle(later, n)
@@ -88,15 +88,21 @@ class Claims:
         """Renews the leases of jobs (id, fence); answers those that are no longer this worker's."""
         if not held:
             return {}
-        return _losses(await self._store.run("extend", self.queue, self.worker, self.lease_ms, pack(list(held))))
+        return _losses(
+            await self._store.run(
+                "extend", self.queue, self.worker, self.lease_ms, pack([LeaseItem(*lease) for lease in held])
+            )
+        )
 
     async def note(self, notes: Sequence[Note]) -> list[Loss | None]:
         """Writes what running jobs say; None for each, unless it is no longer this worker's."""
         items = [
-            (
-                *(note.id, note.fence, note.progress),
-                [part for message in note.messages for part in message],
-                False if note.checkpoint is None else note.checkpoint,
+            NoteItem(
+                id=note.id,
+                fence=note.fence,
+                progress=note.progress,
+                messages=[part for message in note.messages for part in message],
+                checkpoint=False if note.checkpoint is None else note.checkpoint,
             )
             for note in notes
         ]
@@ -151,19 +157,28 @@ def _losses(answer: Sequence[bytes]) -> Mapping[str, Loss]:
     return {job_id.decode(): Loss(why.decode()) for job_id, why in zip(answer[::2], answer[1::2], strict=True)}
 
 
-def _all_claimed(rows: Sequence[Any]) -> tuple[ClaimedJob, ...]:
-    return tuple(_claimed(rows[place : place + _COLUMNS]) for place in range(0, len(rows), _COLUMNS))
+def _item(settlement: Settlement) -> SettleItem:
+    return SettleItem(
+        id=settlement.id,
+        fence=settlement.fence,
+        outcome=settlement.outcome.value,
+        output=settlement.result or settlement.reason,
+        delay=settlement.delay,
+    )
 
 
-def _claimed(row: Sequence[Any]) -> ClaimedJob:
-    return ClaimedJob(
-        id=row[0].decode(),
-        fence=row[1],
-        fails=row[2],
-        max_attempts=row[3],
-        created=int(row[4]),
-        ready=int(row[5]),
-        envelope=row[6],
-        secret=row[7],
-        checkpoint=row[8],
+def _claimed(flat: Sequence[Any]) -> tuple[ClaimedJob, ...]:
+    return tuple(
+        ClaimedJob(
+            id=row.id.decode(),
+            fence=row.fence,
+            fails=row.fails,
+            max_attempts=row.max_attempts,
+            created=int(row.created),
+            ready=int(row.ready),
+            envelope=row.envelope,
+            secret=row.secret,
+            checkpoint=row.checkpoint,
+        )
+        for row in rows_of(ClaimedRow, flat)
     )

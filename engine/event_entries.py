@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from engine.jobs import EventKind, JobEvent, State
 from engine.packing import unpack
+from engine.schema import EventEntry
 
 Place = tuple[int, int, int]
 """Where something stands in a stream: the entry's milliseconds and number, and the index in it."""
@@ -13,8 +14,8 @@ AFTER_ENTRY: Final = 999_999_999
 """The index behind every event of an entry."""
 LAST_NUMBER: Final = 2**64 - 1
 """The highest number that an entry can have, and that XRANGE accepts as a bound."""
-_REMOVED: Final = "-"
-_FIELDS: Final = 4
+_FIELDS: Final = len(EventEntry._fields)
+_ID: Final = EventEntry._fields.index("id")
 
 Fields = Mapping[bytes, bytes]
 Entry = tuple[str, Fields]
@@ -42,32 +43,31 @@ def read_events(queue: str, entry: Entry, wanted: Container[str]) -> list[JobEve
     kinds = fields.get(b"k", b"").decode()
     time = int(entry_id.partition("-")[0])
     return [
-        _event(queue, f"{entry_id}-{i // _FIELDS}", time, flat[i : i + _FIELDS], kinds[i // _FIELDS :][:1])
-        for i in range(0, len(flat), _FIELDS)
-        if flat[i] in wanted
+        _event(queue, f"{entry_id}-{i}", time, EventEntry(*flat[i * _FIELDS : (i + 1) * _FIELDS]), kinds[i : i + 1])
+        for i, job_id in enumerate(flat[_ID::_FIELDS])
+        if job_id in wanted
     ]
 
 
-def _event(queue: str, sequence: str, time: int, told: list[Any], kind: str) -> JobEvent:
-    job_id, state, progress, text = told
-    removed = state == _REMOVED
+def _event(queue: str, sequence: str, time: int, told: EventEntry, kind: str) -> JobEvent:
+    removed = told.state == EventKind.REMOVED
     return JobEvent(
         queue=queue,
-        job_id=job_id,
+        job_id=told.id,
         sequence=sequence,
         time=time,
-        kind=EventKind.REMOVED if removed else EventKind(kind or _guessed(state, progress, text)),
-        state=None if removed else State(state),
-        progress=float(progress),
-        text=text,
+        kind=EventKind.REMOVED if removed else EventKind(kind or _guessed(told)),
+        state=None if removed else State(told.state),
+        progress=float(told.progress),
+        text=told.text,
     )
 
 
-def _guessed(state: str, progress: float, text: str) -> EventKind:
+def _guessed(told: EventEntry) -> EventKind:
     """The kind of an event that a process of a release before 0.2 wrote, which told none."""
-    if state != State.ACTIVE or (not text and not progress):
+    if told.state != State.ACTIVE or (not told.text and not told.progress):
         return EventKind.STATE
-    return EventKind.LOG if text else EventKind.PROGRESS
+    return EventKind.LOG if told.text else EventKind.PROGRESS
 
 
 def entries_of(answer: Any) -> list[Entry]:

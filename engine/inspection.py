@@ -7,13 +7,13 @@ from engine.jobs import JobPage, JobQuery, JobRecord, LogLine, Quantiles, QueueS
 from engine.packing import pack, unpack
 from engine.pages import BY_STATE, CREATED, CREATED_DESC, Pages
 from engine.records import read_record, read_state
+from engine.schema import LogEntry, WholeJob, rows_of
 from engine.statistics import read_run_times, read_snapshot
 from engine.store import Store
 
 _GET_BYTES: Final = 1_000_000
 _GET_JOBS: Final = 200
 """Bounds of what one script call reads, as it blocks the store while it runs; a single job may be larger."""
-_GET_PIECES: Final = 5
 
 __all__ = ["BY_STATE", "CREATED", "CREATED_DESC", "Inspection"]
 
@@ -53,12 +53,8 @@ class Inspection:
     async def _get(self, queue: str, names: Sequence[str]) -> tuple[list[JobRecord | None], str]:
         """As many of them, from the first on, as one call reads."""
         last, *pieces = await self._store.run("get", queue, pack(list(names)), _GET_BYTES)
-        records = []
-        for job_id, first in zip(names, range(0, len(pieces), _GET_PIECES), strict=False):
-            state, envelope, secret, output, failures = pieces[first : first + _GET_PIECES]
-            records.append(
-                read_record(job_id, state, envelope, secret, output, failures) if state and envelope else None
-            )
+        # There may be fewer jobs than names.
+        records = [read_record(job_id, job) for job_id, job in zip(names, rows_of(WholeJob, pieces), strict=False)]
         return records, last.decode()
 
     async def page(
@@ -95,4 +91,5 @@ class Inspection:
         total, *lines = await self._store.run("logs", queue, job_id)
         if total < 0:
             return None
-        return [LogLine(int(time), message) for time, message in map(unpack, lines)], total
+        entries = (LogEntry(*unpack(line)) for line in lines)
+        return [LogLine(int(entry.time), entry.message) for entry in entries], total

@@ -18,6 +18,7 @@ from contract.errors import (
 from contract.new_job import NewJob
 from engine.jobs import Enqueued, State
 from engine.packing import pack
+from engine.schema import EnqueueAnswer, EnqueueRow, Verdict, rows_of
 from engine.store import Store
 from engine.turns import STANDSTILL_SECONDS
 
@@ -28,20 +29,29 @@ BATCH_BYTES: Final = 1_000_000
 GATHER_SECONDS: Final = 0.01
 """How long a job waits for others, where others are expected."""
 
-_STORED, _KNOWN, _TAKEN, _FULL, _REQUEST_TAKEN = 1, 2, 3, 4, 5
-_COLUMNS: Final = 4
 _STATES: Final = {state.value.encode(): state for state in State}
 
 
-def _row(job: NewJob) -> tuple[object, ...]:
-    """The row that lua/enqueue.lua reads."""
-    # fmt: off
-    return (
-        job.id, job.envelope, job.secret, job.type, job.owner, job.priority, job.delay, job.run_at, job.expire_at,
-        job.attempts, int(job.exponential), job.backoff, job.jitter, job.retention, job.digest,
-        job.request, job.request_digest,
+def _row(job: NewJob) -> EnqueueRow:
+    return EnqueueRow(
+        id=job.id,
+        envelope=job.envelope,
+        secret=job.secret,
+        type=job.type,
+        owner=job.owner,
+        priority=job.priority,
+        delay=job.delay,
+        run_at=job.run_at,
+        expire_at=job.expire_at,
+        attempts=job.attempts,
+        exponential=int(job.exponential),
+        backoff=job.backoff,
+        jitter=job.jitter,
+        keep=job.retention,
+        digest=job.digest,
+        request=job.request,
+        request_digest=job.request_digest,
     )
-    # fmt: on
 
 
 class _Parcel:
@@ -173,26 +183,24 @@ class _QueueIntake:
                 return [error] * len(jobs)
         except StoreFullError as error:
             return [error] * len(jobs)
-        places = range(0, len(answer), _COLUMNS)
-        return [self._outcome(job, *answer[place : place + _COLUMNS]) for job, place in zip(jobs, places, strict=True)]
+        return [self._outcome(job, row) for job, row in zip(jobs, rows_of(EnqueueAnswer, answer), strict=True)]
 
-    def _outcome(
-        self, job: NewJob, verdict: int, job_id: bytes, state: bytes, created: int
-    ) -> Enqueued | JobServiceError:
-        if verdict in (_STORED, _KNOWN):
-            found = job_id.decode() if job_id else job.id
+    def _outcome(self, job: NewJob, answer: EnqueueAnswer) -> Enqueued | JobServiceError:
+        verdict = answer.verdict
+        if verdict in (Verdict.STORED, Verdict.KNOWN):
+            found = answer.id.decode() if answer.id else job.id
             # A made id that is there already was stored by this very call, whose first answer was lost.
-            duplicate = verdict == _KNOWN and (bool(job.digest) or found != job.id)
+            duplicate = verdict == Verdict.KNOWN and (bool(job.digest) or found != job.id)
             self._stored.add((self._queue, job.type, "duplicate" if duplicate else "stored"))
-            return Enqueued(found, _STATES.get(state), int(created), duplicate)
-        if verdict == _TAKEN:
+            return Enqueued(found, _STATES.get(answer.state), int(answer.created), duplicate)
+        if verdict == Verdict.ID_TAKEN:
             return JobIdConflictError(
                 f"The job id {job.id!r} was used in {self._queue} for another payload or by another caller. "
                 "Choose an id that names this job alone.",
                 queue=self._queue,
                 job=job.id,
             )
-        if verdict == _REQUEST_TAKEN:
+        if verdict == Verdict.REQUEST_TAKEN:
             return RequestIdConflictError(
                 f"The request id was used in {self._queue} within the last hour for another request of yours. Repeat a "
                 "request as it was, and give each new one an id of its own, such as a random UUID.",

@@ -8,6 +8,7 @@ from engine.jobs import JobPage, JobQuery, JobRecord, State
 from engine.packing import pack
 from engine.paging import PageToken, Place, ScoredPlace, query_digest, read_scored_token, read_token
 from engine.records import read_record
+from engine.schema import ListedJob, rows_of
 from engine.store import Store
 from engine.walking import Found, Walker
 
@@ -18,7 +19,6 @@ _STEPS: Final = 50
 the next."""
 _PAGE_BYTES: Final = 1_000_000
 """A page of large jobs is short: with one job beyond this it stays below the 4 MB that gRPC's clients take."""
-_PIECES: Final = 4
 
 
 class _Trail:
@@ -108,11 +108,8 @@ class Pages:
             names = pack([one.job_id for one in ours])
             async with self._store.looks.turn():
                 answer = await self._store.run("fetch", queue, names, _PAGE_BYTES)
-            for place in range(len(answer) // _PIECES):
-                state, envelope, output, failures = answer[place * _PIECES : (place + 1) * _PIECES]
-                one = ours[place]
-                there = state and envelope
-                fetched[one] = read_record(one.job_id, state, envelope, None, output, failures) if there else None
+            for one, job in zip(ours, rows_of(ListedJob, answer), strict=False):  # there may be fewer
+                fetched[one] = read_record(one.job_id, job)
         records: list[JobRecord] = []
         taken = size = 0
         for one in found:

@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.queue_pb2 import Worker
 
 from engine.jobs import QueueSnapshot
+from engine.schema import ReportRow, rows_of
 from engine.store import Store
 
 WORKERS: Final = "workers"
@@ -34,9 +35,9 @@ class Presence:
         """Those that reported within the last half minute, by start."""
         rows = await self._store.run("roll", self._scope, ALIVE_MS)
         found = []
-        for place in range(0, len(rows), 3):
-            worker = Worker.FromString(rows[place + 2])
-            worker.heartbeat_time.CopyFrom(_timestamp(int(float(rows[place + 1]))))
+        for row in rows_of(ReportRow, rows):
+            worker = Worker.FromString(row.report)
+            worker.heartbeat_time.CopyFrom(_timestamp(int(float(row.spoke))))
             found.append(worker)
         return sorted(found, key=lambda worker: (worker.start_time.seconds, worker.start_time.nanos, worker.id))
 

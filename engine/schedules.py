@@ -4,10 +4,10 @@ import asyncio
 import hashlib
 import random
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,10 +17,10 @@ from qcollector.jobs.v1.job_pb2 import Caller
 from contract.errors import EtagMismatchError, ScheduleBrokenError, ScheduleExistsError, ScheduleNotFoundError
 from engine.cron import Cron
 from engine.packing import pack, unpack
+from engine.schema import Change, RunEntry, ScheduleRow, rows_of
 from engine.store import Store
 
 SCOPE: Final = "schedules"
-_COLUMNS: Final = 5
 _TRIES: Final = 50
 """How often a change without an etag starts over because somebody else was quicker."""
 _SPREAD_SECONDS: Final = 0.01
@@ -107,7 +107,7 @@ class Schedules:
     async def all(self) -> tuple[list[StoredSchedule], datetime]:
         """Every schedule by name, and the store's time."""
         now, *rows = await self._store.run("schedule_list", SCOPE)
-        found = [_stored(rows[i : i + _COLUMNS]) for i in range(0, len(rows), _COLUMNS)]
+        found = [_stored(row) for row in rows_of(ScheduleRow, rows)]
         return sorted(found, key=lambda schedule: schedule.record.name), moment(int(now))
 
     async def get(self, name: str) -> StoredSchedule:
@@ -115,12 +115,13 @@ class Schedules:
         _, *row = await self._store.run("schedule_get", SCOPE, name)
         if not row:
             raise _not_found(name)
-        return _stored(row)
+        return _stored(ScheduleRow(*row))
 
     async def create(self, record: ScheduleRecord) -> None:
         """Raises ScheduleExistsError."""
         record.revision = _new_revision()
-        if await self._store.run("schedule_put", SCOPE, record.name, record.SerializeToString(), "", "1") != 1:
+        written = await self._store.run("schedule_put", SCOPE, record.name, record.SerializeToString(), "", "1")
+        if written != Change.DONE:
             raise ScheduleExistsError(
                 f"There is a schedule {record.name!r}; change that one, or choose another name.", schedule=record.name
             )
@@ -153,7 +154,7 @@ class Schedules:
             written = await self._store.run(
                 "schedule_put", SCOPE, name, record.SerializeToString(), before.stored, restart
             )
-            if written == 1:
+            if written == Change.DONE:
                 return
         raise EtagMismatchError(
             f"The schedule {name!r} keeps being changed by others. Your change was not made; try again.", schedule=name
@@ -163,9 +164,9 @@ class Schedules:
         """Raises ScheduleNotFoundError or EtagMismatchError."""
         expected = (await self._seen(name, etag)).stored if etag else b""
         deleted = await self._store.run("schedule_delete", SCOPE, name, expected)
-        if deleted == -1:
+        if deleted == Change.MISSING:
             raise _not_found(name)
-        if deleted == 0:
+        if deleted == Change.OVERTAKEN:
             raise _changed(name)
 
     async def _seen(self, name: str, etag: str) -> StoredSchedule:
@@ -186,11 +187,11 @@ class Schedules:
     async def runs(self, name: str) -> list[Run]:
         """The latest jobs, newest first. Raises ScheduleNotFoundError."""
         packed = await self._store.run("schedule_runs", SCOPE, name)
-        if packed == -1:
+        if packed == Change.MISSING:
             raise _not_found(name)
         try:
-            history = unpack(packed) if packed else []
-            return [Run(moment(slot), moment(at), job, triggered) for slot, at, job, triggered in reversed(history)]
+            history = [RunEntry(*run) for run in unpack(packed)] if packed else []
+            return [Run(moment(run.slot), moment(run.time), run.job_id, run.triggered) for run in reversed(history)]
         except (ValueError, TypeError):
             return []  # it cannot be read, and begins anew with the next run
 
@@ -208,19 +209,17 @@ class Schedules:
         return Condition(overdue, faults)
 
 
-def _stored(row: Sequence[Any]) -> StoredSchedule:
+def _stored(row: ScheduleRow) -> StoredSchedule:
     """One that cannot be read is told as such: it must not hide the others."""
-    name, stored, since, fired, fault = row
-    name = name.decode(errors="replace") if isinstance(name, bytes) else name
-    fault = fault.decode(errors="replace")
+    name, fault = row.name.decode(errors="replace"), row.fault.decode(errors="replace")
     try:
-        record = ScheduleRecord.FromString(stored)
-        slots = moment(int(since)), moment(int(fired)) if int(fired) else None
+        record = ScheduleRecord.FromString(row.record)
+        slots = moment(int(row.since)), moment(int(row.fired)) if int(row.fired) else None
     except (DecodeError, ValueError, OverflowError, OSError):
         record, slots = ScheduleRecord(), (moment(0), None)
     if record.name != name:
-        return StoredSchedule(ScheduleRecord(name=name), *slots, fault, stored=stored, readable=False)
-    return StoredSchedule(record, *slots, fault, stored=stored, readable=True)
+        return StoredSchedule(ScheduleRecord(name=name), *slots, fault, stored=row.record, readable=False)
+    return StoredSchedule(record, *slots, fault, stored=row.record, readable=True)
 
 
 def _counts_anew(before: ScheduleRecord, after: ScheduleRecord) -> bool:

@@ -7,13 +7,13 @@ from functools import cache
 from importlib import resources
 from textwrap import indent
 
+from engine.lua_names import fold_constants, put_names
+
 _HEADER = re.compile(r"^-- (KEYS|ARGV|FLAGS): (.+)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^--- @include (\w+)\n", re.MULTILINE)
 _LAZY = re.compile(r"^--- @lazy (\w+): (\w+)\n", re.MULTILINE)
 _COMMENT = re.compile(r"^[ \t]*--.*\n|[ \t]+--[^\n']*$", re.MULTILINE)
 _FUNCTION = re.compile(r"^local function (\w+)\((?:[^\n]*\bend\n|.*?^end\n)", re.MULTILINE | re.DOTALL)
-_CONSTANTS = re.compile(r"^ *local ([A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) = (\d+(?:, \d+)*)(?: --.*)?\n", re.MULTILINE)
-_TOKEN = re.compile(r"--[^\n]*|'(?:[^'\\\n]|\\.)*'|\b[A-Z][A-Z0-9_]*\b")
 
 _LAZILY = """\
 local made_{function}
@@ -76,27 +76,13 @@ def without_unused_functions(text: str) -> str:
             return text
 
 
-def fold_constants(text: str) -> str:
-    """Puts the numbers that the text names by constants in their places.
-
-    A constant that stayed a local would be bound to each function that uses it, anew in each call of the script: a third of
-    what a call costs before it does anything.
-
-    Raises:
-      ValueError: a constant has two values.
-    """
-    numbers: dict[str, str] = {}
-    for names, values in _CONSTANTS.findall(text):
-        for name, value in zip(names.split(", "), values.split(", "), strict=True):
-            if numbers.setdefault(name, value) != value:
-                raise ValueError(f"{name} is {numbers[name]} and {value}")
-    return _TOKEN.sub(lambda found: numbers.get(found[0], found[0]), _CONSTANTS.sub("", text))
-
-
 def build(name: str, text: str, folder: resources.abc.Traversable) -> Script:
     """The script that a file's text makes; `folder` has the includes."""
     keys: list[str] = []
-    body = _COMMENT.sub("", fold_constants(_expand(text, folder, [], keys)))
+    try:
+        body = fold_constants(put_names(_COMMENT.sub("", _expand(text, folder, [], keys))))
+    except ValueError as error:
+        raise ValueError(f"lua/{name}.lua: {error}") from error
     arguments = _header(text, "ARGV")
     flags = ",".join(_header(text, "FLAGS"))
     # The shebang lets a cluster refuse a key of another slot, and a full server refuse what lacks allow-oom.

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from engine.jobs import Quantiles, QueueLimits, QueuePause, QueueSnapshot, State
 from engine.packing import unpack
+from engine.schema import MinuteSlot, Statistics
 
 _MINUTE: Final = 60_000
-_COUNTED: Final = (State.WAITING, State.DELAYED, State.ACTIVE, State.COMPLETED, State.FAILED, State.CANCELLED)
 _WINDOW: Final = 5
 """Minutes that quantiles look back."""
 _STEPS: Final = 4
@@ -17,35 +17,39 @@ _STEPS: Final = 4
 
 def read_snapshot(queue: str, answer: Sequence[Any], default_max_active: int) -> QueueSnapshot:
     """A snapshot out of what lua/stats.lua answers."""
-    now, counts = int(answer[0]), answer[1:7]
-    meta = {answer[7][i].decode(): answer[7][i + 1] for i in range(0, len(answer[7]), 2)}
-    oldest, slots, last, set_aside = (
-        int(answer[8]),
-        [unpack(slot) for slot in answer[9]],
-        answer[10].decode(),
-        answer[11],
-    )
-    recent = [slot for slot in slots if now // _MINUTE - slot[0] < _WINDOW]
+    told = Statistics(*answer)
+    now, oldest = int(told.now), int(told.oldest)
+    meta = {told.meta[i].decode(): told.meta[i + 1] for i in range(0, len(told.meta), 2)}
+    slots = _slots(told)
+    recent = _recent(slots, now)
     return QueueSnapshot(
         name=queue,
         paused="paused" in meta,
-        counts={State.BLOCKED: 0, **dict(zip(_COUNTED, counts, strict=True))},
+        counts={
+            State.WAITING: told.waiting,
+            State.DELAYED: told.delayed,
+            State.ACTIVE: told.active,
+            State.COMPLETED: told.completed,
+            State.FAILED: told.failed,
+            State.CANCELLED: told.cancelled,
+            State.BLOCKED: 0,
+        },
         totals={
             state: int(meta.get(f"total_{state}", 0)) for state in (State.COMPLETED, State.FAILED, State.CANCELLED)
         },
-        set_aside=set_aside,
+        set_aside=told.set_aside,
         oldest_waiting_age=max(now - oldest, 0) if oldest else 0,
-        completed_per_minute=_per_minute(slots, 1, now),
-        failed_per_minute=_per_minute(slots, 2, now),
-        wait=_quantiles(slot[4] for slot in recent),
-        run=_quantiles(slot[5] for slot in recent),
+        completed_per_minute=_per_minute({slot.minute: slot.completed for slot in slots}, now),
+        failed_per_minute=_per_minute({slot.minute: slot.failed for slot in slots}, now),
+        wait=_quantiles(slot.waits for slot in recent),
+        run=_quantiles(slot.runs for slot in recent),
         limits=QueueLimits(
             max_active=int(meta.get("max_active", default_max_active)),
             rate_max=int(meta.get("rate_max", 0)),
             rate_period=int(meta.get("rate_period", 0)),
         ),
         pause=_pause(meta) if "paused" in meta else None,
-        last_event=last,
+        last_event=told.last_event.decode(),
     )
 
 
@@ -56,16 +60,20 @@ def _pause(meta: Mapping[str, bytes]) -> QueuePause:
 
 def read_run_times(answers: Iterable[Sequence[Any]]) -> Quantiles:
     """How long attempts ran in several queues together, out of what lua/stats.lua answers for each."""
-    histograms = []
-    for answer in answers:
-        minute = int(answer[0]) // _MINUTE
-        histograms += [slot[5] for slot in map(unpack, answer[9]) if minute - slot[0] < _WINDOW]
-    return _quantiles(histograms)
+    told = [Statistics(*answer) for answer in answers]
+    return _quantiles(slot.runs for one in told for slot in _recent(_slots(one), int(one.now)))
 
 
-def _per_minute(slots: Sequence[Sequence[Any]], column: int, now: int) -> float:
+def _slots(told: Statistics) -> list[MinuteSlot]:
+    return [MinuteSlot(*unpack(slot)) for slot in told.slots]
+
+
+def _recent(slots: Iterable[MinuteSlot], now: int) -> list[MinuteSlot]:
+    return [slot for slot in slots if now // _MINUTE - slot.minute < _WINDOW]
+
+
+def _per_minute(by_minute: Mapping[int, int], now: int) -> float:
     """The last sixty seconds: this minute, and of the one before the share that still lies within them."""
-    by_minute: dict[int, int] = {slot[0]: slot[column] for slot in slots}
     minute, elapsed = divmod(now, _MINUTE)
     return round(by_minute.get(minute, 0) + by_minute.get(minute - 1, 0) * (1 - elapsed / _MINUTE), 1)
 

@@ -10,6 +10,7 @@ from engine.bulk import Bulk, BulkResult, apply
 from engine.inspection import Inspection
 from engine.jobs import JobQuery, JobRecord, QueueLimits, State
 from engine.packing import pack
+from engine.schema import Limits
 from engine.store import Store
 
 Value = int | bool | bytes | str
@@ -118,7 +119,7 @@ class Steering:
 
     async def _steer(self, queue: str, fields: Mapping[str, Value], expected: QueueLimits | None = None) -> bool:
         """Returns whether it was done: not where other limits than those expected are in force."""
-        compared = [expected.max_active, expected.rate_max, expected.rate_period] if expected else []
+        compared = Limits(expected.max_active, expected.rate_max, expected.rate_period) if expected else ()
         packed = pack([part for pair in fields.items() for part in pair])
         default = self._inspection.default_max_active(queue)
         return bool(await self._store.run("steer", queue, packed, pack(compared), default))

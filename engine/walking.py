@@ -1,6 +1,6 @@
 """Steps along the jobs of a queue: which of them match, without what they carry."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,15 +8,12 @@ from engine.jobs import JobQuery, State
 from engine.layout import Layout
 from engine.packing import pack
 from engine.paging import Place, ScoredPlace
+from engine.schema import Filter, FoundRow, Secret, Stride, rows_of
 from engine.store import Store
 
 LOOKED_AT: Final = 200
 """Jobs that one script call looks at, at most."""
-_BEGUN: Final = slice(5, 7)
-"""Where an answer names the job that has been searched in part, and how many windows of it have been."""
-_ROW: Final = 4
-SECRET_PURGED: Final = 2
-"""What a script says of a job whose sensitive values are gone."""
+_WIDTH: Final = len(Stride._fields)
 _LAST_MS: Final = 10**13 - 1
 """The latest time that the indexes can tell apart, in the year 2286."""
 
@@ -70,9 +67,9 @@ class Walker:
         inclusive = after is not None and (queue < after.queue if backwards else queue > after.queue)
         key = after.key if after else ""
         arguments = (key, int(inclusive), int(backwards), wanted, LOOKED_AT)
-        while (answer := await self._look("list", queue, query, *arguments)) == [0]:
+        while (step := await self._look("list", queue, query, *arguments)) is None:
             await self._layout.complete(queue)
-        return _read(queue, answer)
+        return step
 
     async def step_in_state(self, queue: str, query: JobQuery, after: ScoredPlace | None, wanted: int) -> Step:
         """On from a place, in the own order of the query's one state: next to run first, latest ended first.
@@ -82,24 +79,32 @@ class Walker:
         """
         (state,) = query.states
         place = after or ScoredPlace("", "")
-        answer = await self._look("walk", queue, query, state.value, *place, int(state.finished), wanted, LOOKED_AT)
-        return _read(queue, answer)
+        step = await self._look("walk", queue, query, state.value, *place, int(state.finished), wanted, LOOKED_AT)
+        assert step is not None
+        return step
 
-    async def _look(self, script: str, queue: str, query: JobQuery, *arguments: Any) -> Any:
-        """Returns a script's answer. Calls it again as long as it has searched only a part of a job with much text."""
+    async def _look(self, script: str, queue: str, query: JobQuery, *arguments: Any) -> Step | None:
+        """Calls a script, and again as long as it has searched only a part of a job with much text.
+
+        Returns None where the indexes are behind.
+        """
         conditions, begun = _conditions(query), (b"", 0)
         while True:
             async with self._store.looks.turn():
                 answer = await self._store.run(script, queue, conditions, *begun, *arguments)
-            begun = tuple(answer[_BEGUN])
+            if len(answer) < _WIDTH:
+                return None
+            stride = Stride(*answer[:_WIDTH])
+            begun = stride.begun_id, stride.begun
             if not any(begun):
-                return answer
+                return _step(queue, stride, answer[_WIDTH:])
 
 
 def _conditions(query: JobQuery) -> bytes:
     states = "".join(sorted(query.states))
     after = min(max(query.created_after, 0), _LAST_MS)
-    return pack((states, query.type, query.owner, after, _upper_bound(query.created_before), query.text))
+    before = _upper_bound(query.created_before)
+    return pack(Filter(states, query.type, query.owner, created_after=after, created_before=before, text=query.text))
 
 
 def _upper_bound(before: int | None) -> int:
@@ -107,18 +112,13 @@ def _upper_bound(before: int | None) -> int:
     return 0 if before is None or before > _LAST_MS else max(before, 1)
 
 
-def _rows(flat: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (flat[first : first + _ROW] for first in range(0, len(flat), _ROW))
-
-
 def _text(score: bytes | int) -> str:
     return score.decode() if isinstance(score, bytes) else str(score)
 
 
-def _read(queue: str, answer: Sequence[Any]) -> Step:
-    _, now, scanned, came_to, at_end, _, _, *rows = answer
+def _step(queue: str, stride: Stride, flat: Sequence[Any]) -> Step:
     found = [
-        Found(job_id.decode(), queue, _text(score), State(state.decode()), secret == SECRET_PURGED)
-        for job_id, score, state, secret in _rows(rows)
+        Found(row.id.decode(), queue, _text(row.score), State(row.state.decode()), row.secret == Secret.PURGED)
+        for row in rows_of(FoundRow, flat)
     ]
-    return Step(found, scanned, came_to.decode(), bool(at_end), int(now))
+    return Step(found, stride.looked_at, stride.place.decode(), bool(stride.at_end), int(stride.now))

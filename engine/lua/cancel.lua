@@ -11,12 +11,12 @@
 --- @include index
 --- @include finish
 --- @include leaving
-local sets = { d = delayed, a = active }
+local sets = { [State.DELAYED] = delayed, [State.ACTIVE] = active }
 local answer, freed = {}, false
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
-  answer[i] = record and record[STATE] or ''
+  answer[i] = record and record[Record.state] or ''
   if record and string.find(admits, answer[i], 1, true) then
     local set = sets[answer[i]]
     if set then redis.call('ZREM', set, id) else leave_wait(id, record) end
@@ -24,9 +24,9 @@ for i, id in ipairs(cmsgpack.unpack(names)) do
       freed = true
       make_way(record)
     end
-    finish(id, record, 'x', reason)
+    finish(id, record, State.CANCELLED, reason)
     redis.call('HSET', states, id, pack(record))
-    tell(id, 'x', record[PROGRESS], reason)
+    tell(id, State.CANCELLED, record[Record.progress], reason)
   end
 end
 write_finished()

@@ -14,18 +14,18 @@ local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
-  local state = record and record[STATE] or ''
+  local state = record and record[Record.state] or ''
   if record and string.find(admits, state, 1, true) then
     if not may_drop(id, record) then break end
-    if state == 'w' then
+    if state == State.WAITING then
       leave_wait(id, record)
-    elseif state == 'd' then
+    elseif state == State.DELAYED then
       redis.call('ZREM', delayed, id)
     else
       leave_finished(state, { id })
     end
     drop({ id }, { record })
-    tell(id, '-', record[PROGRESS], reason ~= '' and 'deleted: ' .. reason or 'deleted')
+    tell(id, EventKind.REMOVED, record[Record.progress], reason ~= '' and 'deleted: ' .. reason or 'deleted')
   end
   answer[i] = state
 end

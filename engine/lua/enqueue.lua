@@ -1,10 +1,8 @@
 -- Stores jobs that are not there yet. A full backlog refuses the rest of the rows; a full store refuses the script itself.
 -- KEYS: meta wait delayed jobs states secrets ids marker
 -- ARGV: rows max_backlog
--- rows: packed arrays of id, envelope, secret, type, owner, priority, delay, run_at, expire_at, attempts, exponential, backoff,
---       jitter, keep, digest, request, request_digest (see include/requests)
--- RETURNS: for each row a verdict (1 stored, 2 there already, 3 the id is taken, 4 backlog full, 5 the request id is taken), the id of
--- the job of an earlier request, the job's state (empty where it is gone and its id was the service's), created ms
+-- rows: packed rows of EnqueueRow
+-- RETURNS: flat rows of EnqueueAnswer
 --- @include clock
 --- @include record
 --- @include events
@@ -14,7 +12,7 @@
 local input = cmsgpack.unpack(rows)
 local count = #input
 local names = {}
-for i, row in ipairs(input) do names[i] = row[1] end
+for i, row in ipairs(input) do names[i] = row[EnqueueRow.id] end
 local kept = redis.call('HMGET', states, unpack(names))
 local room = tonumber(max_backlog)
 -- While all jobs, ended ones included, are fewer than may wait, those that wait need no counting.
@@ -30,28 +28,30 @@ local function known(id, digest, record)
   local entry = #digest > 0 and redis.call('HGET', ids, id)
   if entry then
     entry = cmsgpack.unpack(entry)
-    if entry[1] ~= digest then return 3, '', 0 end
-    return 2, record and record[STATE] or entry[3], entry[2]
+    if entry[KnownId.digest] ~= digest then return Verdict.ID_TAKEN, '', 0 end
+    return Verdict.KNOWN, record and record[Record.state] or entry[KnownId.state], entry[KnownId.created]
   end
   if not record then return nil end
-  if #digest > 0 then return 3, '', 0 end
-  return 2, record[STATE], record[CREATED]
+  if #digest > 0 then return Verdict.ID_TAKEN, '', 0 end
+  return Verdict.KNOWN, record[Record.state], record[Record.created]
 end
 
 -- The state of an earlier request's job; empty if it is gone and its id was the service's.
 local function gone_or_held(id, record)
   local stored = not record and redis.call('HGET', states, id)
   record = record or (stored and unpack_record(stored))
-  if record then return record[STATE] end
+  if record then return record[Record.state] end
   local entry = redis.call('HGET', ids, id)
-  return entry and cmsgpack.unpack(entry)[3] or ''
+  return entry and cmsgpack.unpack(entry)[KnownId.state] or ''
 end
 
 for i, row in ipairs(input) do
-  local id, digest = row[1], row[15]
+  local id, digest = row[EnqueueRow.id], row[EnqueueRow.digest]
   local record = seen[id] or (kept[i] and unpack_record(kept[i]))
   local verdict, state, created, first
-  if #row[16] > 0 then verdict, state, created, first = known_request(row[16], row[17]) end
+  if #row[EnqueueRow.request] > 0 then
+    verdict, state, created, first = known_request(row[EnqueueRow.request], row[EnqueueRow.request_digest])
+  end
   if first then
     id = first
     state = gone_or_held(id, seen[id])
@@ -59,30 +59,33 @@ for i, row in ipairs(input) do
     verdict, state, created = known(id, digest, record)
   end
   if not verdict and room <= 0 then
-    verdict, state, created = 4, '', 0
+    verdict, state, created = Verdict.BACKLOG_FULL, '', 0
   elseif not verdict then
     room = room - 1
-    local ready_at = row[8] > 0 and math.max(row[8], now) or now + row[7]
-    verdict, state, created = 1, ready_at > now and 'd' or 'w', now
-    record = {
-      state, 0, 0, row[10], row[6], row[11], row[12], row[13],
-      '', now, ready_at, 0, 0, 0, number, row[9],
-      row[14], 0, 0, #digest > 0 and 1 or 0, row[4], row[5], 0, #row[3] > 0 and SECRET_STORED or SECRET_NONE,
-      0, 0, #row[2],
+    local ready_at = row[EnqueueRow.run_at] > 0 and math.max(row[EnqueueRow.run_at], now) or now + row[EnqueueRow.delay]
+    verdict, state, created = Verdict.STORED, ready_at > now and State.DELAYED or State.WAITING, now
+    record = Record {
+      state = state, starts = 0, fails = 0, max_attempts = row[EnqueueRow.attempts], priority = row[EnqueueRow.priority],
+      exponential = row[EnqueueRow.exponential], backoff = row[EnqueueRow.backoff], jitter = row[EnqueueRow.jitter],
+      worker = '', created = now, ready = ready_at, started = 0, finished = 0, stalls = 0, seq = number,
+      expire_at = row[EnqueueRow.expire_at], keep = row[EnqueueRow.keep], progress = 0, logs = 0,
+      custom = #digest > 0 and 1 or 0, type = row[EnqueueRow.type], owner = row[EnqueueRow.owner], unknown_since = 0,
+      secret = #row[EnqueueRow.secret] > 0 and Secret.STORED or Secret.NONE, checkpoint = 0, failures = 0,
+      size = #row[EnqueueRow.envelope],
     }
     local at = #new_jobs
-    new_jobs[at + 1], new_jobs[at + 2] = id, row[2]
+    new_jobs[at + 1], new_jobs[at + 2] = id, row[EnqueueRow.envelope]
     new_states[at + 1], new_states[at + 2] = id, pack(record)
     file_job(id, record)
-    if #row[3] > 0 then
+    if #row[EnqueueRow.secret] > 0 then
       new_secrets[#new_secrets + 1] = id
-      new_secrets[#new_secrets + 1] = row[3]
+      new_secrets[#new_secrets + 1] = row[EnqueueRow.secret]
     end
     if #digest > 0 then
       -- At once, so that a second row with this id in the same call finds it.
-      redis.call('HSET', ids, id, cmsgpack.pack({ digest, now, state }))
+      redis.call('HSET', ids, id, cmsgpack.pack(KnownId { digest = digest, created = now, state = state }))
     end
-    if state == 'w' then
+    if state == State.WAITING then
       enter_wait(id, record)
     else
       new_delayed[#new_delayed + 1] = timed(ready_at, number)
@@ -92,9 +95,12 @@ for i, row in ipairs(input) do
     number = number + 1
     seen[id] = record
   end
-  if #row[16] > 0 and not first and verdict <= 2 then note_request(row[16], row[17], id, created) end
-  local at = i * 4
-  answer[at - 3], answer[at - 2], answer[at - 1], answer[at] = verdict, first or '', state, created
+  if #row[EnqueueRow.request] > 0 and not first and (verdict == Verdict.STORED or verdict == Verdict.KNOWN) then
+    note_request(row[EnqueueRow.request], row[EnqueueRow.request_digest], id, created)
+  end
+  local at = (i - 1) * #EnqueueAnswer
+  answer[at + EnqueueAnswer.verdict], answer[at + EnqueueAnswer.id] = verdict, first or ''
+  answer[at + EnqueueAnswer.state], answer[at + EnqueueAnswer.created] = state, created
 end
 
 if #new_jobs > 0 then

@@ -2,7 +2,7 @@
 -- KEYS: active states
 -- ARGV: worker lease items
 -- FLAGS: allow-oom
--- items: packed pairs of id, fence
+-- items: packed rows of LeaseItem
 -- RETURNS: the ids that are no longer this worker's, each with why not
 --- @include clock
 --- @include record
@@ -10,18 +10,18 @@
 local input = cmsgpack.unpack(items)
 if #input == 0 then return {} end
 local names = {}
-for i, item in ipairs(input) do names[i] = item[1] end
+for i, item in ipairs(input) do names[i] = item[LeaseItem.id] end
 local kept = redis.call('HMGET', states, unpack(names))
 local expiry = string.format('%.0f', now + tonumber(lease))
 local lost, leases = {}, {}
 for i, item in ipairs(input) do
   local record = kept[i] and unpack_record(kept[i])
-  local why = loss(record, worker, item[2])
+  local why = loss(record, worker, item[LeaseItem.fence])
   if why == '' then
     leases[#leases + 1] = expiry
-    leases[#leases + 1] = item[1]
+    leases[#leases + 1] = item[LeaseItem.id]
   else
-    lost[#lost + 1] = item[1]
+    lost[#lost + 1] = item[LeaseItem.id]
     lost[#lost + 1] = why
   end
 end

@@ -3,14 +3,15 @@
 -- ARGV: names most
 -- FLAGS: allow-oom
 -- names: packed ids
--- RETURNS: for each state, envelope, result, failures (false where there is none)
+-- RETURNS: flat rows of ListedJob
 local answer, bytes = {}, 0
 for i, id in ipairs(cmsgpack.unpack(names)) do
   bytes = bytes + redis.call('HSTRLEN', jobs, id) + redis.call('HSTRLEN', results, id) + redis.call('HSTRLEN', failures, id)
   if i > 1 and bytes > tonumber(most) then break end
-  answer[#answer + 1] = redis.call('HGET', states, id)
-  answer[#answer + 1] = redis.call('HGET', jobs, id)
-  answer[#answer + 1] = redis.call('HGET', results, id)
-  answer[#answer + 1] = redis.call('HGET', failures, id)
+  local at = #answer
+  answer[at + ListedJob.record] = redis.call('HGET', states, id)
+  answer[at + ListedJob.envelope] = redis.call('HGET', jobs, id)
+  answer[at + ListedJob.output] = redis.call('HGET', results, id)
+  answer[at + ListedJob.failures] = redis.call('HGET', failures, id)
 end
 return answer

@@ -4,8 +4,7 @@
 -- FLAGS: allow-oom
 -- filter, begun_id, begun: see include/match; after: the place to go on after (thirteen digits of the created ms, then the id), or empty; inclusive: 1 to
 -- begin at that place; wanted: rows to answer at most; scan: jobs to look at most
--- RETURNS: 1 (0 alone: the indexes are behind, run `upgrade`), now, jobs looked at, the place it came to, 1 if the end was reached,
--- begun_id and begun for the next call, then for each match id, created ms, state, what became of its secret
+-- RETURNS: a Stride (0 alone: the indexes are behind, run `upgrade`), then flat rows of FoundRow, whose score is created ms
 --- @include clock
 --- @include record
 --- @include index
@@ -54,7 +53,7 @@ local function running()
     local kept = redis.call('HGET', states, id)
     local record = kept and unpack_record(kept)
     if record and fits(record) then
-      local found = { number = record[CREATED], id = id }
+      local found = { number = record[Record.created], id = id }
       local here = last and found.number == after_ms and id == after_id
       if not last or sooner(last, found) or (included and here) then from.heads[#from.heads + 1] = found end
     end
@@ -66,7 +65,7 @@ end
 local stretches, classes = {}, {}
 for i = 1, #wanted_states do classes[CLASS[string.sub(wanted_states, i, i)] or 0] = true end
 if wanted_states == '' then classes = { true, true, true, true, true } end
-local only_running = classes[1] and wanted_states ~= '' and not string.find(wanted_states, 'w', 1, true)
+local only_running = classes[1] and wanted_states ~= '' and not string.find(wanted_states, State.WAITING, 1, true)
 if only_running and redis.call('ZCARD', active) <= MOST_ACTIVE then
   classes[1] = nil
   stretches[1] = running()
@@ -77,7 +76,7 @@ end
 
 return walk(
   stretches,
-  { 1, now, 0, after, 0, '', 0 },
+  Stride { usable = 1, now = now, looked_at = 0, place = after, at_end = 0, begun_id = '', begun = 0 },
   function(found) return string.format('%013d', found.number) .. found.id end,
-  function(found, record) return record[CREATED] == found.number and record[CREATED] end
+  function(found, record) return record[Record.created] == found.number and record[Record.created] end
 )

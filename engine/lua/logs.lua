@@ -6,7 +6,7 @@
 --- @include record
 local kept = redis.call('HGET', states, id)
 if not kept then return { -1 } end
-local total = unpack_record(kept)[LOGS]
+local total = unpack_record(kept)[Record.logs]
 local answer = { total }
 if total == 0 then return answer end
 local places = {}

@@ -13,14 +13,14 @@ local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
-  answer[i] = record and record[STATE] or ''
-  if answer[i] == 'd' and admits == 'd' then
+  answer[i] = record and record[Record.state] or ''
+  if answer[i] == State.DELAYED and admits == State.DELAYED then
     redis.call('ZREM', delayed, id)
-    record[READY] = now
+    record[Record.ready] = now
     enter_wait(id, record)
     file_job(id, record)
     redis.call('HSET', states, id, pack(record))
-    tell(id, 'w', record[PROGRESS], reason ~= '' and 'promoted: ' .. reason or 'promoted')
+    tell(id, State.WAITING, record[Record.progress], reason ~= '' and 'promoted: ' .. reason or 'promoted')
   end
 end
 if write_waiting() then redis.call('ZADD', marker, 0, '0') end

@@ -29,19 +29,19 @@ for _, id in ipairs(expired) do
   redis.call('ZREM', active, id)
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
-  if record and record[STATE] == 'a' then -- an entry that something else has left behind makes nothing run
+  if record and record[Record.state] == State.ACTIVE then -- an entry that something else has left behind makes nothing run
     stalled[#stalled + 1] = id
-    record[STALLS], record[UNKNOWN] = record[STALLS] + 1, 0
-    local reason = 'stalled: worker ' .. record[WORKER] .. ' stopped renewing its lease'
-    if record[STALLS] >= MAX_STALLS then
+    record[Record.stalls], record[Record.unknown_since] = record[Record.stalls] + 1, 0
+    local reason = 'stalled: worker ' .. record[Record.worker] .. ' stopped renewing its lease'
+    if record[Record.stalls] >= MAX_STALLS then
       reason = reason .. ', for the third time'
       add_failure(id, record, reason)
-      finish(id, record, 'f', reason)
+      finish(id, record, State.FAILED, reason)
     else
-      record[READY] = now
+      record[Record.ready] = now
       enter_wait(id, record)
     end
-    tell(id, record[STATE], record[PROGRESS], reason)
+    tell(id, record[Record.state], record[Record.progress], reason)
     redis.call('HSET', states, id, pack(record))
     make_way(record)
   end
@@ -53,9 +53,9 @@ write_finished()
 if end_stays() then more = 1 end
 local forgotten = 0
 for state, rule in pairs({
-  c = { keep = keep_completed, age = completed_age },
-  f = { keep = keep_failed, age = failed_age },
-  x = { keep = keep_failed, age = failed_age },
+  [State.COMPLETED] = { keep = keep_completed, age = completed_age },
+  [State.FAILED] = { keep = keep_failed, age = failed_age },
+  [State.CANCELLED] = { keep = keep_failed, age = failed_age },
 }) do
   local dropped, further = expire(state, tonumber(rule.keep), tonumber(rule.age), tonumber(min_age))
   forgotten = forgotten + dropped

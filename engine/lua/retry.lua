@@ -2,7 +2,7 @@
 -- KEYS: meta states results marker
 -- ARGV: names admits reason
 -- names: packed ids; admits: letters of the states in which a job is changed, of f and x
--- RETURNS: for each its state before (empty: there is no such job; P: it was left as it is, as its sensitive values are gone)
+-- RETURNS: for each its state before (empty: there is no such job; Refusal.PURGED: it was left as it is)
 --- @include clock
 --- @include record
 --- @include events
@@ -13,20 +13,20 @@ local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
-  answer[i] = record and record[STATE] or ''
+  answer[i] = record and record[Record.state] or ''
   local ended = record and string.find(admits, answer[i], 1, true)
-  if ended and record[SECRET] == SECRET_PURGED then
-    answer[i] = 'P'
+  if ended and record[Record.secret] == Secret.PURGED then
+    answer[i] = Refusal.PURGED
   elseif ended then
     leave_finished(answer[i], { id })
     redis.call('HDEL', results, id)
-    record[FAILS], record[STALLS], record[UNKNOWN] = 0, 0, 0
-    record[FINISHED], record[PROGRESS], record[EXPIRE], record[READY] = 0, 0, 0, now
-    record[SEQ] = take_numbers(meta, 1)
+    record[Record.fails], record[Record.stalls], record[Record.unknown_since] = 0, 0, 0
+    record[Record.finished], record[Record.progress], record[Record.expire_at], record[Record.ready] = 0, 0, 0, now
+    record[Record.seq] = take_numbers(meta, 1)
     enter_wait(id, record)
     file_job(id, record)
     redis.call('HSET', states, id, pack(record))
-    tell(id, 'w', 0, reason ~= '' and 'retried: ' .. reason or 'retried')
+    tell(id, State.WAITING, 0, reason ~= '' and 'retried: ' .. reason or 'retried')
   end
 end
 if write_waiting() then redis.call('ZADD', marker, 0, '0') end

@@ -15,6 +15,6 @@ local kept = redis.call('HGET', runs, name)
 local readable, history = pcall(cmsgpack.unpack, kept or '')
 if not readable or type(history) ~= 'table' then history = {} end
 if #history >= RUNS_KEPT then table.remove(history, 1) end
-history[#history + 1] = { tonumber(slot), now, job_id, triggered == '1' }
+history[#history + 1] = RunEntry { slot = tonumber(slot), time = now, job_id = job_id, triggered = triggered == '1' }
 redis.call('HSET', runs, name, cmsgpack.pack(history))
 return 1

@@ -1,7 +1,7 @@
 -- One schedule.
 -- ARGV: wanted
 -- FLAGS: allow-oom
--- RETURNS: now, then a row as include/schedule.lua describes it; no row where there is no such schedule
+-- RETURNS: now, then a ScheduleRow; none where there is no such schedule
 --- @include clock
 --- @include schedule
 local rows = { now }

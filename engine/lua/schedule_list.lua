@@ -1,6 +1,6 @@
 -- All schedules.
 -- FLAGS: allow-oom
--- RETURNS: now, then flat rows as include/schedule.lua describes them
+-- RETURNS: now, then flat rows of ScheduleRow
 --- @include clock
 --- @include schedule
 local rows = { now }

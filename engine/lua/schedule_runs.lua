@@ -2,6 +2,6 @@
 -- KEYS: records runs
 -- ARGV: name
 -- FLAGS: allow-oom
--- RETURNS: packed runs, oldest first (empty: none yet), or -1 where there is no such schedule
-if redis.call('HEXISTS', records, name) == 0 then return -1 end
+-- RETURNS: packed runs of RunEntry, oldest first (empty: none yet), or Change.MISSING
+if redis.call('HEXISTS', records, name) == 0 then return Change.MISSING end
 return redis.call('HGET', runs, name) or ''

@@ -3,7 +3,7 @@
 -- ARGV: items n worker lease default_max_active per_owner
 -- FLAGS: allow-oom
 -- per_owner: the most active jobs of one owner, 0 for no limit
--- items: packed arrays, at least one, of id, fence, outcome, output, delay (see Outcome in engine/jobs.py)
+-- items: packed rows of SettleItem, at least one
 -- RETURNS: claimed rows (see include/claim), ids that were no longer this worker's, each with why not, ms until something is due
 --- @include clock
 --- @include record
@@ -21,33 +21,33 @@ local lost, left, written, new_delayed, settled = {}, {}, {}, {}, 0
 
 local function settle(id, record, outcome, output, delay)
   -- UNKNOWN_MS is measured from the first of the starts in a row whose worker did not know the type.
-  if outcome ~= 'u' then record[UNKNOWN] = 0 end
-  if outcome ~= 'c' then
+  if outcome ~= Outcome.UNKNOWN then record[Record.unknown_since] = 0 end
+  if outcome ~= Outcome.COMPLETE then
     settle_incomplete(id, record, outcome, output, delay)
-    if record[STATE] == 'd' then
-      new_delayed[#new_delayed + 1] = timed(record[READY], record[SEQ])
+    if record[Record.state] == State.DELAYED then
+      new_delayed[#new_delayed + 1] = timed(record[Record.ready], record[Record.seq])
       new_delayed[#new_delayed + 1] = id
     end
     return
   end
-  finish(id, record, 'c', output)
-  tally_run(now - record[STARTED])
-  tell(id, 'c', 100, '')
+  finish(id, record, State.COMPLETED, output)
+  tally_run(now - record[Record.started])
+  tell(id, State.COMPLETED, 100, '')
 end
 
 local input, names = cmsgpack.unpack(items), {}
-for i, item in ipairs(input) do names[i] = item[1] end
+for i, item in ipairs(input) do names[i] = item[SettleItem.id] end
 local kept = redis.call('HMGET', states, unpack(names))
 for i, item in ipairs(input) do
   local record = kept[i] and unpack_record(kept[i])
-  local why = loss(record, worker, item[2])
+  local why = loss(record, worker, item[SettleItem.fence])
   if why ~= '' then
-    lost[#lost + 1] = item[1]
+    lost[#lost + 1] = item[SettleItem.id]
     lost[#lost + 1] = why
   else
-    settle(item[1], record, item[3], item[4], item[5])
+    settle(item[SettleItem.id], record, item[SettleItem.outcome], item[SettleItem.output], item[SettleItem.delay])
     settled = settled + 1
-    left[settled], written[settled * 2 - 1], written[settled * 2] = item[1], item[1], pack(record)
+    left[settled], written[settled * 2 - 1], written[settled * 2] = item[SettleItem.id], item[SettleItem.id], pack(record)
     make_way(record)
   end
 end
@@ -70,7 +70,7 @@ elseif settled > 0 and redis.call('HEXISTS', meta, 'paused') == 0 and redis.call
   redis.call('ZADD', marker, 0, '0')
 end
 if write_finished() then
-  for _, state in ipairs({ 'c', 'f' }) do
+  for _, state in ipairs({ State.COMPLETED, State.FAILED }) do
     local set = finished_sets[state].all
     local over = redis.call('ZCARD', set) - FINISHED_KEPT
     if over > 0 then drop_finished(state, redis.call('ZRANGE', set, 0, math.min(over, 300) - 1), true) end

@@ -3,13 +3,14 @@
 -- ARGV: names
 -- FLAGS: allow-oom
 -- names: packed ids
--- RETURNS: for each its state (empty: there is no such job), and what became of its secret
+-- RETURNS: flat rows of StateRow
 --- @include record
 local answer = {}
 for _, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)
   local record = kept and unpack_record(kept)
-  answer[#answer + 1] = record and record[STATE] or ''
-  answer[#answer + 1] = record and record[SECRET] or SECRET_NONE
+  local at = #answer
+  answer[at + StateRow.state] = record and record[Record.state] or ''
+  answer[at + StateRow.secret] = record and record[Record.secret] or Secret.NONE
 end
 return answer

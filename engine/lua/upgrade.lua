@@ -17,7 +17,7 @@ local function file(id, kept)
   if not kept then return end
   local record = unpack_record(kept)
   file_job(id, record)
-  if finished_sets[record[STATE]] then set_apart(id, record) end
+  if finished_sets[record[Record.state]] then set_apart(id, record) end
 end
 
 -- 1. What older processes have enqueued.
@@ -45,19 +45,19 @@ local function astray()
   return redis.call('ZCARD', owned) ~= redis.call('ZCARD', index)
 end
 
--- 2. The sweep: 's' for the records, 'i' and 'o' for the indexes, 'c', 'f', 'x' for the jobs that stay, and a cursor.
+-- 2. The sweep: what is swept (see Sweep in engine/schema.py), and a cursor.
 local sweep = redis.call('HGET', meta, 'sweep')
 if not sweep then
   if redis.call('HGET', meta, 'layout') == LAYOUT and not (look == '1' and astray()) then return 0 end
-  sweep = 's0'
+  sweep = Sweep.RECORDS .. '0'
 end
 local stage, from = string.sub(sweep, 1, 1), string.sub(sweep, 2)
 
 local function sweep_records()
   local found = redis.call('HSCAN', states, from, 'COUNT', STEP)
   for i = 1, #found[2], 2 do file(found[2][i], found[2][i + 1]) end
-  if found[1] ~= '0' then return 's' .. found[1] end
-  return 'i0'
+  if found[1] ~= '0' then return Sweep.RECORDS .. found[1] end
+  return Sweep.INDEX .. '0'
 end
 
 -- Takes out what stands for no record. `job_of` makes an id of a member, `member_of` a member of a job.
@@ -74,20 +74,20 @@ local function sweep_set(key, following, job_of, member_of)
 end
 
 local function own_id(id) return id end
-local FOLLOWING = { c = 'f0', f = 'x0' }
+local FOLLOWING = { [State.COMPLETED] = State.FAILED .. '0', [State.FAILED] = State.CANCELLED .. '0' }
 
 local following
-if stage == 's' then
+if stage == Sweep.RECORDS then
   following = sweep_records()
-elseif stage == 'i' then
-  following = crowded() and sweep_set(index, 'o0', own_id, own_id) or 'o0'
-elseif stage == 'o' then
+elseif stage == Sweep.INDEX then
+  following = crowded() and sweep_set(index, Sweep.OWNED .. '0', own_id, own_id) or Sweep.OWNED .. '0'
+elseif stage == Sweep.OWNED then
   -- The owner may hold anything; thirteen digits and an id, which has no NUL, follow its end.
   local function job_of(member) return string.sub(string.match(member, '([^%z]*)$'), 14) end
-  following = crowded() and sweep_set(owned, 'c0', job_of, owned_member) or 'c0'
+  following = crowded() and sweep_set(owned, State.COMPLETED .. '0', job_of, owned_member) or State.COMPLETED .. '0'
 else
   following = sweep_set(finished_sets[stage].staying, FOLLOWING[stage], own_id, function(id, record)
-    return record[STATE] == stage and id
+    return record[Record.state] == stage and id
   end)
 end
 write_index()

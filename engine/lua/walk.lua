@@ -3,19 +3,18 @@
 -- ARGV: filter begun_id begun state after_score after_id backwards wanted scan
 -- FLAGS: allow-oom
 -- filter, begun_id, begun: see include/match; state: its letter; after_score, after_id: the place to go on after, or empty
--- RETURNS: 1, now, jobs looked at, the place it came to (score, space, id), 1 if the end was reached, begun_id and
--- begun for the next call, then for each match id, score, state, what became of its secret
+-- RETURNS: a Stride, whose place is score, space, id, then flat rows of FoundRow
 --- @include clock
 --- @include record
 --- @include match
 --- @include stretches
 -- Jobs that are set aside, or stay longer, keep their score, and so their place, when they come back to the others.
 local sets = ({
-  w = { wait, parked },
-  d = { delayed },
-  c = { completed, staying_completed },
-  f = { failed, staying_failed },
-  x = { cancelled, staying_cancelled },
+  [State.WAITING] = { wait, parked },
+  [State.DELAYED] = { delayed },
+  [State.COMPLETED] = { completed, staying_completed },
+  [State.FAILED] = { failed, staying_failed },
+  [State.CANCELLED] = { cancelled, staying_cancelled },
 })[state] or {}
 
 -- What is left of a set. The job of the place may be gone, and thousands may share its score: so it is searched for among them.
@@ -33,7 +32,10 @@ local stretches = {}
 for i, key in ipairs(sets) do stretches[i] = rest(key) end
 return walk(
   stretches,
-  { 1, now, 0, after_id ~= '' and after_score .. ' ' .. after_id or '', 0, '', 0 },
+  Stride {
+    usable = 1, now = now, looked_at = 0, place = after_id ~= '' and after_score .. ' ' .. after_id or '',
+    at_end = 0, begun_id = '', begun = 0,
+  },
   function(found) return found.score .. ' ' .. found.id end,
   function(found) return found.score end
 )

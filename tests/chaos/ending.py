@@ -11,8 +11,10 @@ from chaosjobs.v1.chaosjobs_pb2 import SlotTrial, TrialResult
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 
 from contract.errors import ScheduleNotFoundError
+from engine.jobs import State
 from engine.packing import unpack
 from engine.schedules import SCOPE, Schedules, milliseconds
+from engine.schema import Record
 from engine.store import Store
 from tests.chaos.history import History
 from tests.engine.indexes import assert_indexes_agree
@@ -26,8 +28,6 @@ _SETS = {
     **{name: name for name in ("completed", "failed", "cancelled")},
 }
 _HASHES = ("jobs", "secrets", "checkpoints")
-# Places in a job's record (engine/lua/include/record.lua), counted from 0.
-_STATE, _STARTS, _PRIORITY, _STALLS = 0, 1, 4, 13
 
 
 class Minutely:
@@ -108,7 +108,7 @@ async def write_final(store: Store, queues: tuple[str, ...], history: History) -
         keys = store.keys(queue)
         results = await client.hgetall(keys["results"])
         jobs = {
-            job.decode(): _record(unpack(kept), results.get(job, b""))
+            job.decode(): _record(Record.read(unpack(kept)), results.get(job, b""))
             for job, kept in (await client.hgetall(keys["states"])).items()
         }
         sizes = {word: await client.zcard(keys[name]) for word, name in _SETS.items()}
@@ -121,9 +121,8 @@ async def write_final(store: Store, queues: tuple[str, ...], history: History) -
         history.write("final", queue=queue, jobs=jobs, sizes=sizes, problems=problems)
 
 
-def _record(kept: Any, output: bytes) -> Mapping[str, Any]:
-    state = kept[_STATE]
-    told = {"state": state, "starts": kept[_STARTS], "stalls": kept[_STALLS], "priority": kept[_PRIORITY]}
-    if state == "c":
+def _record(kept: Record, output: bytes) -> Mapping[str, Any]:
+    told = {"state": kept.state, "starts": kept.starts, "stalls": kept.stalls, "priority": kept.priority}
+    if kept.state == State.COMPLETED:
         return {**told, "reason": "", "result_of": TrialResult.FromString(output).starts}
     return {**told, "reason": output.decode("utf-8", "replace"), "result_of": 0}

@@ -8,10 +8,10 @@ from redis import exceptions as redis_errors
 
 from engine.event_entries import AFTER_ENTRY
 from engine.packing import unpack
+from engine.schema import EventEntry, rows_of
 from engine.store import Store
 from tests.chaos.history import History
 
-_FIELDS = 4
 EVERY = 0.25
 
 
@@ -57,9 +57,9 @@ class Tap:
 
     def _copy(self, queue: str, entry: str, fields: dict[bytes, bytes]) -> None:
         flat, kinds = unpack(fields[b"e"]), fields[b"k"].decode()
-        assert len(flat) // _FIELDS < AFTER_ENTRY
-        for index in range(len(flat) // _FIELDS):
-            job, state, progress, text = flat[index * _FIELDS : (index + 1) * _FIELDS]
+        told = list(rows_of(EventEntry, flat))
+        assert len(told) < AFTER_ENTRY
+        for index, event in enumerate(told):
             self.events += 1
             self._history.write(
                 self._kind,
@@ -67,8 +67,8 @@ class Tap:
                 store_ms=int(entry.partition("-")[0]),
                 place=f"{entry}-{index}",
                 queue=queue,
-                job=job,
-                state=state,
-                progress=progress,
-                text=text,
+                job=event.id,
+                state=event.state,
+                progress=event.progress,
+                text=event.text,
             )

@@ -13,6 +13,7 @@ from engine.jobs import JobQuery, State
 from engine.packing import pack, unpack
 from engine.pages import BY_STATE
 from engine.schedules import Schedules
+from engine.schema import Record
 from engine.store import Store
 
 from .conftest import QUEUE, Engine, complete, job
@@ -122,10 +123,10 @@ async def test_what_an_older_process_moves_or_drops_is_mended_by_housekeeping(en
     client: Any = engine.store.client
     keys = engine.store.keys(QUEUE)
     # As its script for cancelling leaves it, and its script for deleting.
-    record = unpack(await client.hget(keys["states"], "j7"))
-    record[0], record[12] = State.CANCELLED.value, record[9]
+    record = Record.read(unpack(await client.hget(keys["states"], "j7")))
+    record = record._replace(state=State.CANCELLED.value, finished=record.created)
     await client.zrem(keys["wait"], "j7", "j8")
-    await client.zadd(keys["cancelled"], {"j7": record[9] * 1024})
+    await client.zadd(keys["cancelled"], {"j7": record.created * 1024})
     await client.hset(keys["states"], "j7", pack(record))
     await client.hdel(keys["states"], "j8")
     await client.hdel(keys["jobs"], "j8")

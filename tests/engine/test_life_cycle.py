@@ -11,6 +11,7 @@ from contract.errors import JobNotFoundError, JobPurgedError, JobStateConflictEr
 from engine.claims import Claims, Note
 from engine.jobs import Loss, Outcome, Settlement, State
 from engine.packing import pack, unpack
+from engine.schema import Record
 from tests.conftest import eventually
 
 from .conftest import QUEUE, Engine, complete, fail, job
@@ -187,9 +188,10 @@ async def _stalled(worker: Claims) -> tuple[str, ...]:
 async def _rewrite(engine: Engine, job_id: str, unknown_since) -> None:
     """Turns the clock of one job back, which no interface offers."""
     key = engine.store.keys(QUEUE)["states"]
-    fields = unpack(await engine.store.client.hget(key, job_id))
-    fields[22] = unknown_since(fields[22])
-    await engine.store.client.hset(key, job_id, pack(fields))
+    record = Record.read(unpack(await engine.store.client.hget(key, job_id)))
+    await engine.store.client.hset(
+        key, job_id, pack(record._replace(unknown_since=unknown_since(record.unknown_since)))
+    )
 
 
 async def test_a_job_that_expired_before_it_started_fails_with_that_reason(engine: Engine) -> None:

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from engine.jobs import ClaimedJob, Outcome, Settlement
+from engine.jobs import ClaimedJob, Outcome, Settlement, State
 from engine.packing import pack, unpack
+from engine.schema import Record
 
 from .conftest import QUEUE, Engine, job
 
@@ -70,8 +71,9 @@ async def test_jobs_that_an_older_release_enqueued_or_took_are_filed_by_reaping(
     assert (await engine.stats()).oldest_waiting_age >= 50
     assert await client.zcard(keys["ready"]) == 1200
     taken = [name for name, _ in await client.zpopmin(keys["wait"], 700)]
-    records = [unpack(kept) for kept in await client.hmget(keys["states"], taken)]
-    await client.hset(keys["states"], mapping={n: pack(["a", *r[1:]]) for n, r in zip(taken, records, strict=True)})
+    records = [Record.read(unpack(kept)) for kept in await client.hmget(keys["states"], taken)]
+    running = [pack(record._replace(state=State.ACTIVE.value)) for record in records]
+    await client.hset(keys["states"], mapping=dict(zip(taken, running, strict=True)))
     await engine.worker().reap()
     left = set(await client.zrange(keys["ready"], 0, -1))
     assert len(left) == 500

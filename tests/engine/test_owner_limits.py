@@ -14,6 +14,7 @@ from engine.claims import Claims
 from engine.intake import Intake
 from engine.jobs import ClaimedJob, JobQuery, Outcome, Settlement, State
 from engine.packing import pack, unpack
+from engine.schema import Record
 from tests.conftest import eventually
 
 from .conftest import QUEUE, Engine, complete, job
@@ -256,8 +257,8 @@ async def test_nothing_is_stranded_among_more_owners_than_one_call_looks_at(engi
     last = f"{owners[-1]}0000"
     client, keys = cast("Any", engine.store.client), engine.store.keys(QUEUE)
     await client.zrem(keys["active"], last)
-    record = unpack(await client.hget(keys["states"], last))
-    await client.hset(keys["states"], last, pack(["c", *record[1:]]))
+    record = Record.read(unpack(await client.hget(keys["states"], last)))
+    await client.hset(keys["states"], last, pack(record._replace(state=State.COMPLETED.value)))
     await worker.reap()
     assert names((await worker.claim(9)).jobs) == [f"{owners[-1]}0001"]
 
@@ -269,9 +270,9 @@ async def test_nothing_is_stranded_when_an_older_release_ends_jobs(engine: Engin
     (held,) = (await worker.claim(9)).jobs
     client, keys = cast("Any", engine.store.client), engine.store.keys(QUEUE)
     await client.zrem(keys["active"], held.id)
-    for name, state in ((held.id, "c"), ("alice0001", "x")):
-        record = unpack(await client.hget(keys["states"], name))
-        await client.hset(keys["states"], name, pack([state, *record[1:]]))
+    for name, state in ((held.id, State.COMPLETED), ("alice0001", State.CANCELLED)):
+        record = Record.read(unpack(await client.hget(keys["states"], name)))
+        await client.hset(keys["states"], name, pack(record._replace(state=state.value)))
     await client.hdel(keys["states"], "alice0002")
     await worker.reap()
     assert names((await worker.claim(9)).jobs) == ["alice0003"]

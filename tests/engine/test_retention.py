@@ -7,6 +7,7 @@ import pytest
 
 from engine.jobs import State
 from engine.packing import pack, unpack
+from engine.schema import Record
 from tests.conftest import eventually
 
 from .conftest import QUEUE, Engine, complete, fail, job
@@ -206,9 +207,8 @@ async def test_the_upgrade_sets_jobs_apart_and_forgets_those_that_an_older_relea
     await _as_an_older_release(engine, "completed", "stays")
     client: Any = engine.store.client
     keys = engine.store.keys(QUEUE)
-    record = unpack(await client.hget(keys["states"], "retried"))
-    record[0] = State.WAITING.value
-    await client.hset(keys["states"], "retried", pack(record))
+    record = Record.read(unpack(await client.hget(keys["states"], "retried")))
+    await client.hset(keys["states"], "retried", pack(record._replace(state=State.WAITING.value)))
     await client.zadd(keys["wait"], {"retried": 1})
     await client.hdel(keys["meta"], "layout")
     while await engine.store.run("upgrade", QUEUE, 0):

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from engine.scripts import build, fold_constants, load_scripts, without_unused_functions
+from base.settings import PROJECT
+from engine.jobs import EventKind, Outcome, State
+from engine.lua_names import fold_constants, put_names
+from engine.schema import ROWS, Record, Refusal
+from engine.scripts import build, load_scripts, without_unused_functions
 from engine.store import Store
 
 
@@ -18,6 +22,53 @@ def test_numbers_take_the_places_of_constants_and_nothing_else_changes() -> None
 def test_a_constant_of_two_values_is_refused() -> None:
     with pytest.raises(ValueError, match="STEP is 1 and 2"):
         fold_constants("local STEP = 1\nlocal STEP = 2\n")
+
+
+def test_places_values_widths_and_rows_are_put_in_by_name() -> None:
+    text = "if record[Record.state] == State.ACTIVE then at = #ClaimedRow end -- Record.state\n"
+    text += "return 'State.ACTIVE', Change.MISSING\n"
+    assert put_names(text) == ("if record[1] == 'a' then at = 9 end -- Record.state\nreturn 'State.ACTIVE', (-1)\n")
+
+
+def test_a_row_is_made_in_the_order_of_its_fields_whatever_the_order_in_the_script() -> None:
+    text = "x = KnownId { state = f(a, { 1, ',' }),\n  digest = State.ACTIVE, created = now[Record.state] }\n"
+    assert put_names(text) == "x = { 'a', now[1], f(a, { 1, ',' }) }\n"
+
+
+def test_a_record_may_lack_what_was_added_later_and_nothing_else() -> None:
+    optional = set(Record._field_defaults)
+    fields = [f"{name} = 0" for name in ROWS["Record"] if name not in optional]
+    assert put_names(f"Record {{ {', '.join(fields)} }}") == f"{{ {', '.join('0' * len(fields))} }}"
+    with pytest.raises(ValueError, match="lacks owner"):
+        put_names(f"Record {{ {', '.join(field for field in fields if not field.startswith('owner'))} }}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("record[Record.stat]", "Record has no field stat"),
+        ("State.RUNNING", "State has no member RUNNING"),
+        ("Recrod.state", "engine/schema.py has no row Recrod"),
+        ("#State", "engine/schema.py has no row State"),
+        ("x = Record", "Record is neither"),
+        ("LeaseItem { id = 1 }", "LeaseItem { … } lacks fence"),
+        ("LeaseItem { id = 1, fence = 2, id = 3 }", "cannot take 'id = 3'"),
+        ("LeaseItem { id = 1, fense = 2 }", "cannot take 'fense = 2'"),
+        ("LeaseItem { 1, fence = 2 }", "cannot take '1'"),
+    ],
+)
+def test_a_name_that_is_not_defined_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"lua/mistaken\.lua: .*{re.escape(said)}"):
+        build("mistaken", text, tmp_path)
+
+
+def test_no_script_counts_places_or_spells_letters_out() -> None:
+    letters = "|".join(
+        value.value for kind in (State, Outcome, EventKind, Refusal) for value in kind if value.isalpha()
+    )
+    for path in (PROJECT / "engine" / "lua").rglob("*.lua"):
+        code = re.sub(r"--.*", "", path.read_text("utf-8"))
+        assert not re.search(rf"[=(,~] ?'(?:{letters})'|\b(?:row|item|record|wanted)\[\d+\]", code), path.name
 
 
 def test_no_script_has_a_name_of_a_constant_left() -> None:

@@ -13,6 +13,7 @@ from base.settings import Settings
 from contract.catalog import Catalog
 from engine.jobs import State
 from engine.packing import unpack
+from engine.schema import EventEntry, rows_of
 from engine.store import Store
 from tests.conftest import eventually
 from tests.exports.conftest import QUEUE, SATISFACTION, Desk, desk_of, working
@@ -68,11 +69,10 @@ async def _most_active(desk: Desk, store: Store) -> dict[str, int]:
     most: dict[str, int] = defaultdict(int)
     owners: dict[str, str] = {}
     for _, fields in entries:
-        flat = unpack(fields[b"e"])
-        for job_id, state in zip(flat[::4], flat[1::4], strict=True):
-            if job_id not in owners:
-                owners[job_id] = (await desk.get(job_id)).envelope.created_by.id
-            owner = owners[job_id]
-            (active[owner].add if state == State.ACTIVE else active[owner].discard)(job_id)
+        for event in rows_of(EventEntry, unpack(fields[b"e"])):
+            if event.id not in owners:
+                owners[event.id] = (await desk.get(event.id)).envelope.created_by.id
+            owner = owners[event.id]
+            (active[owner].add if event.state == State.ACTIVE else active[owner].discard)(event.id)
             most[owner] = max(most[owner], len(active[owner]))
     return most

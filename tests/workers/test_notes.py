@@ -7,6 +7,7 @@ from testjobs.v1.testjobs_pb2 import Step
 
 from engine.jobs import LogLine, State
 from engine.packing import unpack
+from engine.schema import EventEntry, rows_of
 from tests.conftest import eventually
 
 from .conftest import WORK, Desk
@@ -18,8 +19,8 @@ async def _events(desk: Desk, job_id: str) -> list[tuple[str, float, str]]:
     entries: Any = await store.client.xrange(store.keys(WORK)["events"])
     told = []
     for _, fields in entries:
-        packed = unpack(fields[b"e"])
-        told += [tuple(packed[at + 1 : at + 4]) for at in range(0, len(packed), 4) if packed[at] == job_id]
+        events = rows_of(EventEntry, unpack(fields[b"e"]))
+        told += [(event.state, event.progress, event.text) for event in events if event.id == job_id]
     return told
 
 

@@ -32,9 +32,9 @@ local function first_due()
 end
 
 local function bytes_of(id, record)
-  local bytes = record[SIZE] or redis.call('HSTRLEN', jobs, id)
-  if record[SECRET] == SECRET_STORED then bytes = bytes + redis.call('HSTRLEN', secrets, id) end
-  if record[CHECKPOINT] > 0 then bytes = bytes + redis.call('HSTRLEN', checkpoints, id) end
+  local bytes = record[Record.size] or redis.call('HSTRLEN', jobs, id)
+  if record[Record.secret] == Secret.STORED then bytes = bytes + redis.call('HSTRLEN', secrets, id) end
+  if record[Record.checkpoint] > 0 then bytes = bytes + redis.call('HSTRLEN', checkpoints, id) end
   return bytes
 end
 
@@ -57,9 +57,9 @@ local function take(n, per_owner)
       full = full or (count > 0 and bytes + size > CLAIM_BYTES)
       if full then
         back[#back + 1], back[#back + 2] = score, id
-      elseif not record or record[STATE] ~= 'w' then -- an older release may have left it behind
+      elseif not record or record[Record.state] ~= State.WAITING then -- an older release may have left it behind
         others[#others + 1] = id
-      elseif record[EXPIRE] > 0 and now > record[EXPIRE] and record[STARTS] == 0 then
+      elseif record[Record.expire_at] > 0 and now > record[Record.expire_at] and record[Record.starts] == 0 then
         overdue[#overdue + 1], overdue_records[#overdue + 1], others[#others + 1] = id, record, id
       else
         if per_owner > 0 then room, some_parked = has_room(id, record, score, per_owner) end
@@ -78,7 +78,7 @@ local function take(n, per_owner)
   return ids, records, (full or #popped == asked * 2 or some_parked) and redis.call('ZCARD', wait) > 0
 end
 
--- Returns flat rows of id, fence, fails, max, created, ready, envelope, secret, checkpoint; and ms until something is due, 0 for unknown.
+-- Returns flat rows of ClaimedRow; and ms until something is due, 0 for unknown.
 local function claim(n, worker, lease, default_max_active, per_owner)
   local due = first_due()
   if due > 0 and due <= now then
@@ -99,24 +99,24 @@ local function claim(n, worker, lease, default_max_active, per_owner)
   local expiry = string.format('%.0f', now + lease)
   for i, id in ipairs(ids) do
     local record = records[i]
-    record[STATE] = 'a'
-    record[STARTS] = record[STARTS] + 1
-    record[WORKER] = worker
-    record[STARTED] = now
+    record[Record.state] = State.ACTIVE
+    record[Record.starts] = record[Record.starts] + 1
+    record[Record.worker] = worker
+    record[Record.started] = now
     leases[i * 2 - 1], leases[i * 2] = expiry, id
     written[i * 2 - 1], written[i * 2] = id, pack(record)
-    rows[size + 1] = id
-    rows[size + 2] = record[STARTS]
-    rows[size + 3] = record[FAILS]
-    rows[size + 4] = record[MAX]
-    rows[size + 5] = record[CREATED]
-    rows[size + 6] = record[READY]
-    rows[size + 7] = envelopes[i]
-    rows[size + 8] = record[SECRET] == SECRET_STORED and redis.call('HGET', secrets, id) or ''
-    rows[size + 9] = record[CHECKPOINT] > 0 and redis.call('HGET', checkpoints, id) or ''
-    size = size + 9
-    tally_wait(now - record[READY])
-    tell(id, 'a', record[PROGRESS], '')
+    rows[size + ClaimedRow.id] = id
+    rows[size + ClaimedRow.fence] = record[Record.starts]
+    rows[size + ClaimedRow.fails] = record[Record.fails]
+    rows[size + ClaimedRow.max_attempts] = record[Record.max_attempts]
+    rows[size + ClaimedRow.created] = record[Record.created]
+    rows[size + ClaimedRow.ready] = record[Record.ready]
+    rows[size + ClaimedRow.envelope] = envelopes[i]
+    rows[size + ClaimedRow.secret] = record[Record.secret] == Secret.STORED and redis.call('HGET', secrets, id) or ''
+    rows[size + ClaimedRow.checkpoint] = record[Record.checkpoint] > 0 and redis.call('HGET', checkpoints, id) or ''
+    size = size + #ClaimedRow
+    tally_wait(now - record[Record.ready])
+    tell(id, State.ACTIVE, record[Record.progress], '')
   end
   redis.call('HSET', states, unpack(written))
   redis.call('ZADD', active, unpack(leases))

@@ -10,8 +10,8 @@ local forgotten_jobs, forgotten_lines, forgotten_bytes = 0, 0, 0
 local function may_drop(id, record)
   if forgotten_jobs >= DROP_JOBS or forgotten_lines >= DROP_LINES or forgotten_bytes >= DROP_BYTES then return false end
   forgotten_jobs = forgotten_jobs + 1
-  forgotten_lines = forgotten_lines + math.min(record[LOGS], LOG_LINES)
-  forgotten_bytes = forgotten_bytes + (record[SIZE] or redis.call('HSTRLEN', jobs, id)) + redis.call('HSTRLEN', results, id)
+  forgotten_lines = forgotten_lines + math.min(record[Record.logs], LOG_LINES)
+  forgotten_bytes = forgotten_bytes + (record[Record.size] or redis.call('HSTRLEN', jobs, id)) + redis.call('HSTRLEN', results, id)
   return true
 end
 
@@ -27,15 +27,15 @@ local function drop(dropped, records)
     local record = records[i]
     if record then
       unfile_job(id, record)
-      if record[SECRET] == SECRET_STORED then secret[#secret + 1] = id end
-      if record[FAILURES] > 0 then failed[#failed + 1] = id end
-      if record[CHECKPOINT] > 0 then checkpointed[#checkpointed + 1] = id end
-      for n = 0, math.min(record[LOGS], LOG_LINES) - 1 do lines[#lines + 1] = id .. ':' .. n end
-      if record[CUSTOM] > 0 then
+      if record[Record.secret] == Secret.STORED then secret[#secret + 1] = id end
+      if record[Record.failures] > 0 then failed[#failed + 1] = id end
+      if record[Record.checkpoint] > 0 then checkpointed[#checkpointed + 1] = id end
+      for n = 0, math.min(record[Record.logs], LOG_LINES) - 1 do lines[#lines + 1] = id .. ':' .. n end
+      if record[Record.custom] > 0 then
         local known = redis.call('HGET', ids, id)
         if known then
           local entry = cmsgpack.unpack(known)
-          entry[3] = record[STATE]
+          entry[KnownId.state] = record[Record.state]
           redis.call('HSET', ids, id, cmsgpack.pack(entry))
           redis.call('ZADD', gone, now + GONE_MS, id)
         end
@@ -61,8 +61,8 @@ local function drop_finished(state, names, spare)
   local dropped, records, leaving, seen = {}, {}, {}, 0
   for i, kept in ipairs(redis.call('HMGET', states, unpack(names))) do
     local record = kept and unpack_record(kept)
-    if not (spare and record and record[STATE] == state and set_apart(names[i], record)) then
-      if not record or record[STATE] == state then
+    if not (spare and record and record[Record.state] == state and set_apart(names[i], record)) then
+      if not record or record[Record.state] == state then
         if record and not may_drop(names[i], record) then break end
         dropped[#dropped + 1] = names[i]
         records[#dropped] = record

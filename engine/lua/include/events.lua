@@ -1,6 +1,6 @@
 -- KEYS: events
--- Tells watchers what happened to jobs: in packed entries of id, state, progress, text, id, state, ... (field e) with a letter for
--- the kind of each event (field k). engine/event_entries.py reads them. Entries are bounded in number, and each in bytes.
+-- Tells watchers what happened to jobs: in packed entries of EventEntry after EventEntry (field e) with the EventKind
+-- of each event (field k). engine/event_entries.py reads them. Entries are bounded in number, and each in bytes.
 local EVENTS_KEPT = 10000
 local ENTRY_BYTES = 16384
 local TEXT_KEPT = 200
@@ -27,13 +27,14 @@ local function shortened(text)
   return string.sub(text, 1, TEXT_KEPT * 4)
 end
 
--- `kind`: s for a change of state, which is the default, p for progress, l for a log line.
+-- `kind`: a change of state where nothing else is said.
 local function tell(id, state, progress, text, kind)
   if #text > TEXT_KEPT then text = shortened(text) end
-  local at = told_count * 4
-  told[at + 1], told[at + 2], told[at + 3], told[at + 4] = id, state, progress, text
+  local at = told_count * #EventEntry
+  told[at + EventEntry.id], told[at + EventEntry.state] = id, state
+  told[at + EventEntry.progress], told[at + EventEntry.text] = progress, text
   told_count = told_count + 1
-  kinds[told_count] = kind or 's'
+  kinds[told_count] = kind or EventKind.STATE
   told_bytes = told_bytes + #id + #text + 16
   if told_bytes >= ENTRY_BYTES then publish() end
 end

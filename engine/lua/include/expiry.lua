@@ -11,7 +11,7 @@ local function end_stays()
   if #due == 0 then return false end
   for i, kept in ipairs(redis.call('HMGET', states, unpack(due))) do
     local record = kept and unpack_record(kept)
-    local sets = record and finished_sets[record[STATE]]
+    local sets = record and finished_sets[record[Record.state]]
     local score = sets and redis.call('ZSCORE', sets.staying, due[i])
     if score then redis.call('ZADD', sets.all, score, due[i]) end
   end

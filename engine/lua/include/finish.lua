@@ -5,26 +5,26 @@ local ended, ended_count, new_retained, outputs, purge, spent = {}, 0, {}, {}, {
 
 -- Ends a job in its record, which the caller writes back. `write_finished` writes the rest.
 local function finish(id, record, state, output)
-  record[STATE] = state
-  record[FINISHED] = now
+  record[Record.state] = state
+  record[Record.finished] = now
   file_job(id, record)
-  if record[SECRET] == SECRET_STORED then
-    record[SECRET] = SECRET_PURGED
+  if record[Record.secret] == Secret.STORED then
+    record[Record.secret] = Secret.PURGED
     purge[#purge + 1] = id
   end
-  if record[CHECKPOINT] > 0 then
-    record[CHECKPOINT] = 0
+  if record[Record.checkpoint] > 0 then
+    record[Record.checkpoint] = 0
     spent[#spent + 1] = id
   end
-  if state == 'c' then record[PROGRESS] = 100 end
+  if state == State.COMPLETED then record[Record.progress] = 100 end
   if #output > 0 then
     outputs[#outputs + 1] = id
     outputs[#outputs + 1] = output
   end
   local set = finished_sets[state].all
-  if record[KEEP] > 0 then
+  if record[Record.keep] > 0 then
     set = finished_sets[state].staying
-    new_retained[#new_retained + 1], new_retained[#new_retained + 2] = now + record[KEEP], id
+    new_retained[#new_retained + 1], new_retained[#new_retained + 2] = now + record[Record.keep], id
   end
   local entries = ended[set] or {}
   ended[set] = entries

@@ -4,7 +4,7 @@
 -- and caps look at no job that has to stay.
 local FINISHED_KEPT = 100000 -- of each state, beside those that have to stay
 local finished_sets = {
-  c = { all = completed, staying = staying_completed },
-  f = { all = failed, staying = staying_failed },
-  x = { all = cancelled, staying = staying_cancelled },
+  [State.COMPLETED] = { all = completed, staying = staying_completed },
+  [State.FAILED] = { all = failed, staying = staying_failed },
+  [State.CANCELLED] = { all = cancelled, staying = staying_cancelled },
 }

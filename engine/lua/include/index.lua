@@ -4,7 +4,9 @@
 -- class, and members of one score lie in the order of their bytes. Waiting and running jobs share a class, so that a start costs no
 -- write; who wants one of the two looks at the records.
 local LAYOUT, NUL = '3', '\0'
-local CLASS = { w = 1, a = 1, d = 2, c = 3, f = 4, x = 5 }
+local CLASS = {
+  [State.WAITING] = 1, [State.ACTIVE] = 1, [State.DELAYED] = 2, [State.COMPLETED] = 3, [State.FAILED] = 4, [State.CANCELLED] = 5,
+}
 local CLASS_STEP = 17592186044416 -- 2^44: more milliseconds than the thirteen digits of a place tell
 local indexed, by_owner, gone_ids, gone_places = {}, {}, {}, {}
 
@@ -13,15 +15,15 @@ local digits_of, digits
 
 -- Owner, 0, and the job's place in the order of creation, as engine/paging.py writes it.
 local function owned_member(id, record)
-  local created = record[CREATED]
+  local created = record[Record.created]
   if created ~= digits_of then digits_of, digits = created, string.format('%013d', created) end
-  return record[OWNER] .. NUL .. digits .. id
+  return record[Record.owner] .. NUL .. digits .. id
 end
 
 -- Files a job under the class of its state, and nowhere else.
 local function file_job(id, record)
-  local class, at = CLASS[record[STATE]], #indexed
-  indexed[at + 1], indexed[at + 2] = class * CLASS_STEP + record[CREATED], id
+  local class, at = CLASS[record[Record.state]], #indexed
+  indexed[at + 1], indexed[at + 2] = class * CLASS_STEP + record[Record.created], id
   by_owner[at + 1], by_owner[at + 2] = class, owned_member(id, record)
 end
 

@@ -1,17 +1,20 @@
 -- KEYS: jobs states results failures
 -- ARGV: filter begun_id begun
--- Whether jobs match: `filter` is packed states, type, owner, created_after, created_before, text. What is read is counted, also of jobs
+-- Whether jobs match: `filter` is a packed Filter. What is read is counted, also of jobs
 -- that do not match, so that no script holds up the store. Sizes are asked for first: reading is what costs. A job with more text than
 -- one call searches is searched in windows, one a call: those before `begun` were, of the job `begun_id`.
-local wanted_states, wanted_type, wanted_owner, created_after, created_before, wanted_text = unpack(cmsgpack.unpack(filter))
+local conditions = cmsgpack.unpack(filter)
+local wanted_states, wanted_type, wanted_owner = conditions[Filter.states], conditions[Filter.type], conditions[Filter.owner]
+local created_after, created_before = conditions[Filter.created_after], conditions[Filter.created_before]
+local wanted_text = conditions[Filter.text]
 local MAX_BYTES = 262144
 local looked_at, read_bytes, windows = 0, 0, 0
 
 -- The hashes whose fields are searched, besides the job's id.
 local function places(record)
   local found = { jobs }
-  if record[STATE] ~= 'c' then found[2] = results end
-  if record[FAILURES] > 0 then found[#found + 1] = failures end
+  if record[Record.state] ~= State.COMPLETED then found[2] = results end
+  if record[Record.failures] > 0 then found[#found + 1] = failures end
   return found
 end
 
@@ -46,11 +49,11 @@ local function holds_text_in_window(id, record)
 end
 
 local function fits(record)
-  if wanted_states ~= '' and not string.find(wanted_states, record[STATE], 1, true) then return false end
-  if wanted_type ~= '' and record[TYPE] ~= wanted_type then return false end
-  if wanted_owner ~= '' and record[OWNER] ~= wanted_owner then return false end
-  if created_after > 0 and record[CREATED] < created_after then return false end
-  return created_before == 0 or record[CREATED] < created_before
+  if wanted_states ~= '' and not string.find(wanted_states, record[Record.state], 1, true) then return false end
+  if wanted_type ~= '' and record[Record.type] ~= wanted_type then return false end
+  if wanted_owner ~= '' and record[Record.owner] ~= wanted_owner then return false end
+  if created_after > 0 and record[Record.created] < created_after then return false end
+  return created_before == 0 or record[Record.created] < created_before
 end
 
 -- Whether a job has the text, as far as this call may still read; nil where it may not read all of it.

@@ -17,7 +17,7 @@ local function mend_waiting()
   local heads, stale = redis.call('ZRANGE', ready, 0, MENDED - 1), {}
   local records = records_of(heads)
   for i, id in ipairs(heads) do
-    if not (records[i] and records[i][STATE] == 'w') then stale[#stale + 1] = id end
+    if not (records[i] and records[i][Record.state] == State.WAITING) then stale[#stale + 1] = id end
   end
   if #stale > 0 then known = known - redis.call('ZREM', ready, unpack(stale)) end
   if known >= waiting then return #stale == MENDED end
@@ -27,7 +27,7 @@ local function mend_waiting()
   for i = 1, #step[2], 2 do names[#names + 1] = step[2][i] end
   records = records_of(names)
   for i, id in ipairs(names) do
-    if records[i] then entries[#entries + 1], entries[#entries + 2] = records[i][READY], id end
+    if records[i] then entries[#entries + 1], entries[#entries + 2] = records[i][Record.ready], id end
   end
   if #entries > 0 then redis.call('ZADD', ready, unpack(entries)) end
   return step[1] ~= '0'

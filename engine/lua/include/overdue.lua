@@ -9,8 +9,8 @@ local function fail_overdue(ids, records)
   local written = {}
   for i, id in ipairs(ids) do
     local record = records[i]
-    finish(id, record, 'f', REASON)
-    tell(id, 'f', record[PROGRESS], REASON)
+    finish(id, record, State.FAILED, REASON)
+    tell(id, State.FAILED, record[Record.progress], REASON)
     written[i * 2 - 1], written[i * 2] = id, pack(record)
     make_way(record)
   end

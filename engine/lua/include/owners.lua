@@ -8,7 +8,7 @@ local function active_by_owner()
     local some = redis.call('HMGET', states, unpack(running, first, math.min(first + 999, #running)))
     for _, kept in ipairs(some) do
       if kept then
-        local key = owner_key(unpack_record(kept)[OWNER])
+        local key = owner_key(unpack_record(kept)[Record.owner])
         counts[key] = (counts[key] or 0) + 1
       end
     end

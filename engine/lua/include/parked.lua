@@ -8,7 +8,7 @@ local ESCAPES = { ['\0'] = '\1\1', ['\1'] = '\1\2' }
 
 local function owner_key(owner) return (string.gsub(owner, '[%z\1]', ESCAPES)) end
 local function parked_member(id, record)
-  return owner_key(record[OWNER]) .. '\0' .. string.format('%016.0f', wait_score(record) + PLACE_ZERO) .. id
+  return owner_key(record[Record.owner]) .. '\0' .. string.format('%016.0f', wait_score(record) + PLACE_ZERO) .. id
 end
 
 local function park(id, record)
@@ -38,7 +38,7 @@ local function unpark(key)
     redis.call('ZREM', parked, id)
     redis.call('ZREM', parked_owners, member)
     local kept = redis.call('HGET', states, id)
-    if kept and unpack_record(kept)[STATE] == 'w' then
+    if kept and unpack_record(kept)[Record.state] == State.WAITING then
       redis.call('ZADD', wait, score, id)
       return true
     end
@@ -46,4 +46,4 @@ local function unpark(key)
 end
 
 -- Brings back the first parked job of a job's owner.
-local function unpark_next(record) return unpark(owner_key(record[OWNER])) end
+local function unpark_next(record) return unpark(owner_key(record[Record.owner])) end

@@ -9,12 +9,12 @@ local function promote()
   local written = {}
   for i, id in ipairs(due) do
     local record = kept[i] and unpack_record(kept[i])
-    if record and record[STATE] == 'd' then -- an entry that something else has left behind makes nothing run
+    if record and record[Record.state] == State.DELAYED then -- an entry that something else has left behind makes nothing run
       enter_wait(id, record)
       file_job(id, record)
       written[#written + 1] = id
       written[#written + 1] = pack(record)
-      tell(id, 'w', record[PROGRESS], '')
+      tell(id, State.WAITING, record[Record.progress], '')
     end
   end
   redis.call('ZREM', delayed, unpack(due))

@@ -1,6 +1,5 @@
 -- KEYS: requests request_times
--- What request ids protect: `requests` has, by a digest of caller and request id, what was asked, the job that came of it, when it was
--- asked and when that job was created; `request_times` has the moments (ms) at which they are forgotten.
+-- What request ids protect: `requests` has, by a digest of caller and request id, see KnownRequest in engine/schema.py; `request_times` has the moments (ms) at which they are forgotten.
 local REQUEST_MS = 3600000
 local new_requests = {}
 
@@ -8,14 +7,14 @@ local new_requests = {}
 local function known_request(request, digest)
   local kept = redis.call('HGET', requests, request)
   local entry = kept and cmsgpack.unpack(kept)
-  if not entry or now - entry[3] >= REQUEST_MS then return nil end
-  if entry[1] ~= digest then return 5, '', 0 end
-  return 2, '', entry[4], entry[2]
+  if not entry or now - entry[KnownRequest.asked] >= REQUEST_MS then return nil end
+  if entry[KnownRequest.digest] ~= digest then return Verdict.REQUEST_TAKEN, '', 0 end
+  return Verdict.KNOWN, '', entry[KnownRequest.created], entry[KnownRequest.id]
 end
 
 local function note_request(request, digest, id, created)
   -- At once, so that a second row with this request id in the same call finds it.
-  redis.call('HSET', requests, request, cmsgpack.pack({ digest, id, now, created }))
+  redis.call('HSET', requests, request, cmsgpack.pack(KnownRequest { digest = digest, id = id, asked = now, created = created }))
   new_requests[#new_requests + 1] = now + REQUEST_MS
   new_requests[#new_requests + 1] = request
 end

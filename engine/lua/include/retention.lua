@@ -10,10 +10,10 @@ end
 
 -- Sets a finished job apart that has a stay of its own, as releases before 0.2.0 did not. Returns whether it has one.
 local function set_apart(id, record)
-  local ends = record[FINISHED] + record[KEEP]
-  if record[KEEP] == 0 or ends <= now then return false end
-  local sets = finished_sets[record[STATE]]
-  redis.call('ZADD', sets.staying, 'NX', timed(record[FINISHED], record[SEQ]), id)
+  local ends = record[Record.finished] + record[Record.keep]
+  if record[Record.keep] == 0 or ends <= now then return false end
+  local sets = finished_sets[record[Record.state]]
+  redis.call('ZADD', sets.staying, 'NX', timed(record[Record.finished], record[Record.seq]), id)
   redis.call('ZADD', retained, ends, id)
   redis.call('ZREM', sets.all, id)
   return true

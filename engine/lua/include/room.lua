@@ -6,7 +6,7 @@
 local held
 local function has_room(id, record, score, per_owner)
   held = held or active_by_owner()
-  local key = owner_key(record[OWNER])
+  local key = owner_key(record[Record.owner])
   local count, first, first_score = held[key] or 0, nil, nil
   if any_parked() then first, first_score = first_parked(key) end
   if count < per_owner and not (first and first_score < score) then

@@ -64,32 +64,32 @@ local function next_of(stretches)
   return first, first_head
 end
 
--- Looks at job after job, as far as one call may. Adds to `answer` a flat row of four for each that matches, whose second field `row`
--- makes. Sets answer[3], how many were looked at; [4], the place it came to, as `place` writes it; [5], 1 if the end was reached;
--- [6] and [7], the job that has been searched in part, and how many windows of it.
+-- Looks at job after job, as far as one call may. Adds to `answer`, a Stride, which it brings up to date, a flat FoundRow for each that
+-- matches. `place` writes a place, `row` makes the score, and nothing for a job that does not match after all.
 local function walk(stretches, answer, place, row)
   local rows = 0
   while true do
     local from, found = next_of(stretches)
     if not from then
-      answer[5] = 1
+      answer[Stride.at_end] = 1
       break
     end
     if rows >= tonumber(wanted) or looked_at >= tonumber(scan) then break end
     local record = look(found.id)
     if record == nil then
-      if windows > 0 then answer[6], answer[7] = found.id, windows end
+      if windows > 0 then answer[Stride.begun_id], answer[Stride.begun] = found.id, windows end
       break
     end
     from.at = from.at + 1
-    answer[4] = place(found)
-    local second = record and row(found, record)
-    if second then
+    answer[Stride.place] = place(found)
+    local score = record and row(found, record)
+    if score then
       local at = #answer
-      answer[at + 1], answer[at + 2], answer[at + 3], answer[at + 4] = found.id, second, record[STATE], record[SECRET]
+      answer[at + FoundRow.id], answer[at + FoundRow.score] = found.id, score
+      answer[at + FoundRow.state], answer[at + FoundRow.secret] = record[Record.state], record[Record.secret]
       rows = rows + 1
     end
   end
-  answer[3] = looked_at
+  answer[Stride.looked_at] = looked_at
   return answer
 end

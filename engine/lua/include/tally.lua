@@ -1,7 +1,7 @@
 -- KEYS: meta rates
 -- Counts which jobs ended, and how long they waited and ran: exact totals, and a slot for each minute with logarithmic buckets.
 local SLOTS = 6
-local tally = { c = 0, f = 0, x = 0, waits = {}, runs = {}, any = false }
+local tally = { [State.COMPLETED] = 0, [State.FAILED] = 0, [State.CANCELLED] = 0, waits = {}, runs = {}, any = false }
 
 local floor, log, BUCKETS = math.floor, math.log, 4 / math.log(2)
 
@@ -30,18 +30,20 @@ local function merge(into, from)
 end
 local function write_tally()
   if not tally.any then return end
-  for _, state in ipairs({ 'c', 'f', 'x' }) do
+  for _, state in ipairs({ State.COMPLETED, State.FAILED, State.CANCELLED }) do
     if tally[state] > 0 then redis.call('HINCRBY', meta, 'total_' .. state, tally[state]) end
   end
   local minute = math.floor(now / 60000)
   local place = tostring(minute % SLOTS)
   local kept = redis.call('HGET', rates, place)
   local slot = kept and cmsgpack.unpack(kept)
-  if not slot or slot[1] ~= minute then slot = { minute, 0, 0, 0, {}, {} } end
-  slot[2] = slot[2] + tally.c
-  slot[3] = slot[3] + tally.f
-  slot[4] = slot[4] + tally.x
-  merge(slot[5], tally.waits)
-  merge(slot[6], tally.runs)
+  if not slot or slot[MinuteSlot.minute] ~= minute then
+    slot = MinuteSlot { minute = minute, completed = 0, failed = 0, cancelled = 0, waits = {}, runs = {} }
+  end
+  slot[MinuteSlot.completed] = slot[MinuteSlot.completed] + tally[State.COMPLETED]
+  slot[MinuteSlot.failed] = slot[MinuteSlot.failed] + tally[State.FAILED]
+  slot[MinuteSlot.cancelled] = slot[MinuteSlot.cancelled] + tally[State.CANCELLED]
+  merge(slot[MinuteSlot.waits], tally.waits)
+  merge(slot[MinuteSlot.runs], tally.runs)
   redis.call('HSET', rates, place, cmsgpack.pack(slot))
 end

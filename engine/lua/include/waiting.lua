@@ -15,12 +15,12 @@ local function make_way(record)
   if any_parked() then unpark_next(record) end
 end
 
--- Makes a job wait, as of record[READY]. The caller writes the record; `write_waiting` moves all such jobs at once.
+-- Makes a job wait, as of record[Record.ready]. The caller writes the record; `write_waiting` moves all such jobs at once.
 local function enter_wait(id, record)
-  record[STATE] = 'w'
+  record[Record.state] = State.WAITING
   local place = #new_wait
   new_wait[place + 1], new_wait[place + 2] = wait_score(record), id
-  new_ready[place + 1], new_ready[place + 2] = record[READY], id
+  new_ready[place + 1], new_ready[place + 2] = record[Record.ready], id
 end
 
 -- Returns whether any jobs were moved.
