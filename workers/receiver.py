@@ -1,11 +1,10 @@
 """Runs jobs: the way of one start from its bytes to its settlement.
 
-taskiq's Receiver gives `run_task` with dependencies and middlewares. Its prefetcher, runner and acknowledgements, which know
-neither leases nor queues, are replaced by one pump for each queue.
+It stands in for taskiq's Receiver, whose prefetcher, runner and acknowledgements know neither leases nor queues: here each
+queue has a pump.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -14,17 +13,14 @@ import anyio
 import structlog
 from google.protobuf.message import DecodeError, Message
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
-from taskiq import TaskiqMessage, TaskiqMiddleware
-from taskiq.receiver import Receiver
-from taskiq.utils import maybe_awaitable
 
 from base.settings import Settings
-from contract.catalog import CatalogError, JobType
+from contract.catalog import JobType
 from engine.claims import Claims
 from engine.jobs import ClaimedJob, Settlement
 from workers import job_spans, settlements
-from workers.broker import JobBroker, message_of
-from workers.handlers import Handler
+from workers.broker import JobBroker
+from workers.calls import Calls
 from workers.joblog import JobLog
 from workers.metrics import JobMetrics
 from workers.notes import Notes
@@ -42,16 +38,13 @@ _NO_ANSWER: Final = object()
 _log = structlog.get_logger(__name__)
 
 
-class JobReceiver(Receiver):
+class JobReceiver:
     """One worker's slots. `listen` works until its event is set, then drains."""
 
     def __init__(
         self, broker: JobBroker, claims: Sequence[Claims], concurrency: Mapping[str, int], settings: Settings
     ) -> None:
-        super().__init__(broker, validate_params=False, max_async_tasks=sum(concurrency.values()), run_startup=False)
-        # run_task logs each exception, handlers' ordinary outcomes too, without saying which job; `_raised` does it better.
-        logging.getLogger("taskiq.receiver.receiver").setLevel(logging.CRITICAL)
-        self._refuse_uncached_dependencies()
+        """Raises CatalogError where a handler needs what nothing gives it."""
         self.draining = False
         self.abandoned = 0
         """Jobs that were handed back although their tasks had not ended."""
@@ -61,10 +54,7 @@ class JobReceiver(Receiver):
         self._settings = settings
         self._tells_starts = settings.log_level == "debug"
         self._max_result_bytes = settings.queue_max_payload_bytes
-        self._before = [m for m in broker.middlewares if type(m).pre_execute is not TaskiqMiddleware.pre_execute]
-        self._after = [m for m in broker.middlewares if type(m).post_execute is not TaskiqMiddleware.post_execute]
-        self._after.reverse()
-        self._plain = self._plain_handlers()
+        self._calls = Calls(broker)
         self.metrics = JobMetrics(broker.catalog, [each.queue for each in claims])
         self._joblog = JobLog("worker")
         self._notes = {each.queue: Notes(each) for each in claims}
@@ -150,35 +140,8 @@ class JobReceiver(Receiver):
         with self._new_scope() as job.scope:
             if job.broken_off is not None:
                 job.scope.cancel()
-            if (handler := self._plain.get(job_type.key)) is not None:
-                return await handler(payload, job)
-            return await self._run(message_of(job.envelope, job_type, payload, job))
+            return await self._calls.answer(job_type, payload, job)
         return _NO_ANSWER
-
-    async def _run(self, message: TaskiqMessage) -> Any:
-        """As taskiq runs it: with what it depends on, and under the eyes of the middlewares."""
-        for middleware in self._before:
-            message = await maybe_awaitable(middleware.pre_execute(message))
-        task = self.broker.find_task(message.task_name)
-        assert task is not None, "the broker has a task for each type of the catalog"
-        result = await self.run_task(task.original_func, message)
-        for middleware in self._after:
-            await maybe_awaitable(middleware.post_execute(message, result))
-        if result.error is not None:
-            raise result.error
-        return result.return_value
-
-    def _plain_handlers(self) -> dict[str, Handler]:
-        """Those that nothing depends on taskiq for: no dependencies, no middleware that looks on.
-
-        All that is left for run_task to do is to call them and to make a result that nobody reads. Without it a job that
-        does nothing costs a quarter less.
-        """
-        on_error = [m for m in self.broker.middlewares if type(m).on_error is not TaskiqMiddleware.on_error]
-        if self._before or self._after or on_error:
-            return {}
-        tasks = self.broker.get_all_tasks()
-        return {name: tasks[name].original_func for name, graph in self.dependency_graphs.items() if graph.is_empty()}
 
     async def _keep_time(self) -> None:
         """Breaks off the jobs whose time is over. One clock for all costs less than a timer for each."""
@@ -197,13 +160,3 @@ class JobReceiver(Receiver):
         if settlement is not None and not isinstance(error, HandlerOutcome):
             job.log.warning("attempt_failed", reason=settlement.reason, exc_info=error)
         return settlement
-
-    def _refuse_uncached_dependencies(self) -> None:
-        """Taskiq resolves these from a dict that all jobs share, so that one job can get another's context."""
-        problems = [
-            f"the handler of {name} has a dependency with use_cache=False; jobs would get each other's. Leave it cached."
-            for name, graph in self.dependency_graphs.items()
-            if graph.subgraphs
-        ]
-        if problems:
-            raise CatalogError(problems)

@@ -1,5 +1,6 @@
 """Worker processes under test, and the jobs that they are given."""
 
+import asyncio
 import itertools
 import json
 import os
@@ -7,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,19 @@ from google.protobuf.message import Message
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 from testjobs.v1.testjobs_pb2 import Script, Step
 
+from base.resources import open_resources
 from base.settings import PROJECT, Settings, load
+from contract.admission import Admission
 from contract.catalog import Catalog
 from contract.new_job import NewJob
+from engine.intake import Intake
 from engine.jobs import FINISHED, JobRecord, State
 from engine.store import Store
 from tests.conftest import ValkeyServer, eventually
 from tests.engine.conftest import Engine, engine_on
+from workers.broker import JobBroker
+from workers.handlers import Handler, load_handlers
+from workers.receiver import JobReceiver
 
 WORK, SERIAL = "test:work", "test:serial"
 LEASE = 1.0
@@ -186,6 +193,32 @@ def new_job(queue: str, word: str, payload: bytes, *, timeout: int = 0, **fields
 @pytest.fixture
 def desk(store: Store, settings: Settings, catalog: Catalog) -> Desk:
     return Desk(engine_on(store, settings, catalog))
+
+
+@pytest.fixture
+async def broker_of(desk: Desk, settings: Settings, catalog: Catalog) -> AsyncIterator[Callable[..., JobBroker]]:
+    """Makes a broker in which some handlers are others, and whose resources are open."""
+    given = load_handlers(("testjobs",))
+    async with open_resources(settings, desk.engine.store) as resources:
+
+        def make(**others: Handler) -> JobBroker:
+            handlers = given | {f"testjobs.v1.{name}": handler for name, handler in others.items()}
+            broker = JobBroker(catalog, handlers, Admission(catalog, settings), Intake(desk.engine.store, settings))
+            broker.add_dependency_context(dict(resources.by_source))
+            return broker
+
+        yield make
+
+
+@asynccontextmanager
+async def serving(broker: JobBroker, desk: Desk, slots: int = 5) -> AsyncIterator[JobReceiver]:
+    """The broker's tasks at work on test:work, in this very loop."""
+    stopping = asyncio.Event()
+    receiver = JobReceiver(broker, [desk.engine.worker()], {WORK: slots}, desk.engine.settings)
+    listening = asyncio.create_task(receiver.listen(stopping))
+    yield receiver
+    stopping.set()
+    await listening
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,11 @@
-"""The worker's own parts: what they refuse at start, and what taskiq's features do in them."""
+"""The worker's own parts: what they refuse at start, and how they go about their jobs."""
 
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
 
 import pytest
-from taskiq import Context, TaskiqDepends, TaskiqMessage, TaskiqMiddleware, TaskiqResult
 from taskiq.abc.broker import AsyncBroker
 from testjobs.v1.testjobs_pb2 import Noop, NoopResult, Script, Step
 
@@ -23,35 +20,13 @@ from tests.conftest import eventually
 from workers import handlers
 from workers.broker import JobBroker
 from workers.context import JobContext
-from workers.handlers import Handler, load_handlers
+from workers.handlers import load_handlers
 from workers.receiver import JobReceiver
 from workers.worker import work
 
-from .conftest import LEASE, WORK, Desk
+from .conftest import LEASE, WORK, Desk, serving
 
-NOOP, SCRIPT = Noop.DESCRIPTOR.full_name, Script.DESCRIPTOR.full_name
-
-
-@pytest.fixture
-def broker_of(desk: Desk, settings: Settings, catalog: Catalog) -> Callable[..., JobBroker]:
-    """A broker in which some handlers are others."""
-
-    def make(**others: Handler) -> JobBroker:
-        given = {**load_handlers(("testjobs",)), **{f"testjobs.v1.{name}": handler for name, handler in others.items()}}
-        return JobBroker(catalog, given, Admission(catalog, settings), Intake(desk.engine.store, settings))
-
-    return make
-
-
-@asynccontextmanager
-async def serving(broker: JobBroker, desk: Desk, slots: int = 5) -> AsyncIterator[JobReceiver]:
-    """The broker's tasks at work on test:work, in this very loop."""
-    stopping = asyncio.Event()
-    receiver = JobReceiver(broker, [desk.engine.worker()], {WORK: slots}, desk.engine.settings)
-    listening = asyncio.create_task(receiver.listen(stopping))
-    yield receiver
-    stopping.set()
-    await listening
+NOOP = Noop.DESCRIPTOR.full_name
 
 
 async def test_a_wakeup_that_a_closing_worker_took_in_its_last_moment_is_handed_on(
@@ -85,19 +60,6 @@ async def test_a_handler_that_is_not_async_is_refused(broker_of: Callable[..., J
         broker_of(Noop=blocking)
 
 
-async def test_a_dependency_that_taskiq_would_mix_up_is_refused(
-    broker_of: Callable[..., JobBroker], desk: Desk
-) -> None:
-    def whose(context: Context = TaskiqDepends()) -> str:  # noqa: B008
-        return context.message.task_id
-
-    async def mixed(_payload: Noop, _job: JobContext, _id: str = TaskiqDepends(whose, use_cache=False)) -> NoopResult:
-        return NoopResult()
-
-    with pytest.raises(CatalogError, match="test:work/noop has a dependency with use_cache=False"):
-        JobReceiver(broker_of(Noop=mixed), [desk.engine.worker()], {WORK: 1}, desk.engine.settings)
-
-
 async def test_a_type_without_a_handler_is_refused(desk: Desk, settings: Settings, catalog: Catalog) -> None:
     given = load_handlers(("testjobs",))
     del given[NOOP]
@@ -110,71 +72,6 @@ async def test_brokers_leave_handlers_and_taskiq_s_shared_registry_alone(broker_
     broker_of(), broker_of()
     assert load_handlers(("testjobs",))[NOOP].__name__ == name
     assert AsyncBroker.global_task_registry == {}
-
-
-async def test_dependencies_are_each_job_s_own(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
-    seen: dict[str, str] = {}
-
-    async def slowly() -> None:
-        await asyncio.sleep(0.01)
-
-    async def task_id(_slow: None = TaskiqDepends(slowly), context: Context = TaskiqDepends()) -> str:  # noqa: B008
-        return context.message.task_id
-
-    async def handler(_payload: Noop, job: JobContext, name: Annotated[str, TaskiqDepends(task_id)]) -> NoopResult:
-        seen[job.job_id] = name
-        return NoopResult()
-
-    async with serving(broker_of(Noop=handler), desk):
-        ids = [await desk.enqueue(Noop()) for _ in range(30)]
-        for job_id in ids:
-            await desk.end(job_id)
-    assert seen == {job_id: job_id for job_id in ids}
-
-
-class _Watching(TaskiqMiddleware):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, str]] = []
-
-    def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
-        self.seen.append(("pre", message.task_id))
-        return message
-
-    async def post_execute(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
-        self.seen.append(("error" if result.is_err else "answer", message.task_id))
-
-    async def on_error(self, message: TaskiqMessage, _result: TaskiqResult[Any], exception: BaseException) -> None:
-        self.seen.append((str(exception), message.task_id))
-
-
-async def test_middlewares_see_every_start(broker_of: Callable[..., JobBroker], desk: Desk) -> None:
-    async def failing(_payload: Script, _job: JobContext) -> NoopResult:
-        raise RuntimeError("broken")
-
-    broker, middleware = broker_of(Script=failing), _Watching()
-    broker.add_middlewares(middleware)
-    async with serving(broker, desk):
-        good = await desk.enqueue(Noop())
-        await desk.end(good)
-        bad = await desk.enqueue(Script(), attempts=1)
-        await desk.end(bad)
-    assert middleware.seen == [("pre", good), ("answer", good), ("pre", bad), ("broken", bad), ("error", bad)]
-
-
-async def test_a_middleware_that_fails_costs_an_attempt_and_no_slot(
-    broker_of: Callable[..., JobBroker], desk: Desk
-) -> None:
-    class Broken(TaskiqMiddleware):
-        def pre_execute(self, _message: TaskiqMessage) -> TaskiqMessage:
-            raise RuntimeError("out of order")
-
-    broker = broker_of()
-    broker.add_middlewares(Broken())
-    async with serving(broker, desk, slots=1):
-        for _ in range(3):
-            record = await desk.end(await desk.enqueue(Noop(), attempts=1))
-            assert (record.state, record.failed_reason) == (State.FAILED, "out of order")
 
 
 async def test_a_wrong_answer_fails_for_good(broker_of: Callable[..., JobBroker], desk: Desk) -> None:

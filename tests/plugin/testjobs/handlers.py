@@ -4,19 +4,36 @@ import os
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Annotated, Any
 
 import anyio
 import anyio.to_thread
+from taskiq import TaskiqDepends
 
+from base.resources import provides
+from base.settings import Settings
 from testjobs.v1.testjobs_pb2 import Mark, Noop, NoopResult, Script, ScriptResult, Secret, Serial, Step
 from workers.context import JobContext
 from workers.handlers import handles
 from workers.outcomes import FailForGood, RetryAfter, Snooze
 
 
+class Kit:
+    """What the jobs of a worker share, as those of the project share a sender or a database. Benchmarks run such jobs."""
+
+
+@provides(Kit)
+async def kit(_settings: Settings, _store: Any) -> AsyncIterator[Kit]:
+    yield Kit()
+
+
+Shared = Annotated[Kit, TaskiqDepends(kit)]
+
+
 @handles(Noop)
-async def noop(_payload: Noop, _job: JobContext) -> NoopResult:
+async def noop(_payload: Noop, _job: JobContext, _kit: Shared) -> NoopResult:
     return NoopResult()
 
 
@@ -77,7 +94,7 @@ async def serial(payload: Serial, job: JobContext) -> NoopResult:
 
 
 @handles(Mark)
-async def mark(payload: Mark, _job: JobContext) -> NoopResult:
+async def mark(payload: Mark, _job: JobContext, _kit: Shared) -> NoopResult:
     started = time.monotonic_ns()
     with Path(payload.file).open("r+b") as file:
         os.pwrite(file.fileno(), started.to_bytes(8, sys.byteorder), 8 * payload.place)
