@@ -1,15 +1,15 @@
 -- Cancels jobs. A running one stops being its worker's at once.
--- KEYS: meta wait delayed active states secrets results failures checkpoints marker
+-- KEYS: meta wait delayed active states marker
 -- ARGV: names admits reason
 -- FLAGS: allow-oom
 -- names: packed ids; admits: letters of the states in which a job is changed, of w, d and a
 -- RETURNS: for each its state before (empty: there is no such job)
---- @include clock
 --- @include record
 --- @include events
 --- @include tally
 --- @include index
 --- @include finish
+--- @include waiting
 --- @include leaving
 local sets = { [State.DELAYED] = delayed, [State.ACTIVE] = active }
 local answer, freed = {}, false

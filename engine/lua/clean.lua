@@ -1,12 +1,11 @@
 -- Removes finished jobs that ended at least `grace` ms ago, as many as one call may; call again while there are more.
--- KEYS: jobs states secrets results failures checkpoints logs ids gone
 -- ARGV: grace
 -- FLAGS: allow-oom
 -- RETURNS: removed completed, failed and cancelled jobs, and 1 if there are more
 --- @include clock
---- @include record
 --- @include events
 --- @include index
+--- @include finished_sets
 --- @include drop
 local STEP = 300
 local answer, more = {}, 0

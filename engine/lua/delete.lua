@@ -1,13 +1,13 @@
 -- Removes jobs that do not run, and all that is kept of them. Stops when that has been much: call again with the rest.
--- KEYS: delayed jobs states secrets results failures checkpoints logs ids gone
+-- KEYS: delayed states
 -- ARGV: names admits reason
 -- FLAGS: allow-oom
 -- names: packed ids; admits: letters of the states in which a job is removed, of all but a
 -- RETURNS: for each, as far as it came, its state before (empty: there is no such job)
---- @include clock
 --- @include record
 --- @include events
 --- @include index
+--- @include retention
 --- @include drop
 --- @include leaving
 local answer = {}

@@ -1,14 +1,14 @@
 -- Stores jobs that are not there yet. A full backlog refuses the rest of the rows; a full store refuses the script itself.
--- KEYS: meta wait delayed jobs states secrets ids marker
+-- KEYS: meta wait delayed jobs states secrets ids marker parked
 -- ARGV: rows max_backlog
 -- rows: packed rows of EnqueueRow
 -- RETURNS: flat rows of EnqueueAnswer
 --- @include clock
 --- @include record
 --- @include events
+--- @include index
 --- @include waiting
 --- @include requests
---- @include index
 local input = cmsgpack.unpack(rows)
 local count = #input
 local names = {}

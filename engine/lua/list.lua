@@ -1,5 +1,5 @@
 -- One step along a queue's jobs in the order of their creation: which of them match. Bounded in jobs and in bytes read.
--- KEYS: meta all active
+-- KEYS: meta all active index owned states
 -- ARGV: filter begun_id begun after inclusive backwards wanted scan
 -- FLAGS: allow-oom
 -- filter, begun_id, begun: see include/match; after: the place to go on after (thirteen digits of the created ms, then the id), or empty; inclusive: 1 to

@@ -7,8 +7,8 @@
 --- @include clock
 --- @include record
 --- @include events
---- @include waiting
 --- @include index
+--- @include waiting
 local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)

@@ -1,6 +1,6 @@
 -- Housekeeping of a queue: jobs whose lease ran out start again or, after three stalls, fail; due ones become ready; what
 -- retention no longer keeps is forgotten. Bounded: call again while it answers more.
--- KEYS: meta wait delayed active jobs states secrets results failures checkpoints logs ids gone requests request_times marker
+-- KEYS: meta wait active states ids gone requests request_times marker
 -- ARGV: keep_completed keep_failed min_age completed_age failed_age per_owner
 -- FLAGS: allow-oom
 -- RETURNS: ids that stalled, jobs forgotten, 1 if there is more to do
@@ -9,10 +9,9 @@
 --- @include events
 --- @include tally
 --- @include index
---- @include drop
 --- @include finish
---- @include failing
 --- @include waiting
+--- @include failing
 --- @include mend
 --- @include readmit
 --- @include promote

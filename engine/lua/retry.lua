@@ -6,9 +6,9 @@
 --- @include clock
 --- @include record
 --- @include events
---- @include waiting
---- @include retention
 --- @include index
+--- @include retention
+--- @include waiting
 local answer = {}
 for i, id in ipairs(cmsgpack.unpack(names)) do
   local kept = redis.call('HGET', states, id)

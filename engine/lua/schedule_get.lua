@@ -1,4 +1,5 @@
 -- One schedule.
+-- KEYS: records
 -- ARGV: wanted
 -- FLAGS: allow-oom
 -- RETURNS: now, then a ScheduleRow; none where there is no such schedule

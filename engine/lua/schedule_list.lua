@@ -1,4 +1,5 @@
 -- All schedules.
+-- KEYS: records
 -- FLAGS: allow-oom
 -- RETURNS: now, then flat rows of ScheduleRow
 --- @include clock

@@ -1,5 +1,5 @@
 -- Settles the attempts that a worker ended, and leases it as many ready jobs as it has room for, in one step.
--- KEYS: meta wait delayed active jobs states marker
+-- KEYS: meta wait delayed active states marker
 -- ARGV: items n worker lease default_max_active per_owner
 -- FLAGS: allow-oom
 -- per_owner: the most active jobs of one owner, 0 for no limit
@@ -11,6 +11,7 @@
 --- @include events
 --- @include tally
 --- @include index
+--- @include finished_sets
 --- @include finish
 --- @include waiting
 --- @include claim

@@ -1,13 +1,11 @@
 -- Pauses, resumes and limits a queue.
--- KEYS: meta wait marker
+-- KEYS: meta marker
 -- ARGV: fields expected default_max_active
 -- FLAGS: allow-oom
 -- fields: packed pairs of a field of meta and its value; false removes it, true is now, unless it is set already
 -- expected: the limits that must be in force, packed Limits; an empty list compares nothing
 -- RETURNS: 1 changed, 0 other limits are in force
 --- @include clock
---- @include record
---- @include events
 local wanted = cmsgpack.unpack(expected)
 if #wanted > 0 then
   local limits = redis.call('HMGET', meta, 'max_active', 'rate_max', 'rate_period')
@@ -21,6 +19,4 @@ for i = 1, #changes, 2 do
   else redis.call('HSET', meta, changes[i], changes[i + 1]) end
 end
 redis.call('ZADD', marker, 0, '0')
-tell('', 'q', 0, '')
-publish()
 return 1

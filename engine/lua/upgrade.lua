@@ -2,14 +2,14 @@
 -- which may run beside this one for a while, write each new job's id into `all`, and file no change. So: ids in `all` are filed
 -- and taken out; a queue without the mark of this layout, or whose indexes hold too much or too little, is swept whole: every
 -- record is filed, then what no record stands for is taken out. Bounded: call again while it answers more.
--- KEYS: meta all states wait parked delayed active
+-- KEYS: meta all states wait parked delayed active index owned
 -- ARGV: look
 -- FLAGS: allow-oom
 -- look: 1 to compare the sizes of index and sets, too, which tells what older processes have moved
 -- RETURNS: 1 if there is more to do
---- @include clock
 --- @include record
 --- @include index
+--- @include finished_sets
 --- @include retention
 local STEP = 200
 

@@ -5,8 +5,6 @@
 -- filter, begun_id, begun: see include/match; state: its letter; after_score, after_id: the place to go on after, or empty
 -- RETURNS: a Stride, whose place is score, space, id, then flat rows of FoundRow
 --- @include clock
---- @include record
---- @include match
 --- @include stretches
 -- Jobs that are set aside, or stay longer, keep their score, and so their place, when they come back to the others.
 local sets = ({

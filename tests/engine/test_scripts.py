@@ -46,11 +46,11 @@ def test_a_record_may_lack_what_was_added_later_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("record[Record.stat]", "Record has no field stat"),
+        ("local x = Record.stat", "Record has no field stat"),
         ("State.RUNNING", "State has no member RUNNING"),
         ("Recrod.state", "engine/schema.py has no row Recrod"),
         ("#State", "engine/schema.py has no row State"),
-        ("x = Record", "Record is neither"),
+        ("local x = Record", "Record is neither"),
         ("LeaseItem { id = 1 }", "LeaseItem { … } lacks fence"),
         ("LeaseItem { id = 1, fence = 2, id = 3 }", "cannot take 'id = 3'"),
         ("LeaseItem { id = 1, fense = 2 }", "cannot take 'fense = 2'"),
@@ -106,3 +106,58 @@ async def test_what_a_lazy_include_defines_is_made_at_its_first_use_and_keeps_it
     assert "INCR" not in unused.source
     assert await client.eval(twice.source, 1, key) == (3 + 4) * 2
     assert await client.get(key) == b"1"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Includes: a clock, what needs it, and what makes a copy of it at its first use."""
+    includes = {
+        "clock": "local time = redis.call('TIME')\nlocal now = time[1] * 1000\n",
+        "aging": "-- KEYS: born\n--- @include clock\nlocal function age(id) return now - redis.call('HGET', born, id) end\n",
+        "seldom": "--- @lazy aging: age\nlocal function old(id) return age(id) > 5 end\n",
+        "finding": "-- ARGV: wanted\nlocal function found(id) return id == wanted end\n",
+    }
+    (tmp_path / "include").mkdir()
+    for name, text in includes.items():
+        (tmp_path / "include" / f"{name}.lua").write_text(text)
+    return tmp_path
+
+
+def test_an_include_brings_what_it_needs_before_it_and_its_keys(folder: Path) -> None:
+    script = build("ages", "-- ARGV: id\n--- @include aging\nreturn age(id)\n", folder)
+    assert script.source.index("local now") < script.source.index("local function age")
+    assert script.source.count("redis.call('TIME')") == 1
+    assert script.keys == ("born",)
+
+
+def test_a_key_that_only_a_function_left_out_would_touch_is_not_passed(folder: Path) -> None:
+    (folder / "include" / "both.lua").write_text(
+        "-- KEYS: one two\nlocal function first() return redis.call('GET', one) end\n"
+        "local function second() return redis.call('GET', two) end\n"
+    )
+    assert build("first", "--- @include both\nreturn first()\n", folder).keys == ("one",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("return now\n", "mistaken uses now and includes nothing that has it"),
+        ("--- @include aging\nreturn age(now)\n", "mistaken uses now and includes nothing that has it"),
+        ("return redis.call('GET', one)\n", "mistaken uses one and includes nothing that has it"),
+        ("--- @include clock\nreturn 1\n", "mistaken includes clock and uses nothing of it"),
+        ("--- @include clock\nlocal t = { now = 1 }\nreturn t.now\n", "mistaken includes clock and uses nothing of it"),
+        ("--- @include clock\nlocal now = 1\nreturn now\n", "mistaken includes clock and uses nothing of it"),
+        ("--- @include watch\nreturn 1\n", "there is no include watch"),
+        ("--- @lazy aging: age\nreturn 1\n", "mistaken includes aging for age, which is not there or not used"),
+        ("--- @lazy aging: aged\nreturn aged(1)\n", "mistaken includes aging for aged, which is not there or not used"),
+        ("-- KEYS: one\nreturn 1\n", "mistaken declares one and does not use it"),
+        ("-- ARGV: one\nreturn 1\n", "mistaken declares one and does not use it"),
+        ("--- @include finding\nreturn found(1)\n", "an include needs the arguments wanted"),
+        ("--- @include seldom\n--- @include clock\nreturn old(now)\n", "clock: include it before what makes a copy"),
+    ],
+)
+def test_a_file_that_lacks_something_or_declares_what_it_does_not_use_is_refused(
+    folder: Path, text: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"lua/mistaken.lua: {said}")):
+        build("mistaken", text, folder)

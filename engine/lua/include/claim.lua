@@ -1,6 +1,10 @@
 -- KEYS: meta wait ready delayed active jobs states secrets checkpoints marker
 -- Leases ready jobs to a worker, within the queue's limits. Jobs that expired before their first start fail instead, and jobs
 -- whose owner has reached its limit of active ones are parked.
+--- @include clock
+--- @include record
+--- @include events
+--- @include tally
 --- @lazy promote: promote
 --- @lazy room: has_room
 --- @lazy overdue: fail_overdue

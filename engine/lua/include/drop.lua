@@ -1,5 +1,8 @@
 -- KEYS: jobs states secrets results failures checkpoints logs ids gone
 -- Forgets jobs that have left their state's set. An id of a caller's own stays known for a day.
+--- @include clock
+--- @include record
+--- @include index
 --- @include retention
 local GONE_MS = 86400000
 -- The most that one call forgets: log lines are removed one by one, and large values take long to free.

@@ -1,6 +1,8 @@
--- KEYS: meta states
+-- KEYS: states retained
 -- What retention no longer keeps. Each function does a bounded step, and says whether there is more to do.
---- @include retention
+--- @include clock
+--- @include record
+--- @include finished_sets
 --- @include drop
 local EXPIRY_STEP = 200
 local NAMES_STEP = 1000

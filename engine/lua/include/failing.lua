@@ -1,5 +1,8 @@
 -- KEYS: failures
 -- What becomes of a job whose attempt did not complete.
+--- @include clock
+--- @include events
+--- @include tally
 --- @include index
 --- @include finish
 --- @include waiting

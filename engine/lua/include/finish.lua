@@ -1,5 +1,8 @@
--- KEYS: meta secrets checkpoints results
+-- KEYS: meta secrets checkpoints results retained
 -- Ends jobs: collects what ends in one script call and writes it at once.
+--- @include clock
+--- @include tally
+--- @include index
 --- @include finished_sets
 local ended, ended_count, new_retained, outputs, purge, spent = {}, 0, {}, {}, {}, {}
 

@@ -3,6 +3,7 @@
 -- Whether jobs match: `filter` is a packed Filter. What is read is counted, also of jobs
 -- that do not match, so that no script holds up the store. Sizes are asked for first: reading is what costs. A job with more text than
 -- one call searches is searched in windows, one a call: those before `begun` were, of the job `begun_id`.
+--- @include record
 local conditions = cmsgpack.unpack(filter)
 local wanted_states, wanted_type, wanted_owner = conditions[Filter.states], conditions[Filter.type], conditions[Filter.owner]
 local created_after, created_before = conditions[Filter.created_after], conditions[Filter.created_before]

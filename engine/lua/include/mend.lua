@@ -1,6 +1,7 @@
 -- KEYS: meta wait ready parked states
 -- Puts right what a release without `ready` has changed: adds jobs that wait, and takes out those that no longer do. One step;
 -- returns whether there is more.
+--- @include record
 local MENDED = 500
 
 local function records_of(names)

@@ -1,5 +1,7 @@
 -- KEYS: states
 -- Fails jobs whose latest moment to start has passed. Returns whether any jobs are parked: some of them may wait again by now.
+--- @include record
+--- @include events
 --- @include index
 --- @include finish
 --- @include waiting

@@ -1,4 +1,5 @@
 -- KEYS: active states
+--- @include record
 --- @include parked
 -- How many jobs of each owner run. Counted from the active jobs themselves, which are as many as workers have slots, so that it is
 -- right whatever becomes of workers, and beside processes of an older release, which keep no count.

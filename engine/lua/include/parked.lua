@@ -3,6 +3,8 @@
 -- whatever reason, the owner's first parked job comes back to `wait` at its old place. So each is looked at once, however many there are.
 -- `parked` is like `wait`. A member of `parked_owners` is owner, 0, place, id: an owner's jobs lie together, in the order in which
 -- they start. Owners are escaped, so that none has the 0 that ends it; places are positive and of one length.
+--- @include record
+--- @include waiting
 local PLACE_DIGITS, PLACE_ZERO = 16, 2251799813685248 -- 2^51, which no score exceeds
 local ESCAPES = { ['\0'] = '\1\1', ['\1'] = '\1\2' }
 

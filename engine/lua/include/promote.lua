@@ -1,6 +1,9 @@
 -- KEYS: delayed states
---- @include waiting
+--- @include clock
+--- @include record
+--- @include events
 --- @include index
+--- @include waiting
 -- Makes the delayed jobs ready whose time has come, at most 200 in a call.
 local function promote()
   local due = redis.call('ZRANGE', delayed, '-inf', until_ms(now), 'BYSCORE', 'LIMIT', 0, 200)

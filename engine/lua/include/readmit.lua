@@ -1,6 +1,8 @@
 -- KEYS: meta parked_owners
 -- Brings back parked jobs that nothing else would: after the limit was raised or lifted, and beside processes of an older
 -- release, which end jobs without making way for the next. One step; returns whether there is more.
+--- @include waiting
+--- @include parked
 --- @include owners
 local READMITTED = 500
 

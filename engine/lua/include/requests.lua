@@ -1,5 +1,6 @@
 -- KEYS: requests request_times
 -- What request ids protect: `requests` has, by a digest of caller and request id, see KnownRequest in engine/schema.py; `request_times` has the moments (ms) at which they are forgotten.
+--- @include clock
 local REQUEST_MS = 3600000
 local new_requests = {}
 

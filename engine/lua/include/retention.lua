@@ -1,5 +1,6 @@
--- KEYS: completed failed cancelled staying_completed staying_failed staying_cancelled retained
+-- KEYS: retained
 -- The moves out of the finished jobs, and between their sets.
+--- @include clock
 --- @include finished_sets
 local function leave_finished(state, names)
   local sets = finished_sets[state]

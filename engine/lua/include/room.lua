@@ -1,5 +1,5 @@
--- KEYS: active states
 --- @include waiting
+--- @include parked
 --- @include owners
 -- Whether its owner's limit lets a job start, and whether any jobs are parked. A job that may start is counted; another is parked. So
 -- is one that a parked job of the same owner precedes, parked when the limit was lower: that one is brought back first.

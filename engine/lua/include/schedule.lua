@@ -1,4 +1,4 @@
--- KEYS: records slots fired faults
+-- KEYS: slots fired faults
 -- What the store keeps of a schedule, as a ScheduleRow.
 local function add_schedule(rows, name, record)
   local at = #rows

@@ -1,6 +1,7 @@
 -- ARGV: backwards wanted scan
 -- Walks along several sorted sets at once, in the order of a number and, where that is the same, of the id, by its bytes. A stretch
 -- has `key`, the ranks from `low` to before `high` that are left of it, and `read`, which makes number and id of member and score.
+--- @include match
 local descending = backwards == '1'
 local piece = math.min(tonumber(scan), tonumber(wanted) + 1)
 

@@ -1,5 +1,6 @@
 -- KEYS: meta rates
 -- Counts which jobs ended, and how long they waited and ran: exact totals, and a slot for each minute with logarithmic buckets.
+--- @include clock
 local SLOTS = 6
 local tally = { [State.COMPLETED] = 0, [State.FAILED] = 0, [State.CANCELLED] = 0, waits = {}, runs = {}, any = false }
 

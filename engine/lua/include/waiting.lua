@@ -1,6 +1,7 @@
--- KEYS: wait ready parked parked_owners
+-- KEYS: wait ready parked_owners
 -- Every move into and out of the waiting jobs. `wait` has them in the order in which they start, without those that are parked;
 -- `ready` has all of them by the moment (ms) at which they became ready, so that it is known which has waited longest.
+--- @include record
 local new_wait, new_ready, set_aside = {}, {}, nil
 --- @lazy parked: unpark_next
 
