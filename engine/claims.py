@@ -164,6 +164,7 @@ def _item(settlement: Settlement) -> SettleItem:
         outcome=settlement.outcome.value,
         output=settlement.result or settlement.reason,
         delay=settlement.delay,
+        cause=settlement.cause.value,
     )
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 import msgspec
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
-from qcollector.jobs.v1.job_pb2 import JobState
+from qcollector.jobs.v1.job_pb2 import JobFailureCause, JobState
 
 
 class State(StrEnum):
@@ -33,6 +33,33 @@ class State(StrEnum):
 FINISHED: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 PROTO_STATES: Final = {state: JobState.Value(f"JOB_STATE_{state.name}") for state in State}
 STATES_BY_PROTO: Final = {value: state for state, value in PROTO_STATES.items()}
+
+
+class Cause(IntEnum):
+    """Why a job failed for good, by the number that the store keeps and the contract tells (JobFailureCause)."""
+
+    UNSPECIFIED = 0
+    """It has not failed, or under a release that told no cause."""
+    HANDLER_ERROR = 1
+    HANDLER_GAVE_UP = 2
+    TIMED_OUT = 3
+    EXPIRED = 4
+    STALLED = 5
+    UNKNOWN_TYPE = 6
+    UNUSABLE_RESULT = 7
+    UNREADABLE = 8
+
+    @property
+    def proto(self) -> JobFailureCause.ValueType:
+        return PROTO_CAUSES[self]
+
+    @classmethod
+    def _missing_(cls, _value: object) -> "Cause":
+        """What only a newer release knows."""
+        return cls.UNSPECIFIED
+
+
+PROTO_CAUSES: Final = {cause: JobFailureCause.Value(f"JOB_FAILURE_CAUSE_{cause.name}") for cause in Cause}
 
 
 class Enqueued(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +108,8 @@ class JobRecord:
     failed_reason: str
     failures: tuple[Failure, ...]
     expire_at: int = 0
+    cause: Cause = Cause.UNSPECIFIED
+    """Why it failed for good; of a job in another state always unspecified."""
 
     @property
     def attempts_made(self) -> int:
@@ -136,6 +165,8 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     reason: str = ""
     delay: int = -1
     """Milliseconds; -1 takes the job's backoff."""
+    cause: Cause = Cause.UNSPECIFIED
+    """Why the attempt failed, if it did; becomes the job's if no other one follows."""
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):

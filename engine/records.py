@@ -2,7 +2,7 @@
 
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 
-from engine.jobs import Failure, JobRecord, State
+from engine.jobs import Cause, Failure, JobRecord, State
 from engine.packing import unpack
 from engine.schema import FailureEntry, ListedJob, Record, WholeJob
 
@@ -42,6 +42,7 @@ def read_record(job_id: str, job: WholeJob | ListedJob) -> JobRecord | None:
         failed_reason="" if completed else reason,
         failures=history,
         expire_at=int(kept.expire_at),
+        cause=Cause(kept.cause) if where is State.FAILED else Cause.UNSPECIFIED,
     )
 
 

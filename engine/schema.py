@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum, StrEnum
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
-from engine.jobs import EventKind, Loss, Outcome, State
+from engine.jobs import Cause, EventKind, Loss, Outcome, State
 
 R = TypeVar("R", bound=NamedTuple)
 
@@ -57,6 +57,8 @@ class Record(NamedTuple):
     """Failed attempts that are stored."""
     size: int = 0
     """Bytes of the envelope."""
+    cause: int = 0
+    """Why it failed for good. Only a job that did has it, so that others are no larger."""
 
     @classmethod
     def read(cls, places: Sequence[Any]) -> Self:
@@ -158,6 +160,7 @@ class SettleItem(NamedTuple):
     """The result of one that completed, otherwise the reason."""
     delay: int
     """Milliseconds; -1 takes the job's backoff."""
+    cause: int
 
 
 class LeaseItem(NamedTuple):
@@ -361,7 +364,7 @@ class ReportRow(NamedTuple):
 
 
 VALUES: Final[Mapping[str, type[StrEnum] | type[IntEnum]]] = {
-    kind.__name__: kind for kind in (State, Outcome, Loss, EventKind, Verdict, Secret, Refusal, Sweep, Change)
+    kind.__name__: kind for kind in (State, Outcome, Cause, Loss, EventKind, Verdict, Secret, Refusal, Sweep, Change)
 }
 _ROWS: Final[tuple[type[NamedTuple], ...]] = (
     *(Record, EnqueueRow, EnqueueAnswer, KnownId, KnownRequest, ClaimedRow, SettleItem, LeaseItem, NoteItem),

@@ -44,6 +44,7 @@ def job_view(record: JobRecord, catalog: Catalog, *, full: bool = False) -> Job:
         end_time=timestamp(record.finished),
         run_time=timestamp(record.ready) if record.state is State.DELAYED else None,
         failed_reason=record.failed_reason,
+        failure_cause=record.cause.proto,
         failures=[JobFailure(time=timestamp(f.time), reason=f.reason, worker=f.worker) for f in record.failures],
         created_by=envelope.created_by,
         options=_options(record),

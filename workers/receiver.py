@@ -114,7 +114,7 @@ class JobReceiver:
             job.decoded(envelope, job_type)
             payload = job_type.payload.FromString(job.claimed.secret or envelope.payload)
         except DecodeError as error:
-            return settlements.for_good(job, f"the stored job cannot be read: {error}")
+            return settlements.unreadable(job, error)
         with job_spans.begin(job) as span:
             if self._tells_starts:
                 job.log.debug("job_started", starts=job.starts)

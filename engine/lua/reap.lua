@@ -11,6 +11,7 @@
 --- @include index
 --- @include finish
 --- @include waiting
+--- @include fail
 --- @include failing
 --- @include mend
 --- @include readmit
@@ -35,7 +36,7 @@ for _, id in ipairs(expired) do
     if record[Record.stalls] >= MAX_STALLS then
       reason = reason .. ', for the third time'
       add_failure(id, record, reason)
-      finish(id, record, State.FAILED, reason)
+      fail(id, record, Cause.STALLED, reason)
     else
       record[Record.ready] = now
       enter_wait(id, record)

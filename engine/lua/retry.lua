@@ -23,6 +23,7 @@ for i, id in ipairs(cmsgpack.unpack(names)) do
     record[Record.fails], record[Record.stalls], record[Record.unknown_since] = 0, 0, 0
     record[Record.finished], record[Record.progress], record[Record.expire_at], record[Record.ready] = 0, 0, 0, now
     record[Record.seq] = take_numbers(meta, 1)
+    if record[Record.cause] then record[Record.cause] = Cause.UNSPECIFIED end
     enter_wait(id, record)
     file_job(id, record)
     redis.call('HSET', states, id, pack(record))

@@ -20,11 +20,11 @@
 
 local lost, left, written, new_delayed, settled = {}, {}, {}, {}, 0
 
-local function settle(id, record, outcome, output, delay)
+local function settle(id, record, outcome, output, delay, cause)
   -- UNKNOWN_MS is measured from the first of the starts in a row whose worker did not know the type.
   if outcome ~= Outcome.UNKNOWN then record[Record.unknown_since] = 0 end
   if outcome ~= Outcome.COMPLETE then
-    settle_incomplete(id, record, outcome, output, delay)
+    settle_incomplete(id, record, outcome, output, delay, cause)
     if record[Record.state] == State.DELAYED then
       new_delayed[#new_delayed + 1] = timed(record[Record.ready], record[Record.seq])
       new_delayed[#new_delayed + 1] = id
@@ -46,7 +46,8 @@ for i, item in ipairs(input) do
     lost[#lost + 1] = item[SettleItem.id]
     lost[#lost + 1] = why
   else
-    settle(item[SettleItem.id], record, item[SettleItem.outcome], item[SettleItem.output], item[SettleItem.delay])
+    local outcome, output = item[SettleItem.outcome], item[SettleItem.output]
+    settle(item[SettleItem.id], record, outcome, output, item[SettleItem.delay], item[SettleItem.cause])
     settled = settled + 1
     left[settled], written[settled * 2 - 1], written[settled * 2] = item[SettleItem.id], item[SettleItem.id], pack(record)
     make_way(record)

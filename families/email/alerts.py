@@ -19,7 +19,7 @@ from contract.catalog import Catalog
 from contract.errors import JobIdConflictError, JobServiceError
 from engine.inspection import BY_STATE, Inspection
 from engine.intake import Intake
-from engine.jobs import JobQuery, JobRecord, State
+from engine.jobs import Cause, JobQuery, JobRecord, State
 from engine.store import Store
 
 LOOK_SECONDS: Final = 10.0
@@ -30,7 +30,7 @@ _PAGE: Final = 100
 MOST_FAILED: Final = 2000
 """Failures of one queue that are looked at between two looks; of more, the latest."""
 _FAILED: Final = JobQuery(states=frozenset({State.FAILED}))
-_ANYWHERE: Final = re.compile(r"for the third time|no worker knows")
+_ANYWHERE: Final = frozenset({Cause.STALLED, Cause.UNKNOWN_TYPE})
 """What is wrong with the workers, whatever the type."""
 _DIGITS: Final = re.compile(r"[0-9a-f]{8,}|\d+")
 
@@ -79,9 +79,7 @@ class Alerts:
     def _is_critical(self, record: JobRecord) -> bool:
         job_type = self._catalog.types.get(f"{record.envelope.queue_name}/{record.envelope.job_type}")
         own = record.envelope.created_by.id == SYSTEM.id and record.id.startswith("alert-")
-        return not own and (
-            _ANYWHERE.search(record.failed_reason) is not None or (job_type is not None and job_type.critical)
-        )
+        return not own and (record.cause in _ANYWHERE or (job_type is not None and job_type.critical))
 
     async def _mail(self, record: JobRecord) -> str | None:
         """One mail for a cause and window: its id says which, so that a second one is a duplicate."""

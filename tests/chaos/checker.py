@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.jobs import Cause
+
 Line = dict[str, Any]
 Job = tuple[str, str]
 """A queue and a job's id."""
@@ -33,7 +35,6 @@ MINUTE_MS, LOOK_MS = 60_000, 5_000
 """Between two slots of the schedules, and the scheduler's looks at them."""
 CALM_MS = 2 * LOOK_MS + 5_000
 """Within which a slot is fired where nothing befalls the store and the schedulers."""
-THIRD_STALL = "for the third time"
 LOST_MS = 10_000
 """What was acknowledged this long before a lossy store was hit has been kept."""
 LATE_MS = 15_000
@@ -421,7 +422,7 @@ def jobs_end_as_they_should(story: Story) -> Iterator[str]:
                 yield f"{job} completed, and should have failed"
             if record["state"] != "f":
                 continue
-            if THIRD_STALL in record["reason"]:
+            if record["cause"] == Cause.STALLED:
                 if record["stalls"] < 3:
                     yield f"{job} failed for its third stall after {record['stalls']}"
             elif fails < ATTEMPTS:

@@ -122,7 +122,7 @@ async def write_final(store: Store, queues: tuple[str, ...], history: History) -
 
 
 def _record(kept: Record, output: bytes) -> Mapping[str, Any]:
-    told = {"state": kept.state, "starts": kept.starts, "stalls": kept.stalls, "priority": kept.priority}
+    told = {name: getattr(kept, name) for name in ("state", "starts", "stalls", "priority", "cause")}
     if kept.state == State.COMPLETED:
         return {**told, "reason": "", "result_of": TrialResult.FromString(output).starts}
     return {**told, "reason": output.decode("utf-8", "replace"), "result_of": 0}

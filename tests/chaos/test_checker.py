@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from engine.jobs import Cause
 from tests.chaos.checker import PROMISES, Line, Story, judge
 
 WORK = "chaos:work"
@@ -44,7 +45,7 @@ class Tale:
         self.event(job, "c", at + 10)
 
     def record(self, job: str, state: str = "c", **fields: Any) -> None:
-        known = {"state": state, "starts": 1, "stalls": 0, "priority": 0, "reason": "", "result_of": 1}
+        known = {"state": state, "starts": 1, "stalls": 0, "priority": 0, "cause": 0, "reason": "", "result_of": 1}
         self._jobs[job] = {**known, **fields}
 
     def broken(self, **sizes: int) -> dict[str, list[str]]:
@@ -243,7 +244,7 @@ def _failed_after_one_stall(tale: Tale) -> None:
     tale.enqueued("failed", 3000)
     tale.event("failed", "a", 3001)
     tale.event("failed", "f", 3002)
-    tale.record("failed", "f", stalls=1, reason="stalled: worker w stopped renewing its lease, for the third time")
+    tale.record("failed", "f", stalls=1, cause=Cause.STALLED.value)
 
 
 BREAKS: dict[str, list[Callable[[Tale], None]]] = {

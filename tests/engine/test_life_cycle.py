@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from contract.errors import JobNotFoundError, JobPurgedError, JobStateConflictError
 from engine.claims import Claims, Note
-from engine.jobs import Loss, Outcome, Settlement, State
+from engine.jobs import Cause, Loss, Outcome, Settlement, State
 from engine.packing import pack, unpack
 from engine.schema import Record
 from tests.conftest import eventually
@@ -146,7 +146,8 @@ async def test_an_unknown_type_is_put_back_and_fails_after_ten_minutes(engine: E
     await engine.add(job("a"))
     worker = engine.worker()
     (claimed,) = (await worker.claim(1)).jobs
-    unknown = Settlement("a", claimed.fence, Outcome.UNKNOWN, reason="no worker knows it", delay=10)
+    cause = Cause.UNKNOWN_TYPE
+    unknown = Settlement("a", claimed.fence, Outcome.UNKNOWN, reason="no worker knows it", delay=10, cause=cause)
     await worker.settle([unknown], 0)
     assert await engine.state("a") is State.DELAYED
     await _rewrite(engine, "a", unknown_since=lambda since: since - 600_000)
@@ -154,7 +155,7 @@ async def test_an_unknown_type_is_put_back_and_fails_after_ten_minutes(engine: E
     await worker.settle([replace(unknown, fence=claimed.fence)], 0)
     record = await engine.inspection.get(QUEUE, "a")
     assert record
-    assert (record.state, record.failed_reason) == (State.FAILED, "no worker knows it")
+    assert (record.state, record.cause, record.failed_reason) == (State.FAILED, cause, "no worker knows it")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ async def test_a_job_that_expired_before_it_started_fails_with_that_reason(engin
     record = await engine.inspection.get(QUEUE, "late")
     assert record
     assert record.state is State.FAILED
-    assert "expired" in record.failed_reason
+    assert (record.cause, record.failed_reason) == (Cause.EXPIRED, "expired: it had not started by its expireAt")
 
 
 async def test_a_job_that_has_started_in_time_is_tried_again_however_late(engine: Engine) -> None:
@@ -269,7 +270,7 @@ async def test_a_job_whose_lease_runs_out_starts_again_and_fails_at_the_third_st
     record = await engine.inspection.get(QUEUE, "a")
     assert record
     assert record.state is State.FAILED
-    assert "third time" in record.failed_reason
+    assert record.cause is Cause.STALLED
 
 
 async def test_renewing_keeps_a_lease_beyond_its_time(engine: Engine) -> None:

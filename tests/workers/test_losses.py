@@ -13,7 +13,7 @@ from testjobs.v1.testjobs_pb2 import Noop, Script, Step
 from base.settings import Settings
 from contract.catalog import Catalog
 from contract.errors import StoreUnavailableError
-from engine.jobs import State
+from engine.jobs import Cause, State
 from engine.store import Store
 from tests.conftest import ValkeyServer, eventually, free_port
 from tests.engine.conftest import engine_on
@@ -97,7 +97,7 @@ async def test_a_job_that_takes_its_worker_along_fails_at_the_third_time(desk: D
     new_worker()
     record = await desk.end(job_id)
     assert (record.state, record.stalls, record.starts) == (State.FAILED, 3, 3)
-    assert "for the third time" in record.failed_reason
+    assert record.cause is Cause.STALLED
 
 
 async def test_a_crash_in_the_middle_goes_on_from_the_checkpoint(desk: Desk, new_worker: NewWorker) -> None:

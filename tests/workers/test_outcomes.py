@@ -6,7 +6,7 @@ from typing import Any
 
 from testjobs.v1.testjobs_pb2 import Noop, ScriptResult, Secret, SecretPart, Step
 
-from engine.jobs import State
+from engine.jobs import Cause, State
 from tests.conftest import eventually
 
 from .conftest import WORK, Desk, WorkerProcess, new_job
@@ -33,6 +33,7 @@ async def test_a_job_fails_with_the_last_reason_once_its_attempts_are_used_up(sh
     record = await shared_desk.end(await shared_desk.script(Step(fail_times=9), attempts=2))
     assert (record.state, record.fails) == (State.FAILED, 2)
     assert record.failed_reason == "attempt 2 was told to fail"
+    assert record.cause is Cause.HANDLER_ERROR
 
 
 async def test_retry_after_sets_the_wait_and_uses_an_attempt(shared_desk: Desk) -> None:
@@ -52,17 +53,19 @@ async def test_snooze_waits_without_using_an_attempt(shared_desk: Desk) -> None:
 async def test_fail_for_good_spares_the_attempts_that_are_left(shared_desk: Desk) -> None:
     record = await shared_desk.end(await shared_desk.script(Step(fail_for_good="hopeless")))
     assert (record.state, record.fails, record.failed_reason) == (State.FAILED, 1, "hopeless")
+    assert record.cause is Cause.HANDLER_GAVE_UP
 
 
 async def test_a_job_that_takes_too_long_is_ended_and_says_so(shared_desk: Desk) -> None:
     record = await shared_desk.end(await shared_desk.script(Step(sleep=60_000), timeout=200, attempts=1))
-    assert (record.state, record.failed_reason) == (State.FAILED, "timed out after 0.2 s")
+    assert (record.state, record.cause) == (State.FAILED, Cause.TIMED_OUT)
+    assert record.failed_reason == "timed out after 0.2 s"
     assert 200 <= record.finished - record.started < 10_000
 
 
 async def test_a_result_that_is_too_large_fails_for_good(shared_desk: Desk) -> None:
     record = await shared_desk.end(await shared_desk.script(Step(answer=1_000_001)))
-    assert (record.state, record.fails) == (State.FAILED, 1)
+    assert (record.state, record.fails, record.cause) == (State.FAILED, 1, Cause.UNUSABLE_RESULT)
     assert record.failed_reason.startswith("the result is too large")
 
 

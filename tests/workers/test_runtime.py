@@ -15,7 +15,7 @@ from contract.catalog import Catalog, CatalogError
 from contract.errors import RequestInvalidError
 from engine.claims import Claims
 from engine.intake import Intake
-from engine.jobs import Claim, Settlement, State
+from engine.jobs import Cause, Claim, Settlement, State
 from tests.conftest import eventually
 from workers import handlers
 from workers.broker import JobBroker
@@ -80,7 +80,7 @@ async def test_a_wrong_answer_fails_for_good(broker_of: Callable[..., JobBroker]
 
     async with serving(broker_of(Noop=wrong), desk):
         record = await desk.end(await desk.enqueue(Noop()))
-    assert (record.state, record.fails) == (State.FAILED, 1)
+    assert (record.state, record.fails, record.cause) == (State.FAILED, 1, Cause.UNUSABLE_RESULT)
     assert record.failed_reason == (
         "the handler of test:work/noop answered a testjobs.v1.Noop instead of a testjobs.v1.NoopResult"
     )

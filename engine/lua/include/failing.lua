@@ -4,7 +4,7 @@
 --- @include events
 --- @include tally
 --- @include index
---- @include finish
+--- @include fail
 --- @include waiting
 local UNKNOWN_MS = 600000
 local FAILURES_KEPT = 100
@@ -28,7 +28,7 @@ local function backoff(record, delay)
 end
 
 -- Ends a job, makes it wait or delays it. The caller writes its record and, if it is delayed, its entry in `delayed`.
-local function settle_incomplete(id, record, outcome, output, delay)
+local function settle_incomplete(id, record, outcome, output, delay, cause)
   if outcome == Outcome.FAIL or outcome == Outcome.FAIL_FOR_GOOD then
     record[Record.fails] = record[Record.fails] + 1
     add_failure(id, record, output)
@@ -39,7 +39,7 @@ local function settle_incomplete(id, record, outcome, output, delay)
     if now - record[Record.unknown_since] >= UNKNOWN_MS then outcome = Outcome.FAIL_FOR_GOOD end
   end
   if outcome == Outcome.FAIL_FOR_GOOD or (outcome == Outcome.FAIL and record[Record.fails] >= record[Record.max_attempts]) then
-    finish(id, record, State.FAILED, output)
+    fail(id, record, cause, output)
   else
     local pause = outcome == Outcome.FAIL and backoff(record, delay) or outcome == Outcome.RELEASE and 0 or math.max(delay, 1)
     record[Record.ready] = now + pause

@@ -4,6 +4,7 @@
 --- @include events
 --- @include index
 --- @include finish
+--- @include fail
 --- @include waiting
 local REASON = 'expired: it had not started by its expireAt'
 
@@ -11,7 +12,7 @@ local function fail_overdue(ids, records)
   local written = {}
   for i, id in ipairs(ids) do
     local record = records[i]
-    finish(id, record, State.FAILED, REASON)
+    fail(id, record, Cause.EXPIRED, REASON)
     tell(id, State.FAILED, record[Record.progress], REASON)
     written[i * 2 - 1], written[i * 2] = id, pack(record)
     make_way(record)

@@ -66,6 +66,54 @@ JOB_STATE_BLOCKED: JobState.ValueType  # 7
 """Reserved for jobs that wait on others."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
+class _JobFailureCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _JobFailureCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobFailureCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    JOB_FAILURE_CAUSE_UNSPECIFIED: _JobFailureCause.ValueType  # 0
+    """Not set: it has not failed, or it failed under a release that told no cause."""
+    JOB_FAILURE_CAUSE_HANDLER_ERROR: _JobFailureCause.ValueType  # 1
+    """Its handler failed, and no attempt was left."""
+    JOB_FAILURE_CAUSE_HANDLER_GAVE_UP: _JobFailureCause.ValueType  # 2
+    """Its handler found that no further attempt could succeed."""
+    JOB_FAILURE_CAUSE_TIMED_OUT: _JobFailureCause.ValueType  # 3
+    """Its last attempt ran for longer than its timeout."""
+    JOB_FAILURE_CAUSE_EXPIRED: _JobFailureCause.ValueType  # 4
+    """It had not started by its `expire_at`."""
+    JOB_FAILURE_CAUSE_STALLED: _JobFailureCause.ValueType  # 5
+    """Its worker died or lost contact for the third time."""
+    JOB_FAILURE_CAUSE_UNKNOWN_TYPE: _JobFailureCause.ValueType  # 6
+    """No worker knew its type for ten minutes."""
+    JOB_FAILURE_CAUSE_UNUSABLE_RESULT: _JobFailureCause.ValueType  # 7
+    """Its handler answered something else than its type declares, or more than may be stored."""
+    JOB_FAILURE_CAUSE_UNREADABLE: _JobFailureCause.ValueType  # 8
+    """What was stored of it cannot be read."""
+
+class JobFailureCause(_JobFailureCause, metaclass=_JobFailureCauseEnumTypeWrapper):
+    """Why a job failed for good, for programs: `failed_reason` says it in words, which may change."""
+
+JOB_FAILURE_CAUSE_UNSPECIFIED: JobFailureCause.ValueType  # 0
+"""Not set: it has not failed, or it failed under a release that told no cause."""
+JOB_FAILURE_CAUSE_HANDLER_ERROR: JobFailureCause.ValueType  # 1
+"""Its handler failed, and no attempt was left."""
+JOB_FAILURE_CAUSE_HANDLER_GAVE_UP: JobFailureCause.ValueType  # 2
+"""Its handler found that no further attempt could succeed."""
+JOB_FAILURE_CAUSE_TIMED_OUT: JobFailureCause.ValueType  # 3
+"""Its last attempt ran for longer than its timeout."""
+JOB_FAILURE_CAUSE_EXPIRED: JobFailureCause.ValueType  # 4
+"""It had not started by its `expire_at`."""
+JOB_FAILURE_CAUSE_STALLED: JobFailureCause.ValueType  # 5
+"""Its worker died or lost contact for the third time."""
+JOB_FAILURE_CAUSE_UNKNOWN_TYPE: JobFailureCause.ValueType  # 6
+"""No worker knew its type for ten minutes."""
+JOB_FAILURE_CAUSE_UNUSABLE_RESULT: JobFailureCause.ValueType  # 7
+"""Its handler answered something else than its type declares, or more than may be stored."""
+JOB_FAILURE_CAUSE_UNREADABLE: JobFailureCause.ValueType  # 8
+"""What was stored of it cannot be read."""
+Global___JobFailureCause: _TypeAlias = JobFailureCause  # noqa: Y015
+
 class _JobView:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -237,6 +285,7 @@ class Job(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     WORKER_FIELD_NUMBER: _builtins.int
     STALLS_FIELD_NUMBER: _builtins.int
+    FAILURE_CAUSE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The job's id, unique in its queue."""
     queue_name: _builtins.str
@@ -259,6 +308,8 @@ class Job(_message.Message):
     """The worker process that runs it, or ran it last."""
     stalls: _builtins.int
     """How often its worker died or lost contact."""
+    failure_cause: Global___JobFailureCause.ValueType
+    """Why it failed for good, for programs. Set in state FAILED alone."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was enqueued."""
@@ -318,10 +369,11 @@ class Job(_message.Message):
         options: Global___JobOptions | None = ...,
         worker: _builtins.str = ...,
         stalls: _builtins.int = ...,
+        failure_cause: Global___JobFailureCause.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_time", b"end_time", "options", b"options", "payload", b"payload", "result", b"result", "run_time", b"run_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts_made", b"attempts_made", "create_time", b"create_time", "created_by", b"created_by", "end_time", b"end_time", "failed_reason", b"failed_reason", "failures", b"failures", "id", b"id", "job_type", b"job_type", "max_attempts", b"max_attempts", "options", b"options", "payload", b"payload", "priority", b"priority", "progress", b"progress", "queue_name", b"queue_name", "result", b"result", "run_time", b"run_time", "stalls", b"stalls", "start_time", b"start_time", "state", b"state", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts_made", b"attempts_made", "create_time", b"create_time", "created_by", b"created_by", "end_time", b"end_time", "failed_reason", b"failed_reason", "failure_cause", b"failure_cause", "failures", b"failures", "id", b"id", "job_type", b"job_type", "max_attempts", b"max_attempts", "options", b"options", "payload", b"payload", "priority", b"priority", "progress", b"progress", "queue_name", b"queue_name", "result", b"result", "run_time", b"run_time", "stalls", b"stalls", "start_time", b"start_time", "state", b"state", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

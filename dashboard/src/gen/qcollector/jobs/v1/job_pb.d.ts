@@ -418,6 +418,13 @@ export declare type Job = Message<"qcollector.jobs.v1.Job"> & {
    * @generated from field: int32 stalls = 20;
    */
   stalls: number;
+
+  /**
+   * Why it failed for good, for programs. Set in state FAILED alone.
+   *
+   * @generated from field: qcollector.jobs.v1.JobFailureCause failure_cause = 21;
+   */
+  failureCause: JobFailureCause;
 };
 
 /**
@@ -565,6 +572,13 @@ export declare type JobJson = {
    * @generated from field: int32 stalls = 20;
    */
   stalls?: number;
+
+  /**
+   * Why it failed for good, for programs. Set in state FAILED alone.
+   *
+   * @generated from field: qcollector.jobs.v1.JobFailureCause failure_cause = 21;
+   */
+  failureCause?: JobFailureCauseJson;
 };
 
 /**
@@ -647,6 +661,88 @@ export declare type JobStateJson = "JOB_STATE_UNSPECIFIED" | "JOB_STATE_WAITING"
  * Describes the enum qcollector.jobs.v1.JobState.
  */
 export declare const JobStateSchema: GenEnum<JobState, JobStateJson>;
+
+/**
+ * Why a job failed for good, for programs: `failed_reason` says it in words, which may change.
+ *
+ * @generated from enum qcollector.jobs.v1.JobFailureCause
+ */
+export enum JobFailureCause {
+  /**
+   * Not set: it has not failed, or it failed under a release that told no cause.
+   *
+   * @generated from enum value: JOB_FAILURE_CAUSE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its handler failed, and no attempt was left.
+   *
+   * @generated from enum value: JOB_FAILURE_CAUSE_HANDLER_ERROR = 1;
+   */
+  HANDLER_ERROR = 1,
+
+  /**
+   * Its handler found that no further attempt could succeed.
+   *
+   * @generated from enum value: JOB_FAILURE_CAUSE_HANDLER_GAVE_UP = 2;
+   */
+  HANDLER_GAVE_UP = 2,
+
+  /**
+   * Its last attempt ran for longer than its timeout.
+   *
+   * @generated from enum value: JOB_FAILURE_CAUSE_TIMED_OUT = 3;
+   */
+  TIMED_OUT = 3,
+
+  /**
+   * It had not started by its `expire_at`.
+   *
+   * @generated from enum value: JOB_FAILURE_CAUSE_EXPIRED = 4;
+   */
+  EXPIRED = 4,
+
+  /**
+   * Its worker died or lost contact for the third time.
+   *
+   * @generated from enum value: JOB_FAILURE_CAUSE_STALLED = 5;
+   */
+  STALLED = 5,
+
+  /**
+   * No worker knew its type for ten minutes.
+   *
+   * @generated from enum value: JOB_FAILURE_CAUSE_UNKNOWN_TYPE = 6;
+   */
+  UNKNOWN_TYPE = 6,
+
+  /**
+   * Its handler answered something else than its type declares, or more than may be stored.
+   *
+   * @generated from enum value: JOB_FAILURE_CAUSE_UNUSABLE_RESULT = 7;
+   */
+  UNUSABLE_RESULT = 7,
+
+  /**
+   * What was stored of it cannot be read.
+   *
+   * @generated from enum value: JOB_FAILURE_CAUSE_UNREADABLE = 8;
+   */
+  UNREADABLE = 8,
+}
+
+/**
+ * Why a job failed for good, for programs: `failed_reason` says it in words, which may change.
+ *
+ * @generated from enum qcollector.jobs.v1.JobFailureCause
+ */
+export declare type JobFailureCauseJson = "JOB_FAILURE_CAUSE_UNSPECIFIED" | "JOB_FAILURE_CAUSE_HANDLER_ERROR" | "JOB_FAILURE_CAUSE_HANDLER_GAVE_UP" | "JOB_FAILURE_CAUSE_TIMED_OUT" | "JOB_FAILURE_CAUSE_EXPIRED" | "JOB_FAILURE_CAUSE_STALLED" | "JOB_FAILURE_CAUSE_UNKNOWN_TYPE" | "JOB_FAILURE_CAUSE_UNUSABLE_RESULT" | "JOB_FAILURE_CAUSE_UNREADABLE";
+
+/**
+ * Describes the enum qcollector.jobs.v1.JobFailureCause.
+ */
+export declare const JobFailureCauseSchema: GenEnum<JobFailureCause, JobFailureCauseJson>;
 
 /**
  * How much of a job is shown.
