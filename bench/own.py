@@ -16,7 +16,8 @@ from engine.jobs import State
 from engine.presence import Presence
 from engine.steering import Steering
 from engine.store import Store
-from stack.envoy import Upstream, envoy_command, write_configuration
+from stack.envoy import envoy_command, write_configuration
+from stack.envoy_upstream import Upstream
 from stack.ports import LOOPBACK, free_port
 
 QUEUE: Final = "test:work"
@@ -46,7 +47,7 @@ class Own:
 
     async def envoy(self) -> int:
         """Starts Envoy in front of the service; its id."""
-        configuration = write_configuration(self.settings, self._folder, Upstream.of("", self.settings))
+        configuration = write_configuration(self.settings, self._folder, Upstream.of((), self.settings))
         process = await self.processes.start("envoy", *envoy_command(configuration))
         await _until_open(self.settings.rest_port)
         return process.pid

@@ -60,6 +60,7 @@ local function next_sign(text, at)
 end
 
 -- Its methods that read return the position behind what they have read; nil where that is no JSON, or enough problems are known.
+-- `repeatable` is whether each request that can have a request id has one; nil where none can.
 local Scan = {}
 Scan.__index = Scan
 
@@ -167,10 +168,21 @@ function Scan:field(declared, name, seen)
   return kind
 end
 
+local function is_request_id(name, value)
+  return (name == "requestId" or name == "request_id") and find(value, '^%s*"[^"]') ~= nil
+end
+
+function Scan:note_id(declared, has_id)
+  if declared.has_request_id then
+    self.repeatable = self.repeatable ~= false and has_id
+  end
+end
+
 function Scan:object(text, at, declared)
-  local depth, count, seen, sign = #self.places + 1, 0, {}, nil
+  local depth, count, seen, sign, has_id = #self.places + 1, 0, {}, nil, false
   sign, at = next_sign(text, at)
   if sign == 125 then
+    self:note_id(declared, false)
     return at + 1
   end
   while true do
@@ -179,16 +191,20 @@ function Scan:object(text, at, declared)
       return nil
     end
     self.places[depth] = ""
-    local kind = self:field(declared, sub(text, at + 1, stop - 1), seen)
+    local name = sub(text, at + 1, stop - 1)
+    local kind = self:field(declared, name, seen)
     sign, at = next_sign(text, stop + 1)
-    at = kind and sign == 58 and self:value(text, at + 1, kind)
+    local from = at + 1
+    at = kind and sign == 58 and self:value(text, from, kind)
     if not at then
       return nil
     end
+    has_id = has_id or (declared.has_request_id and is_request_id(name, sub(text, from, at - 1)))
     self.places[depth] = nil
     count = count + 1
     sign, at = next_sign(text, at)
     if sign == 125 then
+      self:note_id(declared, has_id)
       return at + 1
     elseif sign ~= 44 then
       return nil
@@ -214,13 +230,13 @@ function Scan:edited(text)
   return table.concat(pieces)
 end
 
--- What is wrong with a body, field by field; and the body as the transcoder takes it, where that differs. A body that is no JSON has
--- one problem, of no field.
+-- What is wrong with a body, field by field; the body as the transcoder takes it, where that differs; and whether its request ids
+-- make it safe to repeat. A body that is no JSON has one problem, of no field.
 local function checked_body(text, kind)
   local scan = new_scan()
   local at = scan:value(text, 1, kind)
   if #scan.problems == 0 and not (at and next_sign(text, at) == nil) then
     return { { field = "", description = "the body is not a JSON object" } }
   end
-  return scan.problems, scan:edited(text)
+  return scan.problems, scan:edited(text), scan.repeatable
 end

@@ -1,5 +1,7 @@
 -- What the transcoder cannot do by itself, for callers whose token holds. Calls that stay gRPC pass untouched.
 
+local RETRY_ON = "x-envoy-retry-on"
+
 local function refuse(handle, status, message)
   handle:respond({ [":status"] = status }, message)
 end
@@ -43,11 +45,15 @@ local function take_body(handle, call)
   if length > MAX_BODY then
     refuse(handle, "413", "")
   elseif length > 0 then
-    local problems, text = checked_body(body:getBytes(0, length), call.type)
+    local problems, text, repeatable = checked_body(body:getBytes(0, length), call.type)
     if #problems > 0 then
       refuse_fields(handle, problems)
+      return
     elseif text then
       body:setBytes(text)
+    end
+    if repeatable then -- by the router, also where the process that has it dies
+      handle:headers():replace(RETRY_ON, BROKEN_OFF)
     end
   end
 end
@@ -55,6 +61,7 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   headers:remove(TOKEN_HEADER)
+  headers:remove(RETRY_ON)
   if is_grpc(headers) or handle:metadata():get("is_file") then
     return
   end
@@ -101,6 +108,7 @@ end
 
 function envoy_on_response(handle)
   local headers = handle:headers()
+  headers:remove(ELSEWHERE)
   local kind = headers:get("content-type")
   if kind == nil or string.sub(kind, 1, 16) ~= "application/json" then
     headers:remove("x-http-status")

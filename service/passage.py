@@ -29,7 +29,7 @@ from service.auth import EXPIRED, Principal, link_holder
 from service.call import Call, enter, shutting_down
 from service.gate import Gate
 from service.permissions import Rule, require_role
-from service.status import code_of, http_status_of, reason_of, status_of
+from service.status import code_of, for_gateway, reason_of, status_of
 
 log = structlog.get_logger()
 
@@ -229,7 +229,7 @@ class _Visit:
             (
                 ("grpc-status-details-bin", status.SerializeToString()),
                 ("x-request-id", self._request_id),
-                *http_status_of(error),
+                *for_gateway(error),
             ),
         )
 

@@ -62,8 +62,14 @@ _OVER_HTTP: Final = {
 wrong state for it."""
 
 
-def http_status_of(error: JobServiceError) -> tuple[tuple[str, str], ...]:
-    """The metadata for an HTTP status other than the one that the gateway makes of the code."""
+ELSEWHERE: Final = "x-call-elsewhere"
+"""Metadata of a call that this process, which is stopping, has not begun: the gateway repeats it with another process."""
+
+
+def for_gateway(error: JobServiceError) -> tuple[tuple[str, str], ...]:
+    """The metadata for an HTTP status other than the one that the gateway makes of the code, and for a call to be repeated."""
+    if error.reason == ErrorReason.ERROR_REASON_SHUTTING_DOWN:
+        return ((ELSEWHERE, "1"),)
     status = _OVER_HTTP.get(error.reason)
     return () if status is None else ((HTTP_STATUS, str(status)),)
 

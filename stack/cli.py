@@ -21,16 +21,17 @@ def app() -> None:
 
 
 @app.command()
+@click.option("--services", envvar="SERVICES", type=click.IntRange(1, 64), default=1, help="Service processes.")
 @click.option("--workers", envvar="WORKERS", type=click.IntRange(1, 64), default=1, help="Worker processes.")
 @click.option("--end-with-parent", is_flag=True, hidden=True, help="Stop when the process that called it ends.")
-def up(workers: int, end_with_parent: bool) -> None:
+def up(services: int, workers: int, end_with_parent: bool) -> None:
     """Run the whole stack on this machine: what no setting names is embedded."""
     from base.settings import load
     from stack import tether, up
 
     if end_with_parent:
         tether.end_with_parent()
-    up.up(load(), workers)
+    up.up(load(), services, workers)
 
 
 @app.command()
@@ -83,20 +84,26 @@ def scheduler() -> None:
 
 
 @app.command()
-@click.option("--service", default="", help="Where the service is, as host:port. Empty is this machine.")
+@click.option(
+    "--service", multiple=True, help="Where a service is, as host:port; may be repeated. None is this machine's own."
+)
+@click.option("--grpc", is_flag=True, help="Listen on GRPC_PORT too, for those services.")
 @click.option("--validate", is_flag=True, help="Check the configuration and end.")
 @click.option("--drain", is_flag=True, help="Have the Envoy that runs here send callers elsewhere.")
-def envoy(service: str, validate: bool, drain: bool) -> None:
+def envoy(service: tuple[str, ...], grpc: bool, validate: bool, drain: bool) -> None:
     """Run Envoy, the REST gateway, with a configuration made from the settings."""
     from base.settings import load
     from stack import envoy
+    from stack.envoy_upstream import Upstream
 
+    settings = load()
     if drain:
-        envoy.drain(load())
+        envoy.drain(settings)
         return
+    upstream = Upstream.of(service, settings, takes_grpc=grpc)
     if validate:
-        sys.exit(envoy.validate(load(), service))
-    envoy.run(load(), service)
+        sys.exit(envoy.validate(settings, upstream))
+    envoy.run(settings, upstream)
 
 
 @app.command()

@@ -12,6 +12,8 @@ from contract.fields import is_map, map_fields, rules_of
 
 FREE: Final = 0
 """The type of a value that is the service's to judge."""
+REQUEST_ID: Final = "request_id"
+"""The field that makes a request safe to repeat."""
 
 _SCALARS: Final = {
     FieldDescriptor.TYPE_STRING: 'kind = "text"',
@@ -89,11 +91,12 @@ class _Types:
             )  # a message that holds itself finds its own number
             fields = {name: self._field(field) for field in message.fields for name in (field.json_name, field.name)}
             listed = ", ".join(f"[{json.dumps(name)}] = {kind}" for name, kind in fields.items())
-            names = ", ".join(sorted(field.json_name for field in message.fields))
+            names = json.dumps(", ".join(sorted(field.json_name for field in message.fields)))
             others = [field for field in message.fields if field.name != field.json_name]
             told = ", ".join(f"[{json.dumps(field.name)}] = {json.dumps(field.json_name)}" for field in others)
+            has_id = "has_request_id = true, " if REQUEST_ID in message.fields_by_name else ""
             self._lines[number - 1] = (
-                f'{{ kind = "message", names = {json.dumps(names)}, fields = {{ {listed} }}, json_names = {{ {told} }} }},'
+                f'{{ kind = "message", {has_id}names = {names}, fields = {{ {listed} }}, json_names = {{ {told} }} }},'
             )
         return self._numbers[message.full_name]
 

@@ -50,12 +50,17 @@ class Part(ABC):
     """A process that the supervisor keeps running."""
 
     name: str
-    needs: ClassVar[tuple[str, ...]] = ()
+    needs: tuple[str, ...] = ()
     """Parts that must be ready before it starts; those that the stack does not have count as ready."""
     stage: ClassVar[Stage] = Stage.WORK
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     ready_seconds: ClassVar[float] = 60
     """How long it may take to become ready."""
+
+    @property
+    def needs_again(self) -> tuple[str, ...]:
+        """Those that must be ready before it is started again."""
+        return self.needs
 
     @abstractmethod
     async def prepare(self) -> Command:

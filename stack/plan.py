@@ -41,24 +41,26 @@ class Plan:
     """The files that the embedded servers append to."""
 
 
-def plan(settings: Settings, folder: DataFolder, workers: int) -> Plan:
+def plan(settings: Settings, folder: DataFolder, workers: int, services: int = 1) -> Plan:
     """Decides what to start. The folder must be held.
 
     Raises:
       StackError: a port is taken, or a program is not installed.
       SettingsError: a storage root cannot be used.
     """
-    metrics = metrics_ports(settings, workers + 2)
+    metrics = metrics_ports(settings, services + workers + 1)
+    grpc = grpc_ports(settings, services)
     require_free(
         settings.bind_host,
         {
             "REST_PORT": settings.rest_port,
             "GRPC_PORT": settings.grpc_port,
+            **{f"GRPC_PORT (+{number})": port for number, port in enumerate(grpc, 1) if services > 1},
             **{f"METRICS_PORT{f' (+{number})' if number else ''}": port for number, port in enumerate(metrics) if port},
         },
     )
     require_free(LOOPBACK, {"ENVOY_ADMIN_PORT": settings.envoy_admin_port})
-    folder.keep_off((settings.rest_port, settings.grpc_port, settings.envoy_admin_port, *metrics))
+    folder.keep_off((settings.rest_port, settings.grpc_port, *grpc, settings.envoy_admin_port, *metrics))
     StorageRoots(settings).prepare()
     log = settings.root("log")
     servers = _embedded(settings, folder, log)
@@ -69,11 +71,12 @@ def plan(settings: Settings, folder: DataFolder, workers: int) -> Plan:
     if secret:
         told["JWT_SECRET"] = secret
     settings = _tell(told)
+    serving = [Service(number + 1, folder, settings, metrics[number], grpc[number]) for number in range(services)]
     own: list[Part] = [
-        Service(folder, settings, metrics[0]),
-        *(Worker(number, folder, settings, metrics[number]) for number in range(1, workers + 1)),
+        *serving,
+        *(Worker(number + 1, folder, settings, metrics[services + number]) for number in range(workers)),
         Scheduler(folder, settings, metrics[-1]),
-        Envoy(settings, folder.run),
+        Envoy(settings, folder.run, serving),
     ]
     logs = [log / f"{name}.log" for name in ("valkey", "postgres", "mail", "envoy")]
     logs += [folder.run / f"{part.name}.out" for part in own]
@@ -88,13 +91,28 @@ def metrics_ports(settings: Settings, processes: int) -> list[int]:
     """
     if not settings.metrics_port:
         return [0] * processes
-    last = settings.metrics_port + processes - 1
+    remedy = "Set a smaller one, or 0 to have no metrics."
+    return _ports_from(settings.metrics_port, processes, f"METRICS_PORT={settings.metrics_port}", remedy)
+
+
+def grpc_ports(settings: Settings, services: int) -> list[int]:
+    """One for each service process: GRPC_PORT where there is one; several are on the ports after it, and Envoy on it.
+
+    Raises:
+      StackError: there are not so many.
+    """
+    if services == 1:
+        return [settings.grpc_port]
+    return _ports_from(settings.grpc_port + 1, services, f"GRPC_PORT={settings.grpc_port}", "Set a smaller one.")
+
+
+def _ports_from(first: int, processes: int, variable: str, remedy: str) -> list[int]:
+    last = first + processes - 1
     if last > LAST_PORT:
         raise StackError(
-            f"METRICS_PORT={settings.metrics_port}: {processes} processes need a port each, up to {last}, and the last one "
-            f"is {LAST_PORT}. Set a smaller one, or 0 to have no metrics."
+            f"{variable}: {processes} processes need a port each, up to {last}, and the last one is {LAST_PORT}. {remedy}"
         )
-    return list(range(settings.metrics_port, last + 1))
+    return list(range(first, last + 1))
 
 
 def _embedded(settings: Settings, folder: DataFolder, log: Path) -> list[Valkey | Postgres | MailSink]:

@@ -30,19 +30,34 @@ class QjobsCommand(Part):
         self.metrics_port = metrics_port
         """Its own, since no two processes of a host can share one; 0 where there are no metrics."""
 
+    @property
+    def told(self) -> dict[str, str]:
+        """The settings that are this process's alone."""
+        return {"METRICS_PORT": str(self.metrics_port)}
+
     async def prepare(self) -> Command:
         return Command(
             (*module("stack.cli"), self.command),
             self._folder.run / f"{self.name}.out",
-            environment={**os.environ, "METRICS_PORT": str(self.metrics_port)},
+            environment={**os.environ, **self.told},
         )
 
 
 class Service(QjobsCommand):
     """`qjobs service`."""
 
-    name = command = "service"
-    needs: ClassVar[tuple[str, ...]] = (STORE, DATABASE)
+    command = "service"
+    needs = (STORE, DATABASE)
+
+    def __init__(self, number: int, folder: DataFolder, settings: Settings, metrics_port: int, grpc_port: int) -> None:
+        self.name = f"service-{number}"
+        super().__init__(folder, settings.model_copy(update={"grpc_port": grpc_port}), metrics_port)
+        self.grpc_port = grpc_port
+        """Its own, so that it can be asked and be reached by itself."""
+
+    @property
+    def told(self) -> dict[str, str]:
+        return {**super().told, "GRPC_PORT": str(self.grpc_port)}
 
     async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
         if self._settings.grpc_tls_cert is None:
@@ -58,7 +73,7 @@ class Worker(QjobsCommand):
     """`qjobs worker`, for all queues."""
 
     command = "worker"
-    needs: ClassVar[tuple[str, ...]] = (STORE, DATABASE, MAIL)
+    needs = (STORE, DATABASE, MAIL)
 
     def __init__(self, number: int, folder: DataFolder, settings: Settings, metrics_port: int) -> None:
         self.name = f"worker-{number}"
@@ -72,7 +87,7 @@ class Scheduler(QjobsCommand):
     """`qjobs scheduler`."""
 
     name = command = "scheduler"
-    needs: ClassVar[tuple[str, ...]] = (STORE,)
+    needs = (STORE,)
 
     async def check(self, process: asyncio.subprocess.Process) -> None:
         await _on_roll(self._settings, SCHEDULERS, process)

@@ -73,7 +73,7 @@ class Supervisor:
         """Starts one part, and again whenever it ends, until it is cancelled. Its first start must succeed."""
         pause, started = 0.0, False
         while True:
-            for name in part.needs:
+            for name in part.needs_again if started else part.needs:
                 if name in self._ready:
                     await self._ready[name].wait()
             began = time.monotonic()

@@ -17,7 +17,7 @@ from stack import board
 from stack.folder import DataFolder
 from stack.plan import Plan, plan
 from stack.ports import reachable
-from stack.processes import QjobsCommand
+from stack.processes import QjobsCommand, Service
 from stack.rotation import keep_small
 from stack.sample_data.ids import form_id
 from stack.sample_data.people import ADMIN, ADMIN_ID
@@ -29,7 +29,7 @@ TOKEN_SECONDS: Final = 7 * 24 * 3600
 STATS_CALL: Final = "qcollector.jobs.v1.JobService/ListQueueStats"
 
 
-def up(settings: Settings, workers: int) -> None:
+def up(settings: Settings, services: int, workers: int) -> None:
     """Runs the stack until SIGTERM or SIGINT.
 
     Raises:
@@ -38,7 +38,7 @@ def up(settings: Settings, workers: int) -> None:
     began = time.monotonic()
     folder = DataFolder(settings.data_dir)
     with folder.held(say=lambda text: say("stack", text)):
-        stack = plan(settings, folder, workers)
+        stack = plan(settings, folder, workers, services)
         board.build_for_stack(settings, say=lambda text: say("board", text))
 
         async def body() -> None:
@@ -94,7 +94,7 @@ def welcome(stack: Plan, seconds: float) -> str:
         f"\nReady after {seconds:.1f} s. Ctrl-C stops it.\n",
         *([f"  Board    {rest}/"] if has_board(settings) else []),
         f"  REST     {rest}/api/v1/queue",
-        f"  gRPC     {host}:{settings.grpc_port}",
+        f"  gRPC     {host}:{settings.grpc_port}{_shared_by(stack, host)}",
     ]
     if settings.metrics_port:
         ports = {part.name: part.metrics_port for part in stack.parts if isinstance(part, QjobsCommand)}
@@ -121,6 +121,13 @@ def welcome(stack: Plan, seconds: float) -> str:
         f'  grpcurl -plaintext -H "authorization: Bearer $TOKEN" {host}:{settings.grpc_port} {STATS_CALL}\n',
     ]
     return "\n".join(lines)
+
+
+def _shared_by(stack: Plan, host: str) -> str:
+    """The processes behind GRPC_PORT, where it is not the port of one."""
+    services = [part for part in stack.parts if isinstance(part, Service)]
+    ports = [f"{host}:{service.grpc_port} ({service.name})" for service in services]
+    return f", for {', '.join(ports)}" if len(services) > 1 else ""
 
 
 def _this_program() -> str:

@@ -110,7 +110,7 @@ def test_what_enqueues_can_be_repeated() -> None:
 def test_the_service_config_repeats_what_is_harmless_and_only_while_nobody_is_there() -> None:
     config: Any = json.loads((Path(next(iter(qcollector.__path__))) / "service_config.json").read_text("utf-8"))
     (entry,) = config["methodConfig"]
-    assert entry["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert entry["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "CANCELLED"]
     repeated = {f"{name['service']}/{name['method']}" for name in entry["name"]}
     for method in METHODS:
         harmless = level(method) != "IDEMPOTENCY_UNKNOWN" or protected(method.input_type)

@@ -32,12 +32,12 @@ def environment(home: Path, **told: str | int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def command(
-    name: str, port: int, told: Mapping[str, str], log: Path, run: Sequence[str] = ("-m", "stack.cli")
+    words: str, port: int, told: Mapping[str, str], log: Path, run: Sequence[str] = ("-m", "stack.cli")
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`qjobs NAME`, or what Python is to run instead, for as long as the block lasts, once it listens on the port."""
+    """`qjobs WORDS`, or what Python is to run instead, for as long as the block lasts, once it listens on the port."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, *run, name], env=dict(told), stdout=output, stderr=output, cwd=PROJECT
+            [sys.executable, *run, *words.split()], env=dict(told), stdout=output, stderr=output, cwd=PROJECT
         )
     try:
         wait_until_listening(process, port, log)
@@ -134,12 +134,13 @@ class Front:
 
 @contextlib.contextmanager
 def running_envoy(
-    home: Path, grpc: int, *, run: Sequence[str] = ("-m", "stack.cli"), **told: str | int
+    home: Path, grpc: int, *, run: Sequence[str] = ("-m", "stack.cli"), behind: Sequence[int] = (), **told: str | int
 ) -> Iterator[Front]:
-    """An Envoy before the service at that port, with settings of its own."""
+    """An Envoy before the service at that port, with settings of its own; or at that port itself, before those `behind` it."""
     ports = {"REST_PORT": free_port(), "GRPC_PORT": grpc, "ENVOY_ADMIN_PORT": free_port()}
     home.mkdir(parents=True, exist_ok=True)
-    with command("envoy", ports["REST_PORT"], environment(home, **ports, **told), home / "envoy.out", run) as process:
+    words = "envoy" + (" --grpc" if behind else "") + "".join(f" --service {LOOPBACK}:{each}" for each in behind)
+    with command(words, ports["REST_PORT"], environment(home, **ports, **told), home / "envoy.out", run) as process:
         yield Front(rest=ports["REST_PORT"], grpc=grpc, admin=ports["ENVOY_ADMIN_PORT"], pid=process.pid)
 
 

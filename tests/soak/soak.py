@@ -111,7 +111,7 @@ class Inspector:
                 embedded["postgres"]: "database",
             }
         )
-        names = ("service", *(f"worker-{number}" for number in range(1, WORKERS + 1)), "scheduler")
+        names = ("service-1", *(f"worker-{number}" for number in range(1, WORKERS + 1)), "scheduler")
         self.metrics = {name: told["METRICS_PORT"] + place for place, name in enumerate(names)}
         self.admin = told["ENVOY_ADMIN_PORT"]
 

@@ -18,7 +18,7 @@ from base.settings import PROJECT, Settings
 from stack.ports import LOOPBACK, free_port, is_free
 from tests.conftest import eventually
 
-PARTS = {"valkey", "postgres", "mail", "service", "worker-1", "scheduler", "envoy"}
+PARTS = {"valkey", "postgres", "mail", "service-1", "worker-1", "scheduler", "envoy"}
 
 
 def environment(home: Path, **told: str | int) -> dict[str, str]:

@@ -26,7 +26,7 @@ from tests.conftest import eventually
 from tests.stack.running import PARTS, RunningStack, environment, ports_in_a_row, qjobs
 from tests.telemetry.exposed import scrape
 
-MEASURED = ("service", "worker-1", "scheduler")
+MEASURED = ("service-1", "worker-1", "scheduler")
 """The processes with metrics, in the order of their ports."""
 WELCOME = {"user": {"email": "user@example.com"}}
 
@@ -163,7 +163,7 @@ async def test_the_store_wants_its_password_and_secrets_are_the_owners_alone(sta
 
 async def test_postgresql_serves_sample_data_that_the_service_can_read_and_not_as_root(stack: RunningStack) -> None:
     environ = dict(
-        line.split("=", 1) for line in Path(f"/proc/{stack.pids['service']}/environ").read_text().split("\0") if line
+        line.split("=", 1) for line in Path(f"/proc/{stack.pids['service-1']}/environ").read_text().split("\0") if line
     )
     connection = await asyncpg.connect(environ["DATABASE_URL"])
     assert await connection.fetchval("SELECT count(*) FROM submissions") > 5000
