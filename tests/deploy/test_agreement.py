@@ -216,7 +216,7 @@ def test_the_stores_user_may_do_what_the_processes_do_and_nothing_else() -> None
     used = {word.lower() for word in re.findall(r"redis\.p?call\('([A-Za-z]+)'", scripts)}
     modules = ("engine/claims.py", "engine/event_stream.py", "engine/inspection.py")
     calls = "".join((PROJECT / module).read_text("utf-8") for module in modules)
-    used |= set(re.findall(r"_store\.client\)\.(\w+)\(", calls))
+    used |= {word.lower() for word in re.findall(r"_store\.call\(\"(\w+)\"", calls)}
     granted = set(re.findall(r"\+(\S+)", acl_line()))
     assert "-@all" in acl_line().split()
     assert granted == used | AT_STORE | OF_CLUSTERS
