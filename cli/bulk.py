@@ -13,13 +13,13 @@ from qcollector.jobs.v1.job_bulk_pb2 import (
     BatchRetryJobsRequest,
 )
 
-from cli.bars import bar
 from cli.exits import Exit
 from cli.filters import job_filter
-from cli.mapping import as_json
+from cli.output.formats import as_json
+from cli.output.screen import bar
+from cli.output.text import count_of
 from cli.selection import Filter
 from cli.session import BULK_SECONDS, Session
-from cli.words import count_of
 from client import JobsError
 
 IDS_A_CALL: Final = 1000

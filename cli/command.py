@@ -4,15 +4,22 @@ A command's function reads its arguments and answers an action, which is then gi
 a command that is really carried out pays for the import of gRPC.
 """
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
 from cli.access import DEFAULT_ADDRESS, Wishes
-from cli.actions import Performer
-from cli.exits import MEANINGS
+from cli.exits import MEANINGS, Exit
 
+if TYPE_CHECKING:
+    from cli.session import Session
+
+Action: TypeAlias = "Callable[[Session], Awaitable[Exit | None]]"
+"""What a command does; None means that all went well."""
+Performer: TypeAlias = Callable[[Action, Wishes, str, bool], int]
+"""Carries out an action with these wishes, in this format, quietly or not, and answers the exit status."""
 FORMATS: Final = ("table", "json", "jsonl", "yaml")
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 EPILOG: Final = "Exit status: " + "; ".join(f"{status.value} {meaning}" for status, meaning in MEANINGS.items()) + "."

@@ -6,8 +6,8 @@ from typing import Final
 from grpc import StatusCode
 
 from cli.exits import Exit
-from cli.moments import in_words
-from cli.untrusted import harmless
+from cli.output.text import harmless
+from cli.output.times import in_words
 from client import JobsError
 
 STATUSES: Final = {

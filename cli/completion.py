@@ -63,7 +63,7 @@ def _items(
 
 
 async def _asked(ctx: click.Context, ask: "Callable[[Session], Awaitable[Iterable[str]]]") -> list[str]:
-    from cli.screen import Screen  # noqa: PLC0415  (as above)
+    from cli.output.screen import Screen  # noqa: PLC0415  (as above)
     from cli.session import Session  # noqa: PLC0415
 
     told = {name: ctx.params.get(name) for name in ("token_file", "tls", "ca", "cert", "key")}

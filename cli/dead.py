@@ -8,9 +8,9 @@ from cli import steering
 from cli.exits import CommandError, Exit
 from cli.job_details import in_full
 from cli.listing import NEWEST
+from cli.output.text import state_word
 from cli.selection import Filter, Named
 from cli.session import Session
-from cli.words import state_word
 
 FAILED: Final = "failed"
 

@@ -18,13 +18,12 @@ from qcollector.jobs.v1.export_pb2 import ExportMetadata
 from qcollector.jobs.v1.job_pb2 import Job
 from qcollector.jobs.v1.job_queries_pb2 import DownloadResultRequest
 
-from cli.bars import bar
 from cli.exits import CommandError, Exit
+from cli.output.screen import bar
+from cli.output.text import bytes_in_words, harmless, is_harmful
 from cli.selection import Named
 from cli.session import Session
 from cli.steering import get
-from cli.untrusted import harmless, is_harmful
-from cli.words import bytes_in_words
 from client import JobsError
 
 LONGEST_NAME: Final = 255

@@ -18,10 +18,10 @@ from qcollector.jobs.v1.options_pb2 import Backoff
 from cli.exits import CommandError, Exit
 from cli.filters import stamp
 from cli.job_details import outcome
-from cli.moments import in_words
+from cli.output.text import state_word
+from cli.output.times import in_words
 from cli.session import Session
 from cli.watching import follow, status_of
-from cli.words import state_word
 
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of data that are read; the service takes less."""

@@ -10,9 +10,9 @@ from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest
 from qcollector.jobs.v1.queue_requests_pb2 import ListQueueStatsRequest
 
 from cli.exits import CommandError, Exit
+from cli.output.text import state_of
 from cli.selection import Filter
 from cli.session import Session
-from cli.words import state_of
 from client import JobsError
 
 

@@ -3,11 +3,10 @@
 from google.protobuf.message import Message
 from qcollector.jobs.v1.job_pb2 import Job, JobState
 
-from cli.details import fields, section, tree, when
-from cli.mapping import as_json, moment
-from cli.moments import in_words, shown
-from cli.untrusted import harmless
-from cli.words import count_of, state_word
+from cli.output.formats import as_json, moment
+from cli.output.tables import fields, section, tree, when
+from cli.output.text import count_of, harmless, state_word
+from cli.output.times import in_words, shown
 
 
 def in_full(job: Job) -> str:

@@ -7,15 +7,13 @@ from typing import Final
 from qcollector.jobs.v1.overview_pb2 import ListJobTypesRequest
 from qcollector.jobs.v1.queue_pb2 import JobType
 
-from cli.columns import Column, Columns
-from cli.details import fields, section
 from cli.examples import example
 from cli.exits import CommandError, Exit
-from cli.mapping import as_json
-from cli.moments import in_words
+from cli.output.formats import as_json
+from cli.output.tables import Column, Columns, fields, section
+from cli.output.text import harmless, harmless_json, role_word
+from cli.output.times import in_words
 from cli.session import Session
-from cli.untrusted import harmless, harmless_json
-from cli.words import role_word
 
 
 def _backoff(one: JobType) -> str:

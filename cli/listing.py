@@ -6,14 +6,14 @@ from typing import Final
 from qcollector.jobs.v1.job_pb2 import Job
 from qcollector.jobs.v1.job_queries_pb2 import ListJobsRequest, ListJobsResponse
 
-from cli.bars import bar
-from cli.columns import Column, Columns
 from cli.filters import job_filter
-from cli.mapping import moment
-from cli.moments import ago
+from cli.output.formats import moment
+from cli.output.screen import bar
+from cli.output.tables import Column, Columns
+from cli.output.text import colour_of, state_word
+from cli.output.times import ago
 from cli.selection import Filter
 from cli.session import Session
-from cli.words import colour_of, state_word
 
 PAGE: Final = 500
 """The most that the service gives."""

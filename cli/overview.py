@@ -15,16 +15,13 @@ from qcollector.jobs.v1.overview_pb2 import (
 from qcollector.jobs.v1.queue_pb2 import HealthCheck, QueueStats, Worker
 from qcollector.jobs.v1.queue_requests_pb2 import GetQueueStatsRequest, WatchQueuesRequest
 
-from cli.columns import Column, Columns
-from cli.details import fields
 from cli.exits import Exit
-from cli.mapping import as_json, moment
-from cli.moments import ago, in_words
+from cli.output.formats import as_json, moment
+from cli.output.tables import Column, Columns, console_on, fields, terminal_table
+from cli.output.text import bytes_in_words, colour_of, harmless, yes_or_no
+from cli.output.times import ago, in_words
 from cli.queues import QUEUES
 from cli.session import Session
-from cli.tables import console_on, terminal_table
-from cli.untrusted import harmless
-from cli.words import bytes_in_words, colour_of, yes_or_no
 from client import JobsError
 
 if TYPE_CHECKING:

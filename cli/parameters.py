@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from cli.completion import job_types, queue_names, schedule_names
-from cli.moments import milliseconds_of, moment_of
+from cli.output.times import milliseconds_of, moment_of
 from cli.selection import Chosen, Filter, Named, named, one_named
 
 Decorated = Callable[[Callable[..., Any]], Any]

@@ -13,12 +13,11 @@ from qcollector.jobs.v1.queue_requests_pb2 import (
     UpdateQueueRequest,
 )
 
-from cli.columns import Column, Columns
-from cli.details import fields
-from cli.mapping import moment
-from cli.moments import in_words, shown
+from cli.output.formats import moment
+from cli.output.tables import Column, Columns, fields
+from cli.output.text import count_of, yes_or_no
+from cli.output.times import in_words, shown
 from cli.session import BULK_SECONDS, Session
-from cli.words import count_of, yes_or_no
 
 QUEUES: Final[Columns[QueueStats]] = (
     Column("Queue", lambda queue: queue.queue_name),

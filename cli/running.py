@@ -6,10 +6,10 @@ import sys
 from typing import Final
 
 from cli.access import Wishes, access
-from cli.actions import Action
+from cli.command import Action
 from cli.exits import CommandError, Exit
-from cli.screen import Screen
-from cli.untrusted import harmless
+from cli.output.screen import Screen
+from cli.output.text import harmless
 
 # gRPC's own log lines would stand beside the errors, which say the same in plain words.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

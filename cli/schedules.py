@@ -24,15 +24,13 @@ from qcollector.jobs.v1.schedule_service_pb2 import (
 )
 from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 
-from cli.columns import Column, Columns
-from cli.details import fields, section, tree, when
 from cli.enqueueing import Typed
 from cli.exits import CommandError, Exit
-from cli.mapping import as_json, moment
-from cli.moments import ago, shown
+from cli.output.formats import as_json, moment
+from cli.output.tables import Column, Columns, fields, section, tree, when
+from cli.output.text import colour_of, harmless, state_word, yes_or_no
+from cli.output.times import ago, shown
 from cli.session import Session
-from cli.untrusted import harmless
-from cli.words import colour_of, state_word, yes_or_no
 
 if TYPE_CHECKING:
     from qcollector.jobs.v1.schedule_service_pb2_grpc import ScheduleServiceAsyncStub

@@ -9,7 +9,7 @@ from grpc import aio
 from qcollector.jobs.v1.job_service_pb2_grpc import JobServiceStub
 
 from cli.access import Access
-from cli.screen import Screen
+from cli.output.screen import Screen
 from client import JobHandle
 from client.connection import Connection
 

@@ -18,9 +18,9 @@ from cli import bulk, listing
 from cli.exits import Exit
 from cli.filters import queue_names, queue_of
 from cli.job_details import in_full
+from cli.output.text import state_word
 from cli.selection import Filter, Named
 from cli.session import Session
-from cli.words import state_word
 
 
 async def list_jobs(session: Session, queue: str, wanted: Filter, order: str, limit: int) -> None:

@@ -14,14 +14,14 @@ from qcollector.jobs.v1.job_queries_pb2 import (
     WatchJobResponse,
 )
 
-from cli.bars import bar
-from cli.columns import Column, Columns
 from cli.exits import CommandError, Exit
 from cli.job_details import outcome
-from cli.mapping import as_json, moment
-from cli.moments import shown
+from cli.output.formats import as_json, moment
+from cli.output.screen import bar
+from cli.output.tables import Column, Columns
+from cli.output.text import state_word
+from cli.output.times import shown
 from cli.session import Session
-from cli.words import state_word
 from client.handle import ENDS
 
 LOG_EVERY: Final = 0.3

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import click
 
-from cli.actions import Action
-from cli.command import OperatorGroup
+from cli.command import Action, OperatorGroup
 from cli.parameters import (
     filter_options,
     job_argument,

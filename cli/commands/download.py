@@ -4,8 +4,7 @@
 
 import click
 
-from cli.actions import Action
-from cli.command import OperatorCommand
+from cli.command import Action, OperatorCommand
 from cli.parameters import job_argument, one_job, queue_option
 
 

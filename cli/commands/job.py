@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from cli.actions import Action
-from cli.command import OperatorGroup
+from cli.command import Action, OperatorGroup
 from cli.completion import queue_names
 from cli.parameters import (
     AHEAD,

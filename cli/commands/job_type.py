@@ -4,8 +4,7 @@
 
 import click
 
-from cli.actions import Action
-from cli.command import OperatorGroup
+from cli.command import Action, OperatorGroup
 from cli.parameters import queue_argument, queue_option, type_argument
 
 

@@ -4,8 +4,7 @@
 
 import click
 
-from cli.actions import Action
-from cli.command import OperatorGroup
+from cli.command import Action, OperatorGroup
 from cli.completion import queue_names
 from cli.parameters import DURATION, RATE, queue_argument, yes_option
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from cli.actions import Action
-from cli.command import OperatorGroup
+from cli.command import Action, OperatorGroup
 from cli.parameters import payload_options, queue_argument, queue_option, schedule_argument, type_argument, yes_option
 
 timezone_option = click.option("--timezone", default=None, help="The zone of the expression, such as Europe/Berlin.")

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from cli.access import Wishes
-from cli.actions import Action
+from cli.command import Action
 from cli.exits import Exit
+from cli.output.screen import Screen
 from cli.running import carry_out
-from cli.screen import Screen
 from stack.cli import app
 from tests.service.conftest import Running, Worker, service, token, worker
 

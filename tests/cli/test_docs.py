@@ -10,8 +10,7 @@ import click
 import pytest
 
 from base.settings import PROJECT, Settings
-from cli.actions import Action
-from cli.command import OperatorCommand
+from cli.command import Action, OperatorCommand
 from cli.commands import COMMANDS
 from stack.cli import app
 from tests.cli.conftest import qjobs_at, succeeded

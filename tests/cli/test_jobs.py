@@ -13,7 +13,7 @@ from rich.progress import Progress, TaskID
 from testjobs.v1.testjobs_pb2 import Noop, Script, ScriptResult, Secret, Serial, Step
 
 from cli.exits import Exit
-from cli.screen import Screen
+from cli.output.screen import Screen
 from contract.errors import StoreUnavailableError
 from engine import bulk
 from engine.inspection import Inspection

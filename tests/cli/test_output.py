@@ -19,10 +19,10 @@ from cli.examples import example
 from cli.exits import CommandError, Exit
 from cli.job_details import in_full, outcome
 from cli.listing import JOBS
-from cli.mapping import as_json
-from cli.moments import ago, in_words, milliseconds_of, moment_of
-from cli.screen import Screen
-from cli.untrusted import harmless, harmless_json
+from cli.output.formats import as_json
+from cli.output.screen import Screen
+from cli.output.text import harmless, harmless_json
+from cli.output.times import ago, in_words, milliseconds_of, moment_of
 from cli.watching import LOG
 from tests.cli.conftest import Terminal
 

@@ -13,7 +13,7 @@ import yaml
 from pydantic import SecretStr
 
 from base.settings import PROJECT, Settings
-from cli.actions import Action
+from cli.command import Action
 from contract.catalog import Catalog
 from engine.store import Store
 from stack.cli import app

@@ -1,18 +1,16 @@
-"""Where a command prints: tables and sentences for people, JSON and YAML for scripts, complaints on standard error."""
+"""Where a command prints: what was asked for on standard output; complaints, hints and how far it is on standard error."""
 
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO, TypeVar
+from typing import Protocol, TextIO, TypeVar
 
 from google.protobuf.message import Message
 
-from cli.columns import Columns
 from cli.exits import CommandError, Exit
-from cli.formats import Formatter, formatter
-from cli.mapping import Json, as_json
-from cli.tables import Listing, PlainListing, terminal_listing
-from cli.untrusted import harmless
+from cli.output.formats import Formatter, Json, as_json, formatter
+from cli.output.tables import Columns, Listing, PlainListing, console_on, terminal_listing
+from cli.output.text import harmless
 
 M = TypeVar("M", bound=Message)
 
@@ -141,3 +139,55 @@ def _answer(question: str, err: TextIO) -> bool:
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class Bar(Protocol):
+    """Shows how much is done."""
+
+    def show(self, done: float, note: str = "") -> None: ...
+    def line(self, text: str) -> None:
+        """Something to read, which stays."""
+
+
+class _Nothing:
+    """Where nobody looks."""
+
+    def show(self, done: float, note: str = "") -> None: ...
+    def line(self, text: str) -> None: ...
+
+
+@contextlib.contextmanager
+def bar(screen: Screen, title: str, total: float | None, *, of_bytes: bool = False) -> Iterator[Bar]:
+    """A bar as long as the block lasts. Without a total it only shows that something happens."""
+    if not screen.shows_progress:
+        yield _Nothing()
+        return
+    from rich.progress import (  # noqa: PLC0415  (for terminals alone)
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.text import Text  # noqa: PLC0415
+
+    amount = DownloadColumn() if of_bytes else TaskProgressColumn()
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        amount,
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with Progress(*columns, console=console_on(screen.err), transient=True) as progress:
+        task = progress.add_task(harmless(title), total=total, note="")
+
+        class _Shown:
+            def show(self, done: float, note: str = "") -> None:
+                progress.update(task, completed=done, note=harmless(note))
+
+            def line(self, text: str) -> None:
+                progress.console.print(Text(harmless(text)))
+
+        yield _Shown()
