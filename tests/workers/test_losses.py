@@ -1,5 +1,6 @@
 """Workers, connections and Valkey die: no job is lost, none is left behind, and no stale worker gets a word in."""
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -145,8 +146,9 @@ async def test_a_worker_outlives_valkey_and_its_jobs_end(
         server.start()
         store = await Store.open(own)
         desk = Desk(engine_on(store, own, catalog))
-        running = [await desk.script(Step(sleep=1500)) for _ in range(20)]
-        waiting = [await desk.script(Step(sleep=20)) for _ in range(200)]
+        # All at once, so that the server is killed before they have ended, however slow the machine.
+        running = await asyncio.gather(*(desk.script(Step(sleep=1500)) for _ in range(20)))
+        waiting = await asyncio.gather(*(desk.script(Step(sleep=20)) for _ in range(200)))
         await desk.reached(running[0], State.ACTIVE)
         server.kill()
         await eventually(lambda: len(worker.lines("store_away")) > 1)

@@ -7,6 +7,8 @@ from typing import Any
 from testjobs.v1.testjobs_pb2 import Noop, ScriptResult, Secret, SecretPart, Step
 
 from engine.jobs import Cause, State
+from engine.packing import unpack
+from engine.schema import Record
 from tests.conftest import eventually
 
 from .conftest import WORK, Desk, WorkerProcess, new_job
@@ -83,6 +85,10 @@ async def test_a_job_that_cannot_be_read_fails_for_good(shared_desk: Desk) -> No
             return counts.startswith(b"the stored job cannot be read")
 
         await eventually(ended, what=f"a broken {name} fails")
+        store = shared_desk.engine.store
+        stored = await store.call("HGET", store.keys(WORK)["states"], broken.id)
+        assert stored
+        assert Record.read(unpack(stored)).cause == Cause.UNREADABLE
 
 
 async def test_a_type_unknown_here_is_left_to_others_and_counts_no_attempt(
