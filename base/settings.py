@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from base.errors import StartError
 from base.setting_problems import described
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -21,7 +22,7 @@ SECRETS_DIR: Final = "SECRETS_DIR"
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
-class SettingsError(Exception):
+class SettingsError(StartError):
     """A setting that cannot be used; the message names the variable, the cause and the remedy."""
 
 

@@ -13,6 +13,7 @@ from qcollector.jobs.v1 import options_pb2
 from qcollector.jobs.v1.options_pb2 import JobTypeOptions, QueueOptions, Role
 from qcollector.jobs.v1.payload_pb2 import JobPayload, JobResult
 
+from base.errors import StartError
 from contract.fields import TEXT_MARKS, fields_within, has_mark, is_map, map_fields
 from contract.masking import has_sensitive
 
@@ -28,7 +29,7 @@ _NOT_IN_MEMBERS: Final = re.compile(r"[^a-z0-9]+")
 _CAPITALS: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-class CatalogError(Exception):
+class CatalogError(StartError):
     """A contract that cannot be served; the message says each cause and its remedy."""
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from base.errors import StartError
 from cli.commands import COMMANDS, WORKER_COMMANDS, Mount
 
 FILE = click.Path(path_type=Path)
@@ -66,10 +67,14 @@ def worker(context: click.Context, queues: str) -> None:
     import uvloop
 
     from base.settings import load
+    from contract.errors import QueueUnknownError
     from workers.worker import run
 
     names = [name.strip() for name in queues.split(",") if name.strip()]
-    uvloop.run(run(load(), names or None))
+    try:
+        uvloop.run(run(load(), names or None))
+    except QueueUnknownError as error:
+        raise StartError(f"--queues: {error}") from None
 
 
 @app.command()
@@ -169,17 +174,9 @@ def main() -> None:
     """What keeps a command from running is said in plain words, with status 2."""
     try:
         app(prog_name="qjobs")
-    except Exception as error:
-        if not _is_for_the_user(error):
-            raise
+    except StartError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
-
-
-def _is_for_the_user(error: Exception) -> bool:
-    """Whether the error's message is cause and remedy. By name: importing the classes would slow down every command."""
-    names = {"SettingsError", "StackError", "CatalogError", "QueueUnknownError"}
-    return any(kind.__name__ in names for kind in type(error).__mro__)
 
 
 if __name__ == "__main__":

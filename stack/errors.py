@@ -1,5 +1,7 @@
 """What keeps a stack from starting."""
 
+from base.errors import StartError
 
-class StackError(Exception):
-    """The message is for whoever typed the command: cause and remedy."""
+
+class StackError(StartError):
+    """A process of it, or something that it needs, is not to be had."""
