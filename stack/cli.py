@@ -46,15 +46,9 @@ def demo() -> None:
 @app.command()
 def service() -> None:
     """Run one gRPC service process."""
-    import uvloop
+    from service.command import run
 
-    from base import logs
-    from base.settings import load
-    from service.bootstrap import serve
-
-    settings = load()
-    logs.configure(settings, "service")
-    uvloop.run(serve(settings))
+    run()
 
 
 @app.group(cls=Mount, mounted=WORKER_COMMANDS, invoke_without_command=True)
@@ -64,17 +58,9 @@ def worker(context: click.Context, queues: str) -> None:
     """Run one worker process; `list` shows those that run."""
     if context.invoked_subcommand is not None:
         return
-    import uvloop
+    from workers.command import run
 
-    from base.settings import load
-    from contract.errors import QueueUnknownError
-    from workers.worker import run
-
-    names = [name.strip() for name in queues.split(",") if name.strip()]
-    try:
-        uvloop.run(run(load(), names or None))
-    except QueueUnknownError as error:
-        raise StartError(f"--queues: {error}") from None
+    run([name.strip() for name in queues.split(",") if name.strip()])
 
 
 @app.command()
