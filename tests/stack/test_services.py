@@ -47,9 +47,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     taken = {*stack.told.values(), *(str(port_of(stack, name)) for name in SERVICES)}
     stack.told["METRICS_PORT"] = str(ports_in_a_row(len(MEASURED), taken))
     stack.start()
-    asyncio.run(stack.ready(150))
-    yield stack
-    stack.discard()
+    try:
+        asyncio.run(stack.ready(150))
+        yield stack
+    finally:
+        stack.discard()
 
 
 @pytest.fixture

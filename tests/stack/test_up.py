@@ -41,9 +41,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     (home / "run").mkdir(0o700)
     (home / "run" / "ports.json").write_text(json.dumps({"mail": int(stack.told["GRPC_PORT"])}))
     stack.start()
-    asyncio.run(stack.ready())
-    yield stack
-    stack.discard()
+    try:
+        asyncio.run(stack.ready())
+        yield stack
+    finally:
+        stack.discard()
 
 
 @pytest.fixture
