@@ -8,6 +8,8 @@ BIN := $(abspath $(VENV))/bin
 BASE_PYTHON := $(or $(shell PATH='$(subst $(BIN):,,$(PATH))' tools/interpreter.sh $(PYTHON)),$(PYTHON))
 STAMP := $(VENV)/.ready
 TESTS ?= tests
+# What shows in a minute that the platform needs no family; `make platform` runs all of it.
+PLATFORM := tests/platform tests/base tests/contract $(addprefix tests/,service/test_enqueue.py service/test_jobs.py engine/test_life_cycle.py workers/test_outcomes.py)
 
 export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -15,7 +17,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up board test golden check test-system bench scale soak soak-short chaos chaos-short gen setup absent
+.PHONY: help demo up board test golden check platform test-system bench scale soak soak-short chaos chaos-short gen setup absent
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,7 +37,7 @@ test: $(STAMP) ## Run the tests.
 golden: $(STAMP) ## Write the golden files of all calls anew (tests/golden); look at the difference before you commit it.
 	@GOLDEN=write pytest -q -n 0 tests/golden
 
-check: $(STAMP) ## Check style, types, layers, contract, generated code and Envoy's configuration.
+check: $(STAMP) ## Check style, types, layers, contract, generated code, Envoy's configuration, and that the platform needs no family.
 	@ruff check .
 	@ruff format --check .
 	@python tools/generate.py --check
@@ -47,6 +49,10 @@ check: $(STAMP) ## Check style, types, layers, contract, generated code and Envo
 	@lint-imports --no-cache
 	@mypy
 	@JWT_SECRET=for-this-check-alone qjobs envoy --validate
+	@tools/platform_alone.sh $(PLATFORM)
+
+platform: $(STAMP) ## Run all of the platform's tests in a copy without families.
+	@tools/platform_alone.sh
 
 test-system: $(STAMP) ## Run the tests that need Debian packages, installing what they need.
 	@BASE_PYTHON="$(BASE_PYTHON)" tools/test-system.sh

@@ -5,9 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 from base.settings import Settings
+from base.telemetry.instruments import Instruments, Measured
 
 R = TypeVar("R")
 Source = Callable[[Settings, Any], AsyncIterator[R]]
+Expose = Callable[[R, Instruments], None]
+"""Adds what the open one measures to the instruments of its process."""
 
 _provided: "dict[type, Resource[Any]]" = {}
 
@@ -18,8 +21,9 @@ class Resource(Generic[R]):
     A handler names it to get what it opened: `sender: Annotated[Sender, TaskiqDepends(mail_sender)]`.
     """
 
-    def __init__(self, kind: type[R], source: Source[R]) -> None:
+    def __init__(self, kind: type[R], source: Source[R], expose: "Expose[R] | None" = None) -> None:
         self.kind = kind
+        self.expose = expose
         self.open = asynccontextmanager(source)
         self.place = f"{source.__module__}.{source.__qualname__}"
 
@@ -28,11 +32,14 @@ class Resource(Generic[R]):
         raise RuntimeError(f"{self.place} is opened once for each process, and is not open here")
 
 
-def provides(kind: type[R]) -> Callable[[Source[R]], Resource[R]]:
-    """Makes `async def f(settings, store): yield thing` the source of one `kind` for each process."""
+def provides(kind: type[R], expose: Expose[R] | None = None) -> Callable[[Source[R]], Resource[R]]:
+    """Makes `async def f(settings, store): yield thing` the source of one `kind` for each process.
+
+    Things that are base.telemetry.instruments.Measured expose themselves; `expose` is for those of other libraries.
+    """
 
     def register(source: Source[R]) -> Resource[R]:
-        resource = Resource(kind, source)
+        resource = Resource(kind, source, expose)
         if kind in _provided:
             raise RuntimeError(f"{kind.__qualname__} has two sources: {_provided[kind].place} and {resource.place}")
         _provided[kind] = resource
@@ -54,6 +61,14 @@ class Resources:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._by_kind.values())
+
+    def expose(self, instruments: Instruments) -> None:
+        """Adds what they measure to the instruments of their process."""
+        for resource, value in self.by_source.items():
+            if resource.expose is not None:
+                resource.expose(value, instruments)
+            elif isinstance(value, Measured):
+                value.expose(instruments)
 
 
 @asynccontextmanager

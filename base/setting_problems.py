@@ -18,24 +18,10 @@ _WORDS: Final = {
 }
 """By pydantic's own type of the error; its context fills in the braces."""
 
-_PATTERNS: Final = {
-    "redis_key_prefix": "may have letters, digits and . _ - alone, at most 64 of them; write for example qjobs",
-    "backup_recipient": (
-        "is not the public key of an age key pair; write the line that begins with age1, which age-keygen prints"
-    ),
-    "alert_email": "is not an e-mail address; write name@example.com",
-}
-"""By setting, as a regular expression helps nobody."""
-
 
 def described(problem: ErrorDetails) -> str:
     """One problem as a line: the variable, the cause and the remedy. Never the value, which may be a secret."""
     name = str(problem["loc"][0]) if problem["loc"] else ""
     kind, context = problem["type"], problem.get("ctx", {})
-    if kind == "string_pattern_mismatch" and name in _PATTERNS:
-        words = _PATTERNS[name]
-    elif kind in _WORDS:
-        words = _WORDS[kind].format(**context)
-    else:
-        words = problem["msg"].removeprefix("Value error, ")
+    words = _WORDS[kind].format(**context) if kind in _WORDS else problem["msg"].removeprefix("Value error, ")
     return f"{name.upper()}: {words}" if name else words

@@ -1,15 +1,23 @@
-"""The settings of every process, read once from the environment and refused at start with cause and remedy."""
+"""The settings of every process, read once from the environment and refused at start with cause and remedy.
+
+`Settings` has what the platform reads. A plugin adds variables by a subclass in its `settings` module. `load` makes one object
+of them all, which each plugin sees as its own by `of`. Three variables of a family are the platform's to read, by their names:
+`<FAMILY>_CONCURRENCY`, `<FAMILY>_MAX_PER_USER` and `ENABLE_<FAMILY>_SERVICE`.
+"""
 
 import os
 import re
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from base.errors import StartError
+from base.plugins import PluginError, hooks, job_plugins
 from base.setting_problems import described
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -22,6 +30,26 @@ SECRETS_DIR: Final = "SECRETS_DIR"
 Names = Annotated[tuple[str, ...], NoDecode]
 
 
+def matching(pattern: str, words: str) -> AfterValidator:
+    """For texts that must match. `words` say what is wrong and what to write: a regular expression helps nobody."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and re.fullmatch(pattern, value) is None:
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(check)
+
+
+def _known_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"{value!r} is no IANA time zone; write one such as Europe/Berlin")
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+
+
 class SettingsError(StartError):
     """A setting that cannot be used; the message names the variable, the cause and the remedy."""
 
@@ -29,13 +57,18 @@ class SettingsError(StartError):
 class Settings(BaseSettings):
     """Environment variables by their lower-case names. Durations say their unit; secrets never print."""
 
+    @classmethod
+    def of(cls, settings: "Settings") -> Self:
+        """The same settings, seen as those of a plugin: `MailSettings.of(settings)`."""
+        assert isinstance(settings, cls), f"load() has not found {cls.__qualname__}"
+        return settings
+
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     # What runs
     enable_queue_service: bool = True
-    enable_email_service: bool = True
     job_plugins: Names = ()
-    """Packages with job types of their own: each has `contract` (the generated modules) and `handlers`."""
+    """Packages with job types of their own; see base.plugins."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
     shutdown_grace_seconds: float = Field(10, ge=0, le=3600)
@@ -54,6 +87,14 @@ class Settings(BaseSettings):
     grpc_tls_client_ca: Path | None = None
     """With it, callers must show a certificate of this authority (mTLS)."""
     grpc_reflection: bool = True
+    public_api_url: Annotated[
+        str | None,
+        matching(
+            r"https?://[^\s/?#@]+(/[^\s?#]*)?",
+            "is not an address without a query; write one such as https://api.example.com",
+        ),
+    ] = None
+    """Where browsers reach the gateway: download links in mails begin with it. Defaults to REST_PORT on localhost."""
     grpc_max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024)
     cors_origin: Names = ()
     rest_rate_limit: int = Field(0, ge=0)
@@ -88,7 +129,13 @@ class Settings(BaseSettings):
     redis_sentinel_password: SecretStr | None = None
     """The login at the Sentinels, which is apart from that at the servers."""
     redis_queue_db: int = Field(1, ge=0, le=15)
-    redis_key_prefix: str = Field("qjobs", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    redis_key_prefix: Annotated[
+        str,
+        matching(
+            r"[A-Za-z0-9_.-]{1,64}",
+            "may have letters, digits and . _ - alone, at most 64 of them; write for example qjobs",
+        ),
+    ] = "qjobs"
     redis_max_connections: int = Field(200, ge=10)
     redis_tls_ca: Path | None = None
 
@@ -101,128 +148,31 @@ class Settings(BaseSettings):
     retention_completed_hours: float = Field(24, gt=0)
     retention_failed_days: float = Field(30, gt=0)
 
-    # Jobs that one worker process runs at once, by family
-    email_concurrency: Concurrency = 5
-    file_concurrency: Concurrency = 2
-    export_concurrency: Concurrency = 1
-    analytics_concurrency: Concurrency = 2
-    system_concurrency: Concurrency = 1
-
     # Schedules
-    schedule_timezone: str = "UTC"
+    schedule_timezone: TimeZone = "UTC"
     """The IANA zone of schedules, and of days in date ranges, that name none."""
 
-    # Files, exports, cleanup and backup
-    image_quality: int = Field(85, ge=1, le=100)
-    webp_quality: int = Field(80, ge=1, le=100)
-    image_max_pixels: int = Field(100_000_000, ge=1, le=1_000_000_000)
-    """Width times height, times frames, beyond which an image is refused before it is decoded."""
-    clamav_host: str | None = None
-    """With it, files are scanned before they are processed."""
-    clamav_port: Port = 3310
-    clamav_max_bytes: int = Field(25_000_000, ge=1)
-    """Files beyond it count as not scanned: clamd itself calls clean what is larger than its MaxFileSize."""
-    export_retention_days: float = Field(7, gt=0)
-    export_max_per_user: int = Field(3, ge=0)
-    """Exports of one user that run at once."""
-    backup_retention_days: float = Field(30, gt=0)
-    backup_recipient: str | None = Field(None, pattern="^age1[02-9ac-hj-np-z]{58}$")
-    """An age public key ("age1…"): backups are encrypted to it."""
-    cleanup_delete: bool = False
-    """On a DATABASE_URL of the user's own: orphaned_files and old_sessions delete instead of only reporting."""
-    alert_email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$")
-    """Whom to tell of critical failures."""
-    alert_window_minutes: float = Field(60, gt=0)
-    """At most one alert for each cause within it."""
-
-    # Mail
-    smtp_host: str | None = None
-    smtp_port: Port = 587
-    smtp_secure: bool = False
-    """TLS from the first byte (port 465). Otherwise STARTTLS as `smtp_starttls` says."""
-    smtp_starttls: Literal["auto", "required", "never"] = "auto"
-    """auto: required once SMTP_USER is set, used where offered otherwise."""
-    smtp_tls_ca: Path | None = None
-    smtp_user: str | None = None
-    smtp_password: SecretStr | None = None
-    smtp_max_connections: int = Field(5, ge=1, le=100)
-    smtp_max_messages: int = Field(100, ge=1)
-    """Messages on one connection before it is renewed."""
-    smtp_timeout_seconds: float = Field(30, gt=0, le=600)
-    smtp_rate_limit: int = Field(0, ge=0)
-    """Mails a minute over all workers; 0 means no limit."""
-    email_from: str | None = None
-    """Defaults to SMTP_USER where that is an address, else to no-reply@localhost."""
-    email_reply_to: str | None = None
-    email_locale: str = "en"
-    email_timezone: str = "UTC"
-    email_templates_dir: Path = PROJECT / "templates" / "email"
-    app_url: str = "http://localhost:5000"
-    """Where the application's pages are: links to them in mails begin with it."""
-    public_api_url: str | None = None
-    """Where browsers reach the gateway: download links in mails begin with it. Defaults to REST_PORT on localhost."""
-
-    # Data
+    # Files
     data_dir: Path = Path("var")
     upload_dir: Path | None = None
     temp_dir: Path | None = None
     export_dir: Path | None = None
     backup_dir: Path | None = None
     log_dir: Path | None = None
-    database_url: SecretStr | None = None
-    """postgresql://user:password@host:5432/database, with libpq's parameters such as ?sslmode=verify-full."""
-    database_pool_size: int = Field(5, ge=1, le=100)
-    """Connections to the database that one process holds at most."""
-    encryption_key: SecretStr | None = None
-    """64 hexadecimal digits: the application's key for the answers that it stores encrypted."""
-    sample_data: bool = True
-    """Whether an embedded database begins with sample data. No other database is ever given any."""
+    export_retention_days: float = Field(7, gt=0)
+    """How long files in EXPORT_DIR stay, and the jobs that made them."""
 
     @field_validator("job_plugins", "cors_origin", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("schedule_timezone", "email_timezone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError(f"{value!r} is no IANA time zone; write one such as Europe/Berlin")
-        return value
-
-    @field_validator("public_api_url")
-    @classmethod
-    def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value) is None:
-            raise ValueError("is not an address such as https://api.example.com, without a query")
-        return value
-
-    @field_validator("database_url")
-    @classmethod
-    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        """Takes SQLAlchemy's spelling with a driver too, and gives it up: drivers are not the caller's business."""
-        if value is None:
-            return None
-        scheme, separator, rest = value.get_secret_value().partition("://")
-        if not separator or scheme.partition("+")[0] not in {"postgres", "postgresql"}:
-            raise ValueError("is not an address such as postgresql://user:password@host:5432/database")
-        return SecretStr(f"postgresql://{rest}")
-
-    @field_validator("encryption_key")
-    @classmethod
-    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and re.fullmatch(r"[0-9a-fA-F]{64}", value.get_secret_value()) is None:
-            raise ValueError("is not 64 hexadecimal digits, as Q-Collector's own ENCRYPTION_KEY has")
-        return value
-
     @model_validator(mode="after")
     def _together(self) -> Self:
         if (self.grpc_tls_cert is None) != (self.grpc_tls_key is None):
             raise ValueError("GRPC_TLS_CERT and GRPC_TLS_KEY: set both or neither")
         if self.grpc_tls_client_ca is not None and self.grpc_tls_cert is None:
-            raise ValueError("GRPC_TLS_CLIENT_CA: needs GRPC_TLS_CERT and GRPC_TLS_KEY as well")
-        if self.smtp_password is not None and self.smtp_user is None:
-            raise ValueError("SMTP_PASSWORD: set SMTP_USER as well")
+            raise ValueError("GRPC_TLS_CLIENT_CA: set GRPC_TLS_CERT and GRPC_TLS_KEY as well")
         return self
 
     def root(self, name: Literal["upload", "temp", "export", "backup", "log"]) -> Path:
@@ -237,7 +187,13 @@ class Settings(BaseSettings):
         return (self.public_api_url or f"http://localhost:{self.rest_port}").rstrip("/")
 
     def family_concurrency(self, family: str) -> int:
-        """What `<FAMILY>_CONCURRENCY` says; families of plugins are read from the environment, else 50."""
+        """What `<FAMILY>_CONCURRENCY` says: jobs that one worker process runs at once.
+
+        Plugins need not declare theirs: it is read from the environment, and 50 by default.
+
+        Raises:
+          SettingsError: such a variable does not hold a number of jobs.
+        """
         known: int | None = getattr(self, f"{family}_concurrency", None)
         if known is not None:
             return known
@@ -249,8 +205,46 @@ class Settings(BaseSettings):
             raise SettingsError(f"{variable}={text!r}: not a whole number from 1 to 1000. Correct or unset it.")
         return int(text)
 
+    def family_max_per_user(self, family: str) -> int:
+        """What `<FAMILY>_MAX_PER_USER` says: jobs of one caller that are active at once; 0 means no limit."""
+        limit: int = getattr(self, f"{family}_max_per_user", 0)
+        return limit
 
-def _from_files() -> dict[str, str]:
+    def switched_off_by(self, family: str) -> str:
+        """The variable that says that jobs of a family are not taken; empty where none does."""
+        if not self.enable_queue_service:
+            return "ENABLE_QUEUE_SERVICE"
+        name = f"enable_{family}_service"
+        return "" if getattr(self, name, True) else name.upper()
+
+
+@cache
+def settings_class(named: tuple[str, ...] = ()) -> type[Settings]:
+    """`Settings` with the variables of the families, and of the plugins that JOB_PLUGINS names.
+
+    Raises:
+      PluginError: a plugin cannot be found.
+      SettingsError: two plugins declare one variable.
+    """
+    kinds: list[type[Settings]] = [module.SETTINGS for module in hooks("settings", named)]
+    owner: dict[str, str] = dict.fromkeys(Settings.model_fields, "the platform")
+    own = {each for kind in kinds for each in kind.__mro__ if issubclass(each, Settings) and each is not Settings}
+    for each in sorted(own, key=lambda each: each.__module__):
+        for name in each.__annotations__:
+            if name in owner:
+                raise SettingsError(
+                    f"{name.upper()}: {each.__module__} declares it, and so does {owner[name]}; give it another name"
+                )
+            owner[name] = each.__module__
+    return type("Settings", (*_most_derived(kinds), Settings), {"__module__": __name__}) if kinds else Settings
+
+
+def _most_derived(kinds: Sequence[type[Settings]]) -> list[type[Settings]]:
+    """Without those that another one derives from: a class must not come before its subclass."""
+    return [kind for kind in kinds if not any(other is not kind and issubclass(other, kind) for other in kinds)]
+
+
+def _from_files(names: Iterable[str]) -> dict[str, str]:
     """Settings that orchestrators hand over as files: SECRETS_DIR/jwt_secret (or JWT_SECRET) is JWT_SECRET.
 
     An empty file counts as none, as an empty variable does.
@@ -264,7 +258,7 @@ def _from_files() -> dict[str, str]:
     if not Path(told).is_dir():
         raise SettingsError(f"{SECRETS_DIR}={told}: no folder. Mount the secrets there, or unset the variable.")
     found = {}
-    for name in Settings.model_fields:
+    for name in names:
         for path in (Path(told, name), Path(told, name.upper())):
             if not os.environ.get(name.upper()) and (text := _secret(path)):
                 found[name] = text
@@ -289,7 +283,11 @@ def load(**overrides: Any) -> Settings:
       SettingsError: names every variable that cannot be used, why, and what to do.
     """
     try:
-        return Settings(**(_from_files() | overrides))
+        kind = settings_class(overrides.get("job_plugins") or job_plugins())
+    except PluginError as error:
+        raise SettingsError(str(error)) from None
+    try:
+        return kind(**(_from_files(kind.model_fields) | overrides))
     except ValidationError as error:
         lines = [described(problem) for problem in error.errors(include_url=False, include_input=False)]
         raise SettingsError(

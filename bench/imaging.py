@@ -12,6 +12,7 @@ from base.settings import Settings, load
 from bench.machine import cpu_seconds, peak_megabytes
 from families.files.drafts import Drafts
 from families.files.images import THUMBNAILS, Order, process
+from families.files.settings import FileSettings
 from families.files.sources import identity
 from workers.apart import apart
 from workers.context import JobContext
@@ -51,9 +52,9 @@ def order(photo: Path, outputs: Path, settings: Settings) -> Order:
         thumbnails=THUMBNAILS,
         optimize=True,
         webp=True,
-        quality=settings.image_quality,
-        webp_quality=settings.webp_quality,
-        max_pixels=settings.image_max_pixels,
+        quality=FileSettings.of(settings).image_quality,
+        webp_quality=FileSettings.of(settings).webp_quality,
+        max_pixels=FileSettings.of(settings).image_max_pixels,
         identity=identity(photo.stat()),
         drafts=Drafts("bench", 1),
     )

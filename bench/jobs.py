@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from google.protobuf.message import Message
-from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
-from qcollector.jobs.v1.job_pb2 import Caller
+from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 
 from base.storage import StorageRoots
 from bench.machine import cpu_seconds, peak_megabytes
 from bench.own import Own
 from bench.processes import ProgramFailedError
-from contract.admission import Admission, Asked, Origin
+from contract.admission import Admission, Origin
 from contract.catalog import load_catalog
 from engine.inspection import Inspection
 from engine.intake import Intake
@@ -54,10 +53,7 @@ async def run_job(own: Own, payload: Message) -> Ran:
     )
     await _at_work(Presence(own.store), worker.pid)
     before = cpu_seconds([worker.pid])
-    asked = Asked(job_type, payload)
-    admitted = Admission(catalog, own.settings).admit(
-        EnqueueJobRequest(), asked, Origin(CALLER), time.time_ns() // 1_000_000
-    )
+    admitted = Admission(catalog, own.settings).admit_payload(payload, JobOptions(), Origin(CALLER))
     job_id = (await Intake(own.store, own.settings).enqueue(admitted.job)).id
     record = await _ended(Inspection(own.store, {}), job_type.queue, job_id)
     if record.state is not State.COMPLETED:

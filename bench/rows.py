@@ -10,10 +10,10 @@ from uuid import UUID
 import asyncpg
 
 from base.settings import load
-from stack.database import prepare
+from families.database.embedded import Postgres
+from families.database.prepare import prepare
 from stack.folder import DataFolder
 from stack.part import spawn, until_ready
-from stack.postgres import Postgres
 
 TABLE: Final = "files"
 MODEL: Final = "File"

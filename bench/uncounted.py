@@ -1,7 +1,7 @@
 """`qjobs` as a process that counts nothing: what its metrics cost is measured against it."""
 
 from base.telemetry.tallies import Counts, Distribution
-from service.metrics import MethodMetrics
+from service.interceptor.telemetry import MethodMetrics
 from stack.cli import main
 from workers.metrics import JobMetrics
 

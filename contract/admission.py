@@ -1,11 +1,12 @@
 """From a decoded request to a job that can be stored: type, payload, options in force, id and digest."""
 
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
 from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
@@ -14,19 +15,19 @@ from qcollector.jobs.v1.options_pb2 import Backoff
 from base.settings import Settings
 from base.telemetry.trace_context import NO_TRACE, TraceContext
 from contract.catalog import Catalog
-from contract.checking import check_payload
+from contract.checking import check_or_raise, check_payload
 from contract.declarations import CUSTOM, JobType
 from contract.decoding import decode_data
 from contract.errors import FieldProblem, PayloadTooLargeError, RequestInvalidError, ServiceDisabledError
 from contract.ids import new_job_id
 from contract.masking import redacted
 from contract.new_job import NewJob, Slot
+from contract.times import milliseconds, timestamp
 
 RESERVED_PREFIX: Final = "repeat-"
 """Ids of recurring jobs begin so."""
 _DAY_MS: Final = 86_400_000
 LONGEST_DELAY_MS: Final = 366 * _DAY_MS
-_EMAIL: Final = "email"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,6 @@ class Origin:
     """Of the schedule that enqueues it, if one does."""
 
 
-class Asked(NamedTuple):
-    """What a request asks for."""
-
-    type: JobType
-    payload: Message | None
-    """None where it comes as `data`, which is not read yet."""
-
-
 class Admitted(NamedTuple):
     """A job ready to be stored, and what its caller is told of it."""
 
@@ -58,6 +51,14 @@ class Admitted(NamedTuple):
     payload: Message
     root: str
     """The way to the payload's fields in the request, such as `data`."""
+
+
+Allowed = Callable[[JobType], None]
+"""Raises where the caller may not enqueue jobs of the type."""
+
+
+def _anybody(_job_type: JobType) -> None:
+    pass
 
 
 class _Policy:
@@ -81,12 +82,8 @@ class _Policy:
         self.retention = max(job_type.retention, files)
         self.root = f"payload.{CUSTOM if job_type.member == CUSTOM else _json_name(job_type.member)}"
         """The way to the payload's fields in a request."""
-        self.switched_off_by = ""
+        self.switched_off_by = settings.switched_off_by(family)
         """The setting that says that such jobs are not taken."""
-        if not settings.enable_queue_service:
-            self.switched_off_by = "ENABLE_QUEUE_SERVICE"
-        elif family == _EMAIL and not settings.enable_email_service:
-            self.switched_off_by = "ENABLE_EMAIL_SERVICE"
         self.fields = _fields(self.options)
 
     def envelope(self, origin: Origin, options: JobOptions) -> bytes:
@@ -123,20 +120,43 @@ class Admission:
             for job_type in catalog.types.values()
         }
 
-    def asked(self, request: EnqueueJobRequest) -> Asked:
-        """What a request asks for, before anything else of it is looked at.
+    def admit(self, request: EnqueueJobRequest, origin: Origin, allowed: Allowed = _anybody) -> Admitted:
+        """All that can be judged of a request without asking anybody, and the job that it asks for.
 
         Raises:
-          RequestInvalidError: it names none, or two.
-          QueueUnknownError, JobTypeUnknownError: it names one that there is not.
-          ServiceDisabledError: jobs, or mails, are switched off.
+          RequestInvalidError: names every field at fault.
+          QueueUnknownError, JobTypeUnknownError: it names a queue or a type that there is not.
+          ServiceDisabledError: such jobs are switched off.
+          PayloadTooLargeError: the payload is larger than QUEUE_MAX_PAYLOAD_BYTES.
+          JobServiceError: what `allowed` raises.
         """
-        asked = self._named(request)
-        if switch := self._policies[asked.type.key].switched_off_by:
-            raise _disabled(switch)
-        return asked
+        _check_request(request)
+        job_type, payload = self._named(request)
+        self._check_switch(job_type)
+        allowed(job_type)
+        return self._admitted(request, job_type, payload, origin)
 
-    def _named(self, request: EnqueueJobRequest) -> Asked:
+    def admit_payload(
+        self, payload: Message, options: JobOptions, origin: Origin, *, recurring: bool = False
+    ) -> Admitted:
+        """The same for who has the payload's message, such as a schedule. Only `recurring` jobs may have reserved ids.
+
+        Raises:
+          JobServiceError: as `admit`.
+        """
+        job_type = self._catalog.by_message(payload.DESCRIPTOR.full_name)
+        request = EnqueueJobRequest(options=options)
+        _check_request(request)
+        if not recurring:
+            self._check_switch(job_type)
+        return self._admitted(request, job_type, payload, origin, recurring=recurring)
+
+    def _check_switch(self, job_type: JobType) -> None:
+        if switch := self._policies[job_type.key].switched_off_by:
+            raise _disabled(switch, job_type)
+
+    def _named(self, request: EnqueueJobRequest) -> tuple[JobType, Message | None]:
+        """The type and the payload of a request; None for one that comes as `data`, which is not read yet."""
         typed = request.payload.WhichOneof("payload")
         if typed is None:
             problems = [
@@ -149,33 +169,25 @@ class Admission:
             ]
             if problems:
                 raise RequestInvalidError(problems)
-            return Asked(self._catalog.type(request.queue_name, request.job_type), None)
+            return self._catalog.type(request.queue_name, request.job_type), None
         job_type, payload = self._catalog.of_payload(request.payload)
         if request.queue_name or request.job_type:
             _check_names(request, job_type)
         if request.HasField("data"):
             raise _invalid("data", "payload_or_data", "send the payload either typed or as `data`, not both")
-        return Asked(job_type, payload)
+        return job_type, payload
 
-    def admit(
+    def _admitted(
         self,
         request: EnqueueJobRequest,
-        asked: Asked,
+        job_type: JobType,
+        payload: Message | None,
         origin: Origin,
-        now_ms: int,
         *,
         recurring: bool = False,
     ) -> Admitted:
-        """Checks payload and options of a request, and makes the job that it asks for.
-
-        The rules on the request's own fields, options included, have been checked by then. Only
-        `recurring` jobs may have an id of the reserved prefix.
-
-        Raises:
-          RequestInvalidError: names every field at fault.
-          PayloadTooLargeError: the payload is larger than QUEUE_MAX_PAYLOAD_BYTES.
-        """
-        job_type, payload = asked
+        """Checks payload and options of a request, and makes the job that it asks for."""
+        now_ms = time.time_ns() // 1_000_000
         policy = self._policies[job_type.key]
         root = policy.root
         if payload is None:
@@ -196,7 +208,7 @@ class Admission:
         own = JobEnvelope(
             id=job_id,
             payload=redacted(payload).SerializeToString() if job_type.sensitive else whole,
-            accept_time=Timestamp(seconds=now_ms // 1000, nanos=now_ms % 1000 * 1_000_000),
+            accept_time=timestamp(now_ms),
         )
         job = NewJob(
             queue=job_type.queue,
@@ -222,6 +234,15 @@ class Admission:
                 limit=limit,
                 size=len(payload),
             )
+
+
+def _check_request(request: EnqueueJobRequest) -> None:
+    """What the rules say of the request itself. What a payload alone has to hold to is checked with it."""
+    if request.HasField("options") or request.request_id or not request.HasField("payload"):
+        check_or_raise(request, "")
+    if request.HasField("options"):
+        milliseconds(request.options.run_at, "options.runAt")
+        milliseconds(request.options.expire_at, "options.expireAt")
 
 
 def _check_names(request: EnqueueJobRequest, job_type: JobType) -> None:
@@ -251,8 +272,8 @@ def _fields(options: JobOptions) -> dict[str, Any]:
     return {
         "priority": options.priority,
         "delay": int(options.delay),
-        "run_at": _milliseconds(options.run_at) if options.HasField("run_at") else 0,
-        "expire_at": _milliseconds(options.expire_at) if options.HasField("expire_at") else 0,
+        "run_at": milliseconds(options.run_at, "options.runAt") if options.HasField("run_at") else 0,
+        "expire_at": milliseconds(options.expire_at, "options.expireAt") if options.HasField("expire_at") else 0,
         "attempts": options.attempts,
         "exponential": backoff.type == "exponential",
         "backoff": backoff.delay,
@@ -264,10 +285,10 @@ def _check_times(options: JobOptions, now_ms: int) -> None:
     """What the rules on single fields cannot say."""
     starts = now_ms + int(options.delay)
     if options.HasField("run_at"):
-        starts = _milliseconds(options.run_at)
+        starts = milliseconds(options.run_at, "options.runAt")
         if starts > now_ms + LONGEST_DELAY_MS:
             raise _invalid("options.runAt", "too_far", "lies more than 366 days ahead; take an earlier time")
-    if options.HasField("expire_at") and _milliseconds(options.expire_at) <= max(starts, now_ms):
+    if options.HasField("expire_at") and milliseconds(options.expire_at, "options.expireAt") <= max(starts, now_ms):
         raise _invalid(
             "options.expireAt", "after_start", "lies before the job could start; set a later time, or leave it unset"
         )
@@ -302,8 +323,8 @@ def _repeatable(request: EnqueueJobRequest, job_type: JobType, payload: bytes, c
     return repeatable(request.request_id, caller.id, *asked)
 
 
-def _disabled(setting: str) -> ServiceDisabledError:
-    what = "Jobs are" if setting == "ENABLE_QUEUE_SERVICE" else "Mails are"
+def _disabled(setting: str, job_type: JobType) -> ServiceDisabledError:
+    what = "Jobs are" if setting == "ENABLE_QUEUE_SERVICE" else f"Jobs of {job_type.queue} are"
     return ServiceDisabledError(f"{what} switched off by {setting}=false; set it to true to enqueue.", setting=setting)
 
 
@@ -314,7 +335,3 @@ def _invalid(field: str, rule: str, description: str) -> RequestInvalidError:
 def _json_name(member: str) -> str:
     first, *rest = member.split("_")
     return first + "".join(part.capitalize() for part in rest)
-
-
-def _milliseconds(time: Timestamp) -> int:
-    return time.seconds * 1000 + time.nanos // 1_000_000

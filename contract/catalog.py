@@ -1,19 +1,19 @@
 """The job types and queues of a process, as the contract declares them."""
 
-import importlib
-import pkgutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType, ModuleType
 
-import qcollector.jobs.v1
 from google.protobuf.any_pb2 import Any
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import DecodeError, Message
 from qcollector.jobs.v1.payload_pb2 import JobPayload, JobResult
 
+from base.plugins import PluginError, hooks
 from base.settings import Settings
+from contract.checks import field_checks
 from contract.declarations import CUSTOM, CatalogError, Declarations, JobType, QueuePolicy
 from contract.errors import FieldProblem, JobTypeUnknownError, QueueUnknownError, RequestInvalidError
+from contract.fields import Mark
 
 __all__ = [
     "Catalog",
@@ -25,6 +25,7 @@ __all__ = [
     "check_handlers",
     "concurrency",
     "load_catalog",
+    "plugin_files",
 ]
 
 
@@ -103,7 +104,9 @@ class Catalog:
         if member is None:
             raise _invalid("payload", "required", "set the member that carries the job type's payload")
         if member != CUSTOM:
-            return self._members[member], getattr(payload, member)
+            if (known := self._members.get(member)) is None:
+                raise JobTypeUnknownError(f"this service has no job type for the payload {member}", type=member)
+            return known, getattr(payload, member)
         packed = payload.custom
         job_type = self.by_message(packed.type_url.rpartition("/")[2])
         try:
@@ -122,29 +125,35 @@ class Catalog:
 
 
 def load_catalog(plugins: Sequence[str] = ()) -> Catalog:
-    """Reads the contract and the `contract` module of each plugin package.
+    """Reads the `contract` modules of the families, and of the plugins that JOB_PLUGINS names.
 
     Raises:
       CatalogError: names every declaration that cannot be served.
     """
-    modules = [
-        importlib.import_module(f"qcollector.jobs.v1.{entry.name}")
-        for entry in pkgutil.iter_modules(qcollector.jobs.v1.__path__)
-        if entry.name.endswith("_pb2")
-    ]
-    for plugin in plugins:
-        modules += _plugin_modules(plugin)
-    files: dict[str, FileDescriptor] = {module.DESCRIPTOR.name: module.DESCRIPTOR for module in modules}
-    return catalog_of(files.values())
+    files = plugin_files(plugins)
+    return catalog_of(files, field_checks(tuple(plugins)).keys())
 
 
-def catalog_of(files: Collection[FileDescriptor]) -> Catalog:
-    """The catalog that these files declare.
+def plugin_files(plugins: Sequence[str]) -> list[FileDescriptor]:
+    """The files of the families' contracts, and of the plugins that JOB_PLUGINS names.
+
+    Raises:
+      CatalogError: a plugin cannot be found, or its `contract` names no file.
+    """
+    try:
+        modules = hooks("contract", plugins)
+    except PluginError as error:
+        raise CatalogError([str(error)]) from None
+    return list({file.name: file for module in modules for file in _files(module)}.values())
+
+
+def catalog_of(files: Collection[FileDescriptor], text_marks: Collection[Mark] = ()) -> Catalog:
+    """The catalog that these files declare; `text_marks` are marks of plugins for strings.
 
     Raises:
       CatalogError: names every declaration that cannot be served.
     """
-    declarations = Declarations(files)
+    declarations = Declarations(files, text_marks)
     if declarations.problems:
         raise CatalogError(declarations.problems)
     return Catalog(declarations.types.values(), declarations.queues.values())
@@ -158,8 +167,8 @@ def check_handlers(catalog: Catalog, handlers: Mapping[str, object]) -> None:
     """
     declared = {t.payload.DESCRIPTOR.full_name: t for t in catalog.types.values()}
     problems = [
-        f"{job_type.key} has no handler: write one with @handles({job_type.payload.DESCRIPTOR.name}) in its family's "
-        f"module of workers.processors or its plugin's `handlers`, or remove the job_type option of {name}"
+        f"{job_type.key} has no handler: write one with @handles({job_type.payload.DESCRIPTOR.name}) in its plugin's "
+        f"`handlers`, or remove the job_type option of {name}"
         for name, job_type in declared.items()
         if name not in handlers
     ]
@@ -181,27 +190,21 @@ def concurrency(policy: QueuePolicy, settings: Settings) -> int:
 
 def active_per_owner(policy: QueuePolicy, settings: Settings) -> int:
     """The most jobs of one caller that are active at once, over all workers; 0 means no limit."""
-    return settings.export_max_per_user if policy.family == "export" else 0
+    return settings.family_max_per_user(policy.family)
 
 
-def _plugin_modules(plugin: str) -> list[ModuleType]:
-    try:
-        contract = importlib.import_module(f"{plugin}.contract")
-    except ModuleNotFoundError as error:
-        if error.name not in {plugin, f"{plugin}.contract", plugin.partition(".")[0]}:
-            raise
-        cause = f"JOB_PLUGINS names {plugin}, but there is no module {plugin}.contract"
-        raise CatalogError([f"{cause}; install the package or correct the name"]) from None
-    modules = [
-        value
+def _files(contract: ModuleType) -> list[FileDescriptor]:
+    """The files whose generated modules a plugin's `contract` imports."""
+    files = [
+        value.DESCRIPTOR
         for value in vars(contract).values()
         if isinstance(value, ModuleType) and isinstance(getattr(value, "DESCRIPTOR", None), FileDescriptor)
     ]
-    if not modules:
+    if not files:
         raise CatalogError(
-            [f"{plugin}.contract imports no generated module; import those that declare its job types there"]
+            [f"{contract.__name__} imports no generated module; import those that declare its job types there"]
         )
-    return modules
+    return files
 
 
 def _packed(job_type: JobType, message: Message) -> Message:

@@ -1,10 +1,10 @@
 """The contract's rules, held against a message: what is wrong with which field, in the caller's words.
 
-protovalidate judges what the rules say; what they cannot say (files, templates, NUL characters) is judged here.
+protovalidate judges what the rules say; what they cannot say (files, NUL characters, plugins' own marks) is judged here.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import islice
 from typing import Any, Final
 
@@ -15,12 +15,24 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from base.settings import Settings
 from base.storage import StoragePathError, StorageRoots
+from contract.checks import FieldCheck, field_checks
 from contract.declarations import JobType
 from contract.errors import FieldProblem, RequestInvalidError
-from contract.fields import Mark, descriptor_of, is_map, is_reserved, map_fields, parts, steps_to, subscript
+from contract.fields import (
+    RESERVED_KEYS,
+    SENSITIVE,
+    STORAGE_PATH,
+    Mark,
+    descriptor_of,
+    is_map,
+    is_reserved,
+    map_fields,
+    parts,
+    steps_to,
+    subscript,
+)
 from contract.masking import MASK
 from contract.rule_words import in_words
-from families.email.template_files import OWN_FOLDER, template_exists, template_names
 
 MAX_PROBLEMS: Final = 50
 
@@ -63,7 +75,7 @@ def check_payload(
       RequestInvalidError: names each field, the rule and the remedy, up to 50.
     """
     problems = check(message, root)
-    for look in _looks(descriptor_of(job_type.payload)):
+    for look in _looks(descriptor_of(job_type.payload), settings.job_plugins):
         problems += islice(look(message, root, settings), MAX_PROBLEMS)
     whole = message.SerializeToString() if serialized is None else serialized
     if b"\0" in whole:  # a cheap look that spares nearly all messages the walk
@@ -73,13 +85,13 @@ def check_payload(
 
 
 @cache
-def _looks(descriptor: Descriptor) -> tuple[Look, ...]:
+def _looks(descriptor: Descriptor, job_plugins: tuple[str, ...]) -> tuple[Look, ...]:
     """Those of the looks at marked fields that payloads of this type need."""
     looks: tuple[tuple[Mark, Look], ...] = (
-        ("sensitive", _mask_problems),
-        ("storage_path", _storage_problems),
-        ("email_template", _template_problems),
-        ("reserved_keys", _key_problems),
+        (SENSITIVE, _mask_problems),
+        (STORAGE_PATH, _storage_problems),
+        *((mark, partial(_text_problems, mark, check)) for mark, check in field_checks(job_plugins).items()),
+        (RESERVED_KEYS, _key_problems),
     )
     return tuple(look for mark, look in looks if any(steps_to(mark, descriptor, checked=True)))
 
@@ -102,23 +114,24 @@ def _member(path: str, name: str) -> str:
 
 
 def _storage_problems(message: Message, root: str, settings: Settings) -> Iterator[FieldProblem]:
-    for where, path in _marked_texts("storage_path", message, root):
+    for where, path in _marked_texts(STORAGE_PATH, message, root):
         try:
             _storage_roots(settings).resolve(path)
         except StoragePathError as error:
             yield FieldProblem(where, "storage_path", str(error))
 
 
-def _template_problems(message: Message, root: str, settings: Settings) -> Iterator[FieldProblem]:
-    folders = (settings.email_templates_dir, OWN_FOLDER)
-    for where, name in _marked_texts("email_template", message, root):
-        if not template_exists(name, *folders):
-            available = ", ".join(template_names(*folders)) or "none"
-            yield FieldProblem(where, "email_template", f"there is no such template; those available are {available}")
+def _text_problems(
+    mark: Mark, check: FieldCheck, message: Message, root: str, settings: Settings
+) -> Iterator[FieldProblem]:
+    """What a plugin's check finds in the texts that carry its mark."""
+    for where, text in _marked_texts(mark, message, root):
+        if wrong := check(text, settings):
+            yield FieldProblem(where, mark.name, wrong)
 
 
 def _key_problems(message: Message, root: str, _settings: Settings) -> Iterator[FieldProblem]:
-    for where, field, names in _marked("reserved_keys", message, root):
+    for where, field, names in _marked(RESERVED_KEYS, message, root):
         for name in names:
             if is_reserved(name, field):
                 words = (
@@ -128,7 +141,7 @@ def _key_problems(message: Message, root: str, _settings: Settings) -> Iterator[
 
 
 def _mask_problems(message: Message, root: str, _settings: Settings) -> Iterator[FieldProblem]:
-    for where, secret in _marked_texts("sensitive", message, root):
+    for where, secret in _marked_texts(SENSITIVE, message, root):
         if secret == MASK:
             yield FieldProblem(where, "sensitive", "is the mask that answers show for a secret; send the secret itself")
 

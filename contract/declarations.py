@@ -14,7 +14,7 @@ from qcollector.jobs.v1.options_pb2 import JobTypeOptions, QueueOptions, Role
 from qcollector.jobs.v1.payload_pb2 import JobPayload, JobResult
 
 from base.errors import StartError
-from contract.fields import TEXT_MARKS, fields_within, has_mark, is_map, map_fields
+from contract.fields import RESERVED_KEYS, STORAGE_PATH, Mark, fields_within, has_mark, is_map, map_fields
 from contract.masking import has_sensitive
 
 CUSTOM: Final = "custom"
@@ -49,6 +49,8 @@ class QueuePolicy:
     """The most jobs active over all workers until an operator says otherwise; 0 means no limit."""
     keep_completed: int
     keep_failed: int
+    shared_storage: bool = False
+    """Whether its workers must share the storage roots with the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,13 @@ class JobType:
 class Declarations:
     """What some files declare, and everything that is wrong with it."""
 
-    def __init__(self, files: Collection[FileDescriptor]) -> None:
+    def __init__(self, files: Collection[FileDescriptor], text_marks: Collection[Mark] = ()) -> None:
+        """`text_marks` are those of plugins that only strings can carry."""
+        self._text_marks = (STORAGE_PATH, *text_marks)
         self.types: dict[str, JobType] = {}
         self.queues: dict[str, QueuePolicy] = {}
         self.problems: list[str] = []
+        self._files = {file.name for file in files}
         for file in files:
             self._read_queues(file)
         for file in files:
@@ -110,6 +115,7 @@ class Declarations:
                     max_active=options.max_active,
                     keep_completed=options.keep_completed,
                     keep_failed=options.keep_failed,
+                    shared_storage=options.shared_storage,
                 )
 
     def _read_type(self, descriptor: Descriptor) -> None:
@@ -118,7 +124,7 @@ class Declarations:
         options = descriptor.GetOptions().Extensions[options_pb2.job_type]
         key = f"{options.queue}/{options.type}"
         result = _result_of(descriptor, options.result)
-        if wrong := _wrong_with_type(options) or _wrong_with_fields(descriptor):
+        if wrong := _wrong_with_type(options) or _wrong_with_fields(descriptor, self._text_marks):
             self.problems.append(f"{descriptor.full_name}: {wrong}")
         elif options.queue not in self.queues:
             self.problems.append(
@@ -137,7 +143,10 @@ class Declarations:
             self.types[key] = _job_type(descriptor, options, result)
 
     def _check_members(self) -> None:
-        """Holds the types of the contract's own package against the members of JobPayload and JobResult."""
+        """Holds the types of the contract's own package against the members of JobPayload and JobResult.
+
+        Members whose files are not among those read belong to families that are not here; nothing is said of them.
+        """
         wanted: dict[str, JobType] = {}
         for job_type in self.types.values():
             if job_type.member == CUSTOM:
@@ -149,12 +158,12 @@ class Declarations:
                 )
         payloads = {member: job_type.payload for member, job_type in wanted.items()}
         results = {member: job_type.result for member, job_type in wanted.items()}
-        self.problems += _differences(JobPayload.DESCRIPTOR.oneofs_by_name["payload"], payloads)
-        self.problems += _differences(JobResult.DESCRIPTOR.oneofs_by_name["result"], results)
+        self.problems += _differences(JobPayload.DESCRIPTOR.oneofs_by_name["payload"], payloads, self._files)
+        self.problems += _differences(JobResult.DESCRIPTOR.oneofs_by_name["result"], results, self._files)
 
 
-def _differences(union: OneofDescriptor, wanted: Mapping[str, MessageClass]) -> Iterator[str]:
-    """What keeps the members of `union` from being the wanted ones."""
+def _differences(union: OneofDescriptor, wanted: Mapping[str, MessageClass], files: Collection[str]) -> Iterator[str]:
+    """What keeps those members of `union` whose messages are declared in `files` from being the wanted ones."""
     where = union.containing_type.name
     there = {field.name: field for field in union.fields if field.name != CUSTOM}
     for member, message in wanted.items():
@@ -164,6 +173,9 @@ def _differences(union: OneofDescriptor, wanted: Mapping[str, MessageClass]) -> 
         elif there[member].message_type is not message.DESCRIPTOR:
             yield f"{where}.{member} is not a {name}, as its job type says; correct one of the two"
     for member in sorted(there.keys() - wanted.keys()):
+        declared = there[member].message_type
+        if declared is None or declared.file.name not in files:
+            continue
         yield (
             f"{where}.{member} belongs to no job type; name it after its type's family and word (`email_welcome` for "
             "email:send/welcome), or remove it"
@@ -198,7 +210,7 @@ def _wrong_with_type(options: JobTypeOptions) -> str:
     return ""
 
 
-def _wrong_with_fields(payload: Descriptor) -> str:
+def _wrong_with_fields(payload: Descriptor, text_marks: Collection[Mark]) -> str:
     """What would else show at the first job: rules that do not compile, and marks where they have no effect."""
     try:
         protovalidate.collect_violations(GetMessageClass(payload)())
@@ -207,9 +219,9 @@ def _wrong_with_fields(payload: Descriptor) -> str:
     except protovalidate.EvaluationError:
         pass  # rules that hold for set values only
     for field in fields_within(payload):
-        if field.type != FieldDescriptor.TYPE_STRING and any(has_mark(mark, field) for mark in TEXT_MARKS):
+        if field.type != FieldDescriptor.TYPE_STRING and any(has_mark(mark, field) for mark in text_marks):
             return f"{field.full_name} carries a mark that is for strings alone; make it a string or remove the mark"
-        if has_mark("reserved_keys", field) and not _is_keyed_by_text(field):
+        if has_mark(RESERVED_KEYS, field) and not _is_keyed_by_text(field):
             return f"{field.full_name} has reserved_keys, which are for maps with strings as keys; remove them"
     return ""
 

@@ -1,9 +1,9 @@
 """What the contract says of the fields of a message type, and where those lie that carry one of its marks."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from google.protobuf import any_pb2, wrappers_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -11,16 +11,12 @@ from google.protobuf.message import Message
 from qcollector._proto import validate_pb2
 from qcollector.jobs.v1 import options_pb2
 
-Mark = Literal["sensitive", "storage_path", "email_template", "reserved_keys"]
+Mark = Any
+"""An extension of google.protobuf.FieldOptions, the contract's own or a plugin's."""
+SENSITIVE: Final[Mark] = options_pb2.sensitive
+STORAGE_PATH: Final[Mark] = options_pb2.storage_path
+RESERVED_KEYS: Final[Mark] = options_pb2.reserved_keys
 
-TEXT_MARKS: Final[tuple[Mark, ...]] = ("storage_path", "email_template")
-"""Those that only a string can carry."""
-_MARKS: Final[Mapping[Mark, Any]] = {
-    "sensitive": options_pb2.sensitive,
-    "storage_path": options_pb2.storage_path,
-    "email_template": options_pb2.email_template,
-    "reserved_keys": options_pb2.reserved_keys,
-}
 _VALIDATE: Final[Any] = validate_pb2
 """Its names are made when it is imported, so no type checker knows them."""
 _ANY: Final = any_pb2.Any.DESCRIPTOR.full_name
@@ -64,7 +60,7 @@ def fields_within(descriptor: Descriptor, *, checked: bool = False) -> Iterator[
 
 
 def has_mark(mark: Mark, field: FieldDescriptor) -> bool:
-    return bool(field.GetOptions().Extensions[_MARKS[mark]])
+    return bool(field.GetOptions().Extensions[mark])
 
 
 def is_reserved(key: str, field: FieldDescriptor) -> bool:
@@ -127,7 +123,7 @@ def subscript(key: object) -> str:
 @cache
 def _reserved(field: FieldDescriptor) -> tuple[frozenset[str], tuple[str, ...]]:
     """The keys, and what others begin with."""
-    keys = field.GetOptions().Extensions[options_pb2.reserved_keys]
+    keys = field.GetOptions().Extensions[RESERVED_KEYS]
     return frozenset(keys), tuple(key.removesuffix("*") for key in keys if key.endswith("*"))
 
 

@@ -8,7 +8,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from contract.fields import Steps, descriptor_of, parts, steps_to
+from contract.fields import SENSITIVE, Steps, descriptor_of, parts, steps_to
 
 MASK: Final = "•••"
 
@@ -38,7 +38,7 @@ masked = redacted
 
 
 def _steps(descriptor: Descriptor) -> Steps:
-    return steps_to("sensitive", descriptor, checked=False)
+    return steps_to(SENSITIVE, descriptor, checked=False)
 
 
 def _redact(message: Message) -> None:

@@ -14,7 +14,17 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message_factory import GetMessageClass
 
 from contract.declarations import JobType
-from contract.fields import descriptor_of, has_mark, is_map, is_wrapper, map_fields, message_rules_of, rules_of
+from contract.fields import (
+    SENSITIVE,
+    STORAGE_PATH,
+    descriptor_of,
+    has_mark,
+    is_map,
+    is_wrapper,
+    map_fields,
+    message_rules_of,
+    rules_of,
+)
 from contract.json_scalars import EXACT, INTEGER_RANGES, enum_words
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -75,7 +85,7 @@ class _Builder:
             schema = self._list(field, rules.repeated)
         else:
             schema = self._value(field, rules)
-        return schema | {"writeOnly": True} if has_mark("sensitive", field) else schema
+        return schema | {"writeOnly": True} if has_mark(SENSITIVE, field) else schema
 
     def _list(self, field: FieldDescriptor, rules: Any) -> Schema:
         """An array, or its only element, as decoding takes one for a list."""
@@ -131,7 +141,7 @@ def _text(rules: Any) -> Schema:
 
 def _examples(field: FieldDescriptor, rules: Any) -> Schema:
     """Where not any text will do. A relative path begins at DATA_DIR."""
-    named = list(rules.example) or (["temp/example"] if has_mark("storage_path", field) else [])
+    named = list(rules.example) or (["temp/example"] if has_mark(STORAGE_PATH, field) else [])
     return {"examples": named} if named else {}
 
 

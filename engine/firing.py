@@ -10,13 +10,12 @@ from typing import Final
 
 import msgspec
 from google.protobuf.message import DecodeError
-from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import JobOptions
 
 from base.telemetry import tracing
 from base.telemetry.spans import Kind
 from base.telemetry.trace_context import NO_TRACE, TraceContext
-from contract.admission import RESERVED_PREFIX, Admission, Admitted, Asked, Origin, repeatable
+from contract.admission import RESERVED_PREFIX, Admission, Admitted, Origin, repeatable
 from contract.catalog import Catalog
 from contract.errors import (
     JobIdConflictError,
@@ -26,9 +25,10 @@ from contract.errors import (
     StoreUnavailableError,
 )
 from contract.new_job import Slot
+from contract.times import milliseconds_of
 from engine.intake import Intake
 from engine.jobs import Enqueued
-from engine.schedules import SCOPE, Schedules, StoredSchedule, milliseconds
+from engine.schedules import SCOPE, Schedules, StoredSchedule
 from engine.store import Store
 
 RECHECK_SECONDS: Final = 60.0
@@ -146,7 +146,7 @@ class Firing:
         """Notes in the store what keeps a schedule from firing, or that nothing does; whether that is new."""
         if cause == schedule.fault:
             return False
-        place = milliseconds(slot) if slot else 0
+        place = milliseconds_of(slot) if slot else 0
         noted = await self._store.run("schedule_fault", SCOPE, schedule.record.name, schedule.stored, place, cause)
         return bool(noted)
 
@@ -159,7 +159,7 @@ class Firing:
             # Another scheduler may have fired this slot while the schedule was being changed.
             with suppress(JobIdConflictError):
                 await self._intake.enqueue(self._admit(schedule, job_id, slot, span.trace).job)
-            noted = await self._store.run("schedule_fired", SCOPE, record.name, milliseconds(slot), job_id, "0")
+            noted = await self._store.run("schedule_fired", SCOPE, record.name, milliseconds_of(slot), job_id, "0")
         return job_id if noted else ""
 
     async def trigger(
@@ -181,7 +181,7 @@ class Firing:
         protected = repeatable(request_id, caller, b"trigger", name.encode())
         enqueued = await self._intake.enqueue(msgspec.structs.replace(admitted.job, **protected))
         if not enqueued.duplicate:
-            await self._note_run(name, milliseconds(now), enqueued.id)
+            await self._note_run(name, milliseconds_of(now), enqueued.id)
         elif all(run.job_id != enqueued.id for run in await self._schedules.runs(name)):
             # The first call ended between its two steps.
             await self._note_run(name, enqueued.created, enqueued.id)
@@ -201,13 +201,8 @@ class Firing:
         options = JobOptions()
         options.CopyFrom(record.options)
         options.job_id = job_id
-        return self._admission.admit(
-            EnqueueJobRequest(options=options),
-            Asked(job_type, payload),
-            Origin(schedule.run_as, trace=trace, slot=Slot(slot, record.timezone)),
-            milliseconds(datetime.now(UTC)),
-            recurring=True,
-        )
+        origin = Origin(schedule.run_as, trace=trace, slot=Slot(slot, record.timezone))
+        return self._admission.admit_payload(payload, options, origin, recurring=True)
 
 
 def _told(schedule: StoredSchedule, job_id: str, slot: datetime, now: datetime) -> Fired:

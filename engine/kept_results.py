@@ -4,8 +4,6 @@ from typing import Final
 
 from engine.store import Store
 
-ANALYTICS: Final = "analytics"
-"""The kind of results that analytics keep, by the job type's word and what they are about: "form-stats/<form>"."""
 MAX_KEPT: Final = 2000
 """Subjects of one scope. Of more, those whose results are oldest are let go."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.queue_pb2 import Worker
 
 from engine.jobs import QueueSnapshot
@@ -37,7 +36,7 @@ class Presence:
         found = []
         for row in rows_of(ReportRow, rows):
             worker = Worker.FromString(row.report)
-            worker.heartbeat_time.CopyFrom(_timestamp(int(float(row.spoke))))
+            worker.heartbeat_time.FromMilliseconds(int(float(row.spoke)))
             found.append(worker)
         return sorted(found, key=lambda worker: (worker.start_time.seconds, worker.start_time.nanos, worker.id))
 
@@ -50,7 +49,3 @@ def unserved(queues: Sequence[QueueSnapshot], workers: Sequence[Worker]) -> list
         for queue in queues
         if queue.name not in served and not queue.paused and queue.oldest_waiting_age > UNSERVED_SECONDS * 1000
     ]
-
-
-def _timestamp(ms: int) -> Timestamp:
-    return Timestamp(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000)

@@ -6,15 +6,15 @@ import random
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from google.protobuf.message import DecodeError
-from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 from qcollector.jobs.v1.job_pb2 import Caller
 
 from contract.errors import EtagMismatchError, ScheduleBrokenError, ScheduleExistsError, ScheduleNotFoundError
+from contract.times import moment
 from engine.cron import Cron
 from engine.packing import pack, unpack
 from engine.schema import Change, RunEntry, ScheduleRow, rows_of
@@ -241,17 +241,3 @@ def _changed(name: str) -> EtagMismatchError:
         f"The schedule {name!r} was changed since you read it. Read it again, and repeat your change if you still want it.",
         schedule=name,
     )
-
-
-def moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-def milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp

@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeVar
 from google.protobuf.message import Message
 
 from base.cancelling import cancel
-from service.call import shutting_down
+from service.interceptor.call import shutting_down
 
 R = TypeVar("R", bound=Message)
 

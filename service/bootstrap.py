@@ -2,9 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import structlog
@@ -12,16 +11,12 @@ from grpc import aio
 from grpc_health.v1 import health as grpc_health
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor_service_pb2, schedule_service_pb2
-from qcollector.jobs.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
-from qcollector.jobs.v1.job_service_pb2_grpc import add_JobServiceServicer_to_server
-from qcollector.jobs.v1.processor_service_pb2_grpc import add_ProcessorServiceServicer_to_server
-from qcollector.jobs.v1.schedule_service_pb2_grpc import add_ScheduleServiceServicer_to_server
-from sqlalchemy.ext.asyncio import AsyncEngine
+from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_service_pb2
 
-from base.cancelling import cancel
 from base.garbage import look_seldom
+from base.plugins import hooks
 from base.release import release
+from base.resources import Resources, open_resources
 from base.settings import Settings
 from base.storage import StorageRoots
 from base.telemetry import tracing
@@ -30,6 +25,7 @@ from base.telemetry.instruments import Instruments
 from base.telemetry.pulse import Pulse
 from contract.admission import Admission
 from contract.catalog import load_catalog
+from contract.checks import payload_checks
 from engine.events import EventHub
 from engine.firing import Firing
 from engine.inspection import Inspection
@@ -40,37 +36,38 @@ from engine.queue_feed import QueueFeed
 from engine.schedules import Schedules
 from engine.steering import Steering
 from engine.store import Store
-from families.analytics.checks import ANALYTICS_CHECKS
-from families.analytics.servicer import AnalyticsServicer
-from families.database.connection import open_database, pool_state
-from families.database.needs import tell_missing
-from families.email.checks import MAIL_CHECKS
-from families.exports.checks import EXPORT_CHECKS
-from families.files.checks import FILE_CHECKS
 from service.auth import TokenVerifier
-from service.boundary import Boundary
+from service.dependencies import Dependencies
 from service.enqueueing import Enqueuer
-from service.gate import Gate
 from service.health import Health
-from service.job_servicer import JobServicer
+from service.interceptor.admission_control import AdmissionControl, StreamLimits
+from service.interceptor.interceptor import CallInterceptor
 from service.keys import signing_keys
-from service.limits import StreamLimits
-from service.parts import Parts
 from service.payload_checks import PayloadChecks
-from service.processor_servicer import ProcessorServicer
+from service.permissions import JOB_SERVICE, SCHEDULE_SERVICE
 from service.queue_metrics import QueueMetrics
-from service.roll import RollCall
-from service.schedule_servicer import ScheduleServicer
+from service.registry import Registry
 from service.server import listen, new_server
+from service.servicers.job_service import JobServicer
+from service.servicers.schedules import ScheduleServicer
+from service.serving import Serving, add_service, of_plugins, rules_by_path
 
 log = structlog.get_logger()
 
-SERVICES: Final = (
-    job_service_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
-    processor_service_pb2.DESCRIPTOR.services_by_name["ProcessorService"].full_name,
-    schedule_service_pb2.DESCRIPTOR.services_by_name["ScheduleService"].full_name,
-    analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name,
+PLATFORM: Final = (
+    Serving(
+        service=job_service_pb2.DESCRIPTOR.services_by_name["JobService"],
+        servicer=JobServicer,
+        rules=JOB_SERVICE,
+    ),
+    Serving(processor_service_pb2.DESCRIPTOR.services_by_name["ProcessorService"]),
+    Serving(
+        service=schedule_service_pb2.DESCRIPTOR.services_by_name["ScheduleService"],
+        servicer=ScheduleServicer,
+        rules=SCHEDULE_SERVICE,
+    ),
 )
+"""The services that are served whatever the plugins."""
 STOP_SECONDS: Final = 5
 """How long calls that were taken may go on once the service stops."""
 FLUSH_SECONDS: Final = 0.5
@@ -81,10 +78,15 @@ class Service:
     """A service that listens."""
 
     def __init__(
-        self, server: aio.Server, gate: Gate, probes: grpc_health.aio.HealthServicer, port: int, metrics_port: int
+        self,
+        server: aio.Server,
+        control: AdmissionControl,
+        probes: grpc_health.aio.HealthServicer,
+        port: int,
+        metrics_port: int,
     ) -> None:
         self._server = server
-        self._gate = gate
+        self._gate = control
         self._probes = probes
         self.port = port
         self.metrics_port = metrics_port
@@ -114,41 +116,48 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     StorageRoots(settings).prepare()
     verifier = TokenVerifier.of(settings, signing_keys(settings))
     store = await Store.open(settings)
-    gate = Gate(verifier, limits, DownloadLinks(store))
-    database = open_database(settings)
+    control = AdmissionControl(verifier, limits, DownloadLinks(store))
     instruments, pulse = Instruments("service"), Pulse()
-    gate.metrics.expose(instruments)
+    control.metrics.expose(instruments)
     instruments.pools.add("store", store.pool)
-    instruments.pools.add("database", partial(pool_state, database))
-    try:
-        parts = _parts(settings, store, limits, database, instruments)
-        server = new_server(settings, Boundary(gate))
-        add_JobServiceServicer_to_server(JobServicer(parts), server)
-        add_ProcessorServiceServicer_to_server(ProcessorServicer(parts), server)
-        add_ScheduleServiceServicer_to_server(ScheduleServicer(parts), server)
-        add_AnalyticsServiceServicer_to_server(AnalyticsServicer(parts), server)
-        probes = await _add_probes(server)
-        if settings.grpc_reflection:
-            reflection.enable_server_reflection((*SERVICES, grpc_health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        resources = await stack.enter_async_context(open_resources(settings, store, _needed(settings)))
+        resources.expose(instruments)
+        deps = _dependencies(settings, store, limits, resources, instruments)
+        stack.push_async_callback(deps.queue_feed.close)
+        stack.push_async_callback(deps.events.close)
+        server, probes = await _server(settings, control, deps)
         port = listen(server, settings)
-        async with (
-            pulse.beating(),
-            exposed(settings, instruments.registry, Probes(pulse.problem, gate.problem)) as metrics,
-        ):
-            await server.start()
-            service = Service(server, gate, probes, port, metrics)
-            # Beside the calls: a database that does not answer is no reason not to serve.
-            telling = asyncio.create_task(tell_missing(database, settings))
-            try:
-                yield service
-            finally:
-                await service.stop()
-                await cancel(telling)
-                await parts.events.close()
-                await parts.queue_feed.close()
-    finally:
-        await database.dispose()
-        await store.close()
+        await stack.enter_async_context(pulse.beating())
+        metrics = await stack.enter_async_context(
+            exposed(settings, instruments.registry, Probes(pulse.problem, control.problem))
+        )
+        await server.start()
+        service = Service(server, control, probes, port, metrics)
+        stack.push_async_callback(service.stop)
+        yield service
+
+
+def _needed(settings: Settings) -> set[type]:
+    """What the plugins' checks work with (`RESOURCES` of their modules)."""
+    modules = (*hooks("checks", settings.job_plugins), *hooks("health", settings.job_plugins))
+    return {kind for module in modules for kind in getattr(module, "RESOURCES", ())}
+
+
+async def _server(
+    settings: Settings, control: AdmissionControl, deps: Dependencies
+) -> tuple[aio.Server, grpc_health.aio.HealthServicer]:
+    """A server with all services, and its probes."""
+    served = [*PLATFORM, *of_plugins(settings.job_plugins)]
+    server = new_server(settings, CallInterceptor(control, rules_by_path(served)))
+    for serving in served:
+        add_service(serving, deps, server)
+    names = [serving.service.full_name for serving in served]
+    probes = await _add_probes(server, names)
+    if settings.grpc_reflection:
+        reflection.enable_server_reflection((*names, grpc_health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    return server, probes
 
 
 async def serve(settings: Settings, *, ready: Callable[[int], None] | None = None) -> None:
@@ -173,17 +182,17 @@ async def serve(settings: Settings, *, ready: Callable[[int], None] | None = Non
     log.info("service_stopped")
 
 
-def _parts(
-    settings: Settings, store: Store, limits: StreamLimits, database: AsyncEngine, instruments: Instruments
-) -> Parts:
+def _dependencies(
+    settings: Settings, store: Store, limits: StreamLimits, resources: Resources, instruments: Instruments
+) -> Dependencies:
     catalog = load_catalog(settings.job_plugins)
     inspection = Inspection(store, {queue.name: queue.max_active for queue in catalog.queues.values()})
     admission, intake = Admission(catalog, settings), Intake(store, settings)
-    checks = PayloadChecks(settings, database, {**EXPORT_CHECKS, **FILE_CHECKS, **ANALYTICS_CHECKS, **MAIL_CHECKS})
+    checks = PayloadChecks(settings, resources, payload_checks(settings.job_plugins))
     schedules = Schedules(store)
-    roll = RollCall(tuple(catalog.queues), store, inspection, schedules)
+    roll = Registry(tuple(catalog.queues), store, inspection, schedules)
     instruments.add(intake.stored, QueueMetrics(roll, settings.queue_max_backlog))
-    return Parts(
+    return Dependencies(
         settings=settings,
         catalog=catalog,
         store=store,
@@ -196,15 +205,15 @@ def _parts(
         enqueuer=Enqueuer(admission, intake, checks),
         schedules=schedules,
         firing=Firing(store, schedules, catalog, admission, intake),
-        health=Health(settings, store, roll, database),
+        health=Health(settings, store, catalog, roll, resources),
         limits=limits,
     )
 
 
-async def _add_probes(server: aio.Server) -> grpc_health.aio.HealthServicer:
+async def _add_probes(server: aio.Server, names: Sequence[str]) -> grpc_health.aio.HealthServicer:
     """grpc.health.v1: SERVING for as long as the process serves. The store's absence is no reason to restart it."""
     probes = grpc_health.aio.HealthServicer()
-    for name in ("", *SERVICES):
+    for name in ("", *names):
         await probes.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(probes, server)
     return probes

@@ -1,26 +1,76 @@
 """From requests to stored jobs, each judged for itself: may the caller, is it right, is there room."""
 
 import asyncio
-import time
 from collections.abc import Sequence
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple, Protocol, TypeVar
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
-from qcollector.jobs.v1.job_pb2 import JobOptions
-from qcollector.jobs.v1.payload_pb2 import JobPayload
+from qcollector.jobs.v1.job_pb2 import JobOptions, JobState
 
 from contract.admission import Admission, Admitted, Origin
-from contract.checking import check_or_raise
-from contract.errors import FieldProblem, JobServiceError, RequestInvalidError
+from contract.errors import JobServiceError
+from contract.times import timestamp
 from engine.intake import Intake
 from engine.jobs import Enqueued
-from service.call import caller, current_call
-from service.enqueued import Accepted
+from service.interceptor.call import caller, current_call
 from service.payload_checks import PayloadChecks
 from service.permissions import require_type
-from service.times import milliseconds
 
-BREATH: Final = 50
+
+class EnqueuedMessage(Protocol):
+    """A message with the fields of EnqueueJobResponse."""
+
+    def __init__(
+        self,
+        *,
+        job_id: str = "",
+        queue_name: str = "",
+        job_type: str = "",
+        state: JobState.ValueType | None = None,
+        duplicate: bool = False,
+        create_time: Timestamp | None = None,
+        options: JobOptions | None = None,
+    ) -> None: ...
+
+    @property
+    def options(self) -> JobOptions: ...
+
+
+M = TypeVar("M", bound=EnqueuedMessage)
+
+
+class Accepted(NamedTuple):
+    """A request that was not refused."""
+
+    admitted: Admitted
+    enqueued: Enqueued | None = None
+    """None where it was to be validated only."""
+
+
+def enqueued_view(kind: type[M], accepted: Accepted) -> M:
+    """The job as a message of `kind`."""
+    admitted, enqueued = accepted
+    if enqueued is None:
+        view = kind(queue_name=admitted.type.queue, job_type=admitted.type.type, options=admitted.options)
+        if admitted.job.digest:  # otherwise the id was made for a job that there will not be
+            view.options.job_id = admitted.job.id
+        return view
+    view = kind(
+        job_id=enqueued.id,
+        queue_name=admitted.type.queue,
+        job_type=admitted.type.type,
+        state=enqueued.state.proto if enqueued.state else JobState.JOB_STATE_UNSPECIFIED,
+        duplicate=enqueued.duplicate,
+        create_time=timestamp(enqueued.created),
+        options=admitted.options,
+    )
+    view.options.job_id = enqueued.id
+    return view
+
+
+YIELD_INTERVAL: Final = 50
 """Requests of a batch that are judged before other calls get their turn."""
 
 Outcome = Accepted | JobServiceError
@@ -43,17 +93,6 @@ class Enqueuer:
         admitted = await self.admit(request)
         return Accepted(admitted, await self._intake.enqueue(admitted.job))
 
-    async def enqueue_payload(self, payload: JobPayload, options: JobOptions, request_id: str) -> Accepted:
-        """Enqueues a payload whose fields are the caller's own request: problems are named without the way to them.
-
-        Raises:
-          JobServiceError: it is refused.
-        """
-        try:
-            return await self.enqueue(EnqueueJobRequest(payload=payload, options=options, request_id=request_id))
-        except RequestInvalidError as error:
-            raise RequestInvalidError([_without_root(problem) for problem in error.problems]) from None
-
     async def enqueue_each(
         self, requests: Sequence[EnqueueJobRequest], *, validate_only: bool = False
     ) -> list[Outcome]:
@@ -64,8 +103,8 @@ class Enqueuer:
         origin = _origin()
         parts = []
         async with asyncio.TaskGroup() as group:
-            for first in range(0, len(requests), BREATH):
-                batch = requests[first : first + BREATH]
+            for first in range(0, len(requests), YIELD_INTERVAL):
+                batch = requests[first : first + YIELD_INTERVAL]
                 judged = [self._judged(request, origin) for request in batch]
                 stored = [not (validate_only or request.validate_only) for request in batch]
                 parts.append(group.create_task(self._store_admitted(judged, stored)))
@@ -110,15 +149,7 @@ class Enqueuer:
 
     def _admit(self, request: EnqueueJobRequest, origin: Origin) -> Admitted:
         """All that can be judged without asking anybody."""
-        if request.HasField("options") or request.request_id or not request.HasField("payload"):
-            # What a payload alone has to hold to is checked with it.
-            check_or_raise(request, "")
-        asked = self._admission.asked(request)
-        require_type(caller(), asked.type)
-        if request.HasField("options"):
-            milliseconds(request.options.run_at, "options.runAt")
-            milliseconds(request.options.expire_at, "options.expireAt")
-        return self._admission.admit(request, asked, origin, time.time_ns() // 1_000_000)
+        return self._admission.admit(request, origin, partial(require_type, caller()))
 
 
 def _accepted(admitted: Admitted, answer: Enqueued | JobServiceError) -> Outcome:
@@ -128,9 +159,3 @@ def _accepted(admitted: Admitted, answer: Enqueued | JobServiceError) -> Outcome
 def _origin() -> Origin:
     call = current_call()
     return Origin(call.principal.proto(), call.request_id, call.trace)
-
-
-def _without_root(problem: FieldProblem) -> FieldProblem:
-    """`payload.emailWelcome.user.email` is the caller's `user.email`."""
-    _, payload, rest = problem.field.partition("payload.")
-    return FieldProblem(rest.partition(".")[2] or rest, problem.rule, problem.description) if payload else problem

@@ -8,8 +8,8 @@ from qcollector.jobs.v1.job_pb2 import JobState
 
 from contract.catalog import Catalog
 from contract.errors import FieldProblem, RequestInvalidError
+from contract.times import milliseconds
 from engine.jobs import STATES_BY_PROTO, JobQuery, State
-from service.times import milliseconds
 
 ALL_QUEUES: Final = "-"
 """In a queue's place: every queue."""

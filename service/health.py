@@ -1,30 +1,140 @@
-"""Whether the service does what it is for: the store, workers and schedulers, the database, the mail server, the storage."""
+"""Whether the service does what it is for: the store, workers and schedulers, the storage, and what plugins check."""
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from qcollector.jobs.v1.queue_pb2 import HealthCheck, Worker
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from base.plugins import hooks
+from base.resources import Resources
 from base.settings import Settings
 from base.storage import StorageRoots
+from contract.catalog import Catalog
 from contract.errors import JobServiceError
+from engine.jobs import QueueSnapshot
+from engine.presence import unserved
+from engine.schedules import Condition
 from engine.store import Store
-from families.database.errors import DatabaseError
-from families.database.needs import complaint, missing
-from families.email import smtp
-from service import found
-from service.found import DEGRADED, DISABLED, HEALTHY, UNHEALTHY, Remembered, briefly
-from service.roll import Roll, RollCall
+from service.registry import Registered, Registry
 
-SMTP_REMEMBERED_SECONDS: Final = 10
-SMTP_PATIENCE_SECONDS: Final = 3
-"""How long the overall check waits for the mail server. Its own check waits for the whole conversation."""
-DATABASE_REMEMBERED_SECONDS: Final = 30
-DATABASE_PATIENCE_SECONDS: Final = 3
+HEALTHY, DEGRADED, UNHEALTHY, DISABLED = "healthy", "degraded", "unhealthy", "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a plugin's part of the health of the service is. No fault of it makes the whole worse than degraded."""
+
+    name: str
+    subject: str
+    """In a sentence: "the mail server" did not answer."""
+    look: Callable[[Settings, Resources], Awaitable[HealthCheck]]
+    """Looks now. It may take its time, and raises nothing."""
+    remembered_seconds: float = 30
+    """How long an answer is kept, so that probes are no load."""
+    patience_seconds: float = 3
+    """How long the overall check waits for it."""
+
+
+def checks(job_plugins: Sequence[str]) -> list[Check]:
+    return [check for module in hooks("health", job_plugins) for check in module.CHECKS]
+
+
+class Remembered:
+    """A check whose answer is kept for a while; those who ask at one time share it."""
+
+    def __init__(self, check: Check, settings: Settings, resources: Resources) -> None:
+        self.check = check
+        self._settings = settings
+        self._resources = resources
+        self._task: asyncio.Future[HealthCheck] | None = None
+        self._ended = 0.0
+
+    async def answer(self) -> HealthCheck:
+        """What was found within the last `remembered_seconds`, or now."""
+        task = self._task
+        if task is None or (task.done() and time.monotonic() > self._ended + self.check.remembered_seconds):
+            task = self._task = asyncio.ensure_future(self._look())
+        return await asyncio.shield(task)
+
+    async def _look(self) -> HealthCheck:
+        found = await self.check.look(self._settings, self._resources)
+        self._ended = time.monotonic()
+        return found
+
+    async def brief_answer(self) -> HealthCheck:
+        """The same within `patience_seconds`, as a part of the whole: that it takes longer is a fault."""
+        check = self.check
+        try:
+            async with asyncio.timeout(check.patience_seconds):
+                found = await self.answer()
+        except TimeoutError:
+            reason = f"{check.subject} did not answer within {check.patience_seconds:g} s"
+            return HealthCheck(
+                name=check.name, status=DEGRADED, reason=reason, latency_ms=check.patience_seconds * 1000
+            )
+        status = DEGRADED if found.status == UNHEALTHY else found.status
+        return HealthCheck(name=check.name, status=status, reason=found.reason, latency_ms=found.latency_ms)
+
+
+OVERDUE_SECONDS: Final = 60
+"""How long a slot may be past before that is a fault."""
+_NAMED: Final = 3
+
+
+def of_workers(queues: Sequence[QueueSnapshot], workers: Sequence[Worker], latency: float) -> HealthCheck:
+    idle = unserved(queues, workers)
+    reason = f"no worker serves {', '.join(idle)}, where jobs wait" if idle else ""
+    return _check("workers", reason, latency)
+
+
+def of_schedulers(schedulers: Sequence[Worker], schedules: Condition, latency: float) -> HealthCheck:
+    reasons = []
+    if not schedulers:
+        reasons.append("no scheduler reports, so that no schedule fires: start `qjobs scheduler`, or look at its log")
+    elif late := sorted(name for name, seconds in schedules.overdue.items() if seconds > OVERDUE_SECONDS):
+        names = _first(late, ", ")
+        reasons.append(f"the scheduler stands still: {names} should have fired; look at its log")
+    if faults := [f"schedule {name} cannot fire: {cause}" for name, cause in sorted(schedules.faults.items())]:
+        reasons.append(_first(faults, "; "))
+    return _check("scheduler", "; ".join(reasons), latency)
+
+
+def _first(texts: Sequence[str], between: str) -> str:
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return between.join(texts[:_NAMED]) + more
+
+
+def of_storage(
+    problems: Sequence[str], own: Mapping[str, str], workers: Sequence[Worker], shared: Container[str], latency: float
+) -> HealthCheck:
+    """`own` are the ids of the service's storage roots, by variable; `shared` the queues whose workers must see the same."""
+    return _check("storage", "; ".join([*problems, *_unshared(own, workers, shared)]), latency)
+
+
+def _unshared(own: Mapping[str, str], workers: Sequence[Worker], shared: Container[str]) -> list[str]:
+    """The workers on other hosts that see other folders than the service."""
+    problems = []
+    for worker in workers:
+        if not any(queue.queue_name in shared for queue in worker.queues):
+            continue
+        theirs = worker.storage_ids
+        apart = [variable for variable, mark in own.items() if mark and variable in theirs and theirs[variable] != mark]
+        if apart:
+            problems.append(
+                f"worker {worker.id} does not share {', '.join(apart)} with the service: mount the same volume on all hosts"
+            )
+    return problems
+
+
+def _check(name: str, reason: str, latency: float) -> HealthCheck:
+    return HealthCheck(name=name, status=DEGRADED if reason else HEALTHY, reason=reason, latency_ms=latency)
+
+
+MAIL: Final = "smtp"
+"""The check that CheckEmailHealth reports, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +147,40 @@ class Report:
 
 
 class Health:
-    """Checks on demand. What the mail server and the database said is remembered for a while."""
+    """Checks on demand. What plugins found is remembered for a while."""
 
-    def __init__(self, settings: Settings, store: Store, roll: RollCall, database: AsyncEngine) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, catalog: Catalog, roll: Registry, resources: Resources
+    ) -> None:
         self._settings = settings
         self._store = store
         self._roll = roll
-        self._engine = database
         self._storage = StorageRoots(settings)
-        self._smtp = Remembered(self._converse)
-        self._database = Remembered(self._look_into_database)
+        self._shared = {name for name, queue in catalog.queues.items() if queue.shared_storage}
+        self._plugins = [Remembered(check, settings, resources) for check in checks(settings.job_plugins)]
 
     async def check(self) -> Report:
         """Everything. Without the store it is unhealthy; any other fault is a degradation."""
-        store, roll, database, mail = await asyncio.gather(
-            self._check_store(), self._roll.read(), self._check_database(), self._check_smtp_briefly()
+        (store, roll), others = await asyncio.gather(
+            asyncio.gather(self._check_store(), self._roll.read()),
+            asyncio.gather(*(plugin.brief_answer() for plugin in self._plugins)),
         )
-        workers, scheduler = self._check_roll(roll)
-        checks = (store, workers, scheduler, database, mail, await self._check_storage(roll.workers))
-        faults = [check for check in checks if check.status not in {HEALTHY, DISABLED}]
+        parts = (store, *self._check_roll(roll), *others, await self._check_storage(roll.workers))
+        faults = [check for check in parts if check.status not in {HEALTHY, DISABLED}]
         reasons = [f"{check.name}: {check.reason}" for check in faults]
         status = UNHEALTHY if store in faults else DEGRADED if faults else HEALTHY
         if not self._settings.enable_queue_service:
             status = DEGRADED if status == HEALTHY else status
             reasons.insert(0, "no jobs are taken: ENABLE_QUEUE_SERVICE is false")
-        return Report(status, "; ".join(reasons), checks)
+        return Report(status, "; ".join(reasons), parts)
 
     async def check_email(self) -> Report:
         """The mail server alone. Without it mail is unhealthy."""
-        mail = await self._check_smtp()
-        return Report(mail.status, mail.reason, (mail,))
+        for plugin in self._plugins:
+            if plugin.check.name == MAIL:
+                mail = await plugin.answer()
+                return Report(mail.status, mail.reason, (mail,))
+        return Report(DISABLED, "no plugin of this service sends mail", ())
 
     async def _check_store(self) -> HealthCheck:
         try:
@@ -74,7 +188,7 @@ class Health:
         except JobServiceError as error:
             return HealthCheck(name="store", status=UNHEALTHY, reason=error.message)
 
-    def _check_roll(self, roll: Roll) -> tuple[HealthCheck, HealthCheck]:
+    def _check_roll(self, roll: Registered) -> tuple[HealthCheck, HealthCheck]:
         """Workers and schedulers."""
         names = ("workers", "scheduler")
         if not self._settings.enable_queue_service:
@@ -83,46 +197,14 @@ class Health:
         elif roll.problem:
             workers, scheduler = (HealthCheck(name=name, status=UNHEALTHY, reason=roll.problem) for name in names)
         else:
-            workers = found.of_workers(roll.queues, roll.workers, roll.latency_ms)
-            scheduler = found.of_schedulers(roll.schedulers, roll.schedules, roll.latency_ms)
+            workers = of_workers(roll.queues, roll.workers, roll.latency_ms)
+            scheduler = of_schedulers(roll.schedulers, roll.schedules, roll.latency_ms)
         return workers, scheduler
 
     async def _check_storage(self, workers: Sequence[Worker]) -> HealthCheck:
         began = time.perf_counter()
         problems, own = await asyncio.to_thread(self._look_at_storage)
-        return found.of_storage(problems, own, workers, (time.perf_counter() - began) * 1000)
+        return of_storage(problems, own, workers, self._shared, (time.perf_counter() - began) * 1000)
 
     def _look_at_storage(self) -> tuple[list[str], Mapping[str, str]]:
         return [*self._storage.check(), *self._storage.full()], self._storage.marks()
-
-    async def _check_database(self) -> HealthCheck:
-        if self._settings.database_url is None:
-            return HealthCheck(name="database", status=DISABLED, reason="DATABASE_URL is not set")
-        look = self._database.answer(DATABASE_REMEMBERED_SECONDS)
-        return await briefly(look, "database", "the database", DATABASE_PATIENCE_SECONDS)
-
-    async def _look_into_database(self) -> HealthCheck:
-        began = time.perf_counter()
-        reason = ""
-        try:
-            if lacks := await missing(self._engine):
-                reason = complaint(lacks)
-        except DatabaseError as error:
-            reason = str(error)
-        latency = (time.perf_counter() - began) * 1000
-        status = DEGRADED if reason else HEALTHY
-        return HealthCheck(name="database", status=status, reason=reason, latency_ms=latency)
-
-    async def _check_smtp_briefly(self) -> HealthCheck:
-        return await briefly(self._check_smtp(), "smtp", "the mail server", SMTP_PATIENCE_SECONDS)
-
-    async def _check_smtp(self) -> HealthCheck:
-        """What the mail server said last, or now."""
-        if not self._settings.enable_email_service:
-            return HealthCheck(name="smtp", status=DISABLED, reason="ENABLE_EMAIL_SERVICE is false")
-        return await self._smtp.answer(SMTP_REMEMBERED_SECONDS)
-
-    async def _converse(self) -> HealthCheck:
-        talk = await smtp.check(self._settings)
-        status = HEALTHY if talk.ok else UNHEALTHY
-        return HealthCheck(name="smtp", status=status, reason=talk.reason, latency_ms=talk.latency_ms)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor_service_pb2, schedule_service_pb2
 from qcollector.jobs.v1.options_pb2 import Role
 
 from contract.catalog import JobType
@@ -42,14 +41,14 @@ class Rule:
     """A signed link in the request takes the place of a token."""
 
 
-_ENQUEUE: Final = Rule(Access.BY_TYPE, changes=True)
+ENQUEUE: Final = Rule(Access.BY_TYPE, changes=True)
 _LOOK: Final = Rule(Access.ANYBODY)
 _STEER: Final = Rule(Access.ADMIN, changes=True)
 
-_JOB_SERVICE: Final = {
+JOB_SERVICE: Final = {
     "EnqueueJob": Rule(Access.BY_TYPE, changes=True, checks=True),
-    "BatchEnqueueJobs": _ENQUEUE,
-    "StreamEnqueueJobs": _ENQUEUE,
+    "BatchEnqueueJobs": ENQUEUE,
+    "StreamEnqueueJobs": ENQUEUE,
     "ListQueueStats": _LOOK,
     "GetQueueStats": _LOOK,
     "GetJob": Rule(Access.OWNER, lasting=True),
@@ -76,16 +75,7 @@ _JOB_SERVICE: Final = {
     "ListWorkers": _LOOK,
     "ListJobTypes": _LOOK,
 }
-_PROCESSOR_SERVICE: Final = {
-    "SendWelcomeEmail": _ENQUEUE,
-    "SendSubmissionNotification": _ENQUEUE,
-    "SendPasswordResetEmail": _ENQUEUE,
-    "ProcessImageUpload": _ENQUEUE,
-    "ExportFormSubmissions": _ENQUEUE,
-    "CalculateFormStats": _ENQUEUE,
-    "TriggerSystemCleanup": _ENQUEUE,
-}
-_SCHEDULE_SERVICE: Final = {
+SCHEDULE_SERVICE: Final = {
     "ListSchedules": _LOOK,
     "GetSchedule": _LOOK,
     "CreateSchedule": _STEER,
@@ -97,20 +87,6 @@ _SCHEDULE_SERVICE: Final = {
     "ListScheduleRuns": _LOOK,
     "PreviewSchedule": _LOOK,
 }
-_ANALYTICS_SERVICE: Final = {"GetLatestAnalytics": Rule(Access.SUBJECT)}
-_SERVICES: Final = (
-    (job_service_pb2.DESCRIPTOR.services_by_name["JobService"], _JOB_SERVICE),
-    (processor_service_pb2.DESCRIPTOR.services_by_name["ProcessorService"], _PROCESSOR_SERVICE),
-    (schedule_service_pb2.DESCRIPTOR.services_by_name["ScheduleService"], _SCHEDULE_SERVICE),
-    (analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"], _ANALYTICS_SERVICE),
-)
-
-RULES: Final = {
-    f"/{service.full_name}/{method.name}": rules[method.name]
-    for service, rules in _SERVICES
-    for method in service.methods
-}
-"""By path. A method without a rule is a KeyError at start."""
 
 
 def require_role(rule: Rule, principal: Principal) -> None:

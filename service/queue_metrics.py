@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from qcollector.jobs.v1.queue_pb2 import Worker
 
 from engine.jobs import FINISHED, QueueSnapshot, State
-from service.roll import Roll, RollCall
+from service.registry import Registered, Registry
 
 REMEMBERED_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 4.0
@@ -24,11 +24,11 @@ _SHOWN: Final = tuple(state for state in State if state is not State.BLOCKED)
 class QueueMetrics(Collector):
     """Every service process shows the same: a query takes the maximum over them, not the sum."""
 
-    def __init__(self, roll: RollCall, backlog: int) -> None:
+    def __init__(self, roll: Registry, backlog: int) -> None:
         self._roll = roll
         self._backlog = backlog
         self._loop = asyncio.get_running_loop()
-        self._last = Roll()
+        self._last = Registered()
         self._until = 0.0
 
     def collect(self) -> Iterable[Metric]:
@@ -50,7 +50,7 @@ class QueueMetrics(Collector):
                 [((name,), 1.0) for name in roll.schedules.faults],
             )
 
-    def _read(self) -> Roll:
+    def _read(self) -> Registered:
         """Called by the thread that answers Prometheus; the store is asked on the service's own loop."""
         if time.monotonic() > self._until:
             asked = asyncio.run_coroutine_threadsafe(self._roll.read(), self._loop)
@@ -58,7 +58,7 @@ class QueueMetrics(Collector):
                 self._last = asked.result(PATIENCE_SECONDS)
             except FutureTimeoutError:
                 asked.cancel()
-                self._last = Roll(problem="it did not answer in time")
+                self._last = Registered(problem="it did not answer in time")
             self._until = time.monotonic() + REMEMBERED_SECONDS
         return self._last
 

@@ -8,13 +8,13 @@ import grpc
 from grpc import aio
 
 from base.settings import Settings, SettingsError
-from service.boundary import Boundary
+from service.interceptor.interceptor import CallInterceptor
 
 MAX_METADATA_BYTES: Final = 64 * 1024
 _SECOND: Final = 1000
 
 
-def new_server(settings: Settings, boundary: Boundary) -> aio.Server:
+def new_server(settings: Settings, boundary: CallInterceptor) -> aio.Server:
     """A server that has no services yet and does not listen."""
     options = (
         # Without this a second server would share the port unnoticed, and each would get some of the calls.

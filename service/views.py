@@ -1,9 +1,20 @@
-"""How jobs, queues and job types are shown: the engine's records as the contract's messages."""
+"""How jobs, queues, job types and events are shown: the engine's records as the contract's messages."""
 
+import time
 from functools import cache
 
 from google.protobuf.struct_pb2 import Struct
-from qcollector.jobs.v1.job_pb2 import Caller, Job, JobFailure, JobOptions
+from qcollector.jobs.v1.job_event_pb2 import (
+    JobEnd,
+    JobHeartbeat,
+    JobLog,
+    JobProgress,
+    JobReset,
+    JobSnapshot,
+    JobStateChange,
+)
+from qcollector.jobs.v1.job_pb2 import Caller, Job, JobFailure, JobOptions, JobState
+from qcollector.jobs.v1.job_queries_pb2 import WatchJobResponse
 from qcollector.jobs.v1.options_pb2 import Backoff
 from qcollector.jobs.v1.payload_pb2 import JobPayload, JobResult
 from qcollector.jobs.v1.queue_pb2 import JobType as JobTypeView
@@ -21,9 +32,10 @@ from qcollector.jobs.v1.queue_pb2 import (
 from contract.catalog import Catalog, JobType
 from contract.masking import masked
 from contract.schema import json_schema
+from contract.times import timestamp
+from engine.events import Told, Watched
 from engine.jobs import JobRecord, Quantiles, QueueSnapshot, State
 from engine.jobs import QueuePause as EnginePause
-from service.times import timestamp
 
 
 def job_view(record: JobRecord, catalog: Catalog, *, full: bool = False) -> Job:
@@ -135,3 +147,26 @@ def _schema(job_type: JobType) -> Struct:
     schema = Struct()
     schema.update(json_schema(job_type))
     return schema
+
+
+def event_view(watched: Watched, catalog: Catalog) -> WatchJobResponse:
+    when = watched.time or time.time_ns() // 1_000_000
+    view = WatchJobResponse(sequence=watched.sequence, time=timestamp(when))
+    job = job_view(watched.record, catalog) if watched.record is not None else None
+    state = watched.state.proto if watched.state is not None else JobState.JOB_STATE_UNSPECIFIED
+    match watched.kind:
+        case Told.SNAPSHOT:
+            view.snapshot.CopyFrom(JobSnapshot(job=job))
+        case Told.STATE:
+            view.state.CopyFrom(JobStateChange(state=state, reason=watched.text))
+        case Told.PROGRESS:
+            view.progress.CopyFrom(JobProgress(percent=watched.progress, step=watched.text))
+        case Told.LOG:
+            view.log.CopyFrom(JobLog(message=watched.text))
+        case Told.END:
+            view.end.CopyFrom(JobEnd(state=state, reason=watched.text, job=job, deleted=job is None))
+        case Told.HEARTBEAT:
+            view.heartbeat.CopyFrom(JobHeartbeat())
+        case Told.RESET:
+            view.reset.CopyFrom(JobReset(job=job))
+    return view

@@ -2,15 +2,14 @@
 
 # ruff: noqa: PLC0415  (each command imports what it needs when it is called, so that help comes at once)
 
+import contextlib
 import sys
-from pathlib import Path
 
 import click
 
 from base.errors import StartError
+from base.plugins import PluginError, hooks, job_plugins
 from cli.commands import COMMANDS, WORKER_COMMANDS, Mount
-
-FILE = click.Path(path_type=Path)
 
 
 @click.group(cls=Mount, mounted=COMMANDS, context_settings={"max_content_width": 110})
@@ -137,23 +136,9 @@ def token(role: str, sub: str, name: str, ttl: int) -> None:
     click.echo(sign(secret_of(load()), subject=sub, role=role, name=name, seconds=ttl))
 
 
-@app.command()
-@click.argument("manifest", type=FILE)
-@click.option("--identity", type=FILE, help="The file with the private key of an encrypted backup.")
-@click.option("--database-url", default="", help="The empty database that the dump is restored into.")
-@click.option("--into", type=FILE, help="Where archives are unpacked, instead of where they came from.")
-@click.option("--only", multiple=True, help="A target, such as uploads. May be repeated.")
-@click.option("--force", is_flag=True, help="Replace what is there already.")
-def restore(
-    manifest: Path, identity: Path | None, database_url: str, into: Path | None, only: tuple[str, ...], force: bool
-) -> None:
-    """Restore the backup of MANIFEST, its manifest.json, once all of it is found to be as it was written."""
-    from base.settings import load
-    from families.system.restore import Aim, Restore
-
-    backup = Restore(manifest, Aim(load(), database_url, into, force), identity)
-    for entry in backup.check(only):
-        click.echo(f"{entry.target}: {backup.put_back(entry)}")
+with contextlib.suppress(PluginError):  # told by those commands that read the settings
+    for command in [command for module in hooks("commands", job_plugins()) for command in module.COMMANDS]:
+        app.add_command(command)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final, NoReturn
 
+from google.protobuf.descriptor import ServiceDescriptor
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from base.settings import PROJECT, Settings
@@ -41,6 +42,7 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
       SettingsError: GRPC_TLS_CERT cannot be read, tokens cannot be verified, or a variable of OpenTelemetry's cannot be used.
     """
     traces = collector()
+    served_by_grpc = services(settings.job_plugins)
     contract = folder / "contract.binpb"
     contract.write_bytes(descriptors(settings))
     served = lay_out(settings, folder / "served")
@@ -67,12 +69,12 @@ def write_configuration(settings: Settings, folder: Path, upstream: Upstream) ->
             head_script=_script(folder, "", "protocol.lua", "headers.lua"),
             body_script=_script(
                 folder,
-                bounds(settings, THREADS) + _tables(),
+                bounds(settings, THREADS) + _tables(served_by_grpc),
                 *("protocol.lua", "admission.lua", "values.lua", "fields.lua", "queries.lua", "gateway.lua"),
             ),
             descriptors=str(contract),
-            services=[service.full_name for service in services()],
-            calls=list(calls()),
+            services=[service.full_name for service in served_by_grpc],
+            calls=list(calls(served_by_grpc)),
             served=served,
             unary_timeout=UNARY_SECONDS,
             cluster=CALLS,
@@ -99,10 +101,10 @@ def _script(folder: Path, known: str, *sources: str) -> str:
     return str(script)
 
 
-def _tables() -> str:
+def _tables(served: Sequence[ServiceDescriptor]) -> str:
     """What calls may hold."""
     return tables(
-        (http_rule(method.GetOptions()), method.input_type) for service in services() for method in service.methods
+        (http_rule(method.GetOptions()), method.input_type) for service in served for method in service.methods
     )
 
 

@@ -1,6 +1,6 @@
 """What Envoy has to know of the contract: its descriptors, and how long each call may take or be repeated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,10 +12,10 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodOptions
 from google.rpc.error_details_pb2 import DESCRIPTOR as ERROR_DETAILS
 from google.rpc.status_pb2 import DESCRIPTOR as STATUS
 from qcollector._proto.descriptor_set import descriptor_set
-from qcollector.jobs.v1 import analytics_service_pb2, job_service_pb2, processor_service_pb2, schedule_service_pb2
+from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_service_pb2
 
 from base.settings import Settings
-from contract.catalog import load_catalog
+from contract.catalog import load_catalog, plugin_files
 
 UNARY_SECONDS: Final = 110
 """How long any other call may take: below what a silent stream is allowed, so that it gets a proper answer."""
@@ -41,13 +41,19 @@ class Call:
     """Whether doing it twice has the effect of doing it once, whatever is in it."""
 
 
-def services() -> list[ServiceDescriptor]:
-    files = (job_service_pb2, processor_service_pb2, schedule_service_pb2, analytics_service_pb2)
-    return [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+def services(job_plugins: Sequence[str]) -> list[ServiceDescriptor]:
+    """The platform's services, and those of the plugins.
+
+    Raises:
+      CatalogError: a plugin's contract cannot be loaded.
+    """
+    platform = (job_service_pb2.DESCRIPTOR, processor_service_pb2.DESCRIPTOR, schedule_service_pb2.DESCRIPTOR)
+    files = (*platform, *plugin_files(job_plugins))
+    return [service for file in files for service in file.services_by_name.values()]
 
 
-def calls() -> Iterator[Call]:
-    for service in services():
+def calls(served: Sequence[ServiceDescriptor]) -> Iterator[Call]:
+    for service in served:
         for method in service.methods:
             yield Call(
                 f"/{service.full_name}/{method.name}",
@@ -81,7 +87,8 @@ def descriptors(settings: Settings) -> bytes:
     """
     types = load_catalog(settings.job_plugins).types.values()
     messages = [message for job_type in types for message in (job_type.payload, job_type.result)]
-    files: list[Any] = [thing.file for thing in (*services(), *(message.DESCRIPTOR for message in messages))]
+    served = services(settings.job_plugins)
+    files: list[Any] = [thing.file for thing in (*served, *(message.DESCRIPTOR for message in messages))]
     # Without the messages that errors carry, Envoy leaves the body of an error empty.
     result = FileDescriptorSet.FromString(descriptor_set(*files, STATUS, ERROR_DETAILS))
     for file in result.file:

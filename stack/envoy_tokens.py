@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from base.settings import Settings, SettingsError
 from service.auth import CLOCK_SKEW
-from service.boundary import OPEN_SERVICES
+from service.interceptor.interceptor import OPEN_SERVICES
 from service.keys import COOLDOWN_SECONDS, FETCH_SECONDS, MAX_SET_BYTES, SECRET_ALGORITHM, signing_keys
 from stack.served_files import ServedFile
 

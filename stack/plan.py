@@ -8,24 +8,21 @@ from typing import Final
 
 from base.settings import Settings, load
 from base.storage import StorageRoots
+from stack.embedded import Embedded, ServerPart, embedded
 from stack.envoy import Envoy
 from stack.errors import StackError
 from stack.folder import DataFolder
 from stack.part import Part
 from stack.ports import LOOPBACK, require_free
-from stack.postgres import Postgres
-from stack.processes import MailSink, Scheduler, Service, Worker
+from stack.processes import STORE, Scheduler, Service, Worker
 from stack.tokens import DEVELOPMENT
 from stack.valkey import Valkey
 
 LAST_PORT: Final = 65535
 STORE_SETTINGS: Final = ("redis_url", "redis_host", "redis_port")
 """Any of these says that there is a store already."""
-FOREIGN: Final = {
-    "REDIS_HOST": ("REDIS_URL", "REDIS_USERNAME", "REDIS_TLS_CA"),
-    "SMTP_HOST": ("SMTP_USER", "SMTP_PASSWORD", "SMTP_SECURE", "SMTP_STARTTLS", "SMTP_TLS_CA"),
-}
-"""What the environment may say of another server, and must not be told of the embedded one."""
+FOREIGN: Final = ("REDIS_URL", "REDIS_USERNAME", "REDIS_TLS_CA")
+"""What the environment may say of another store, and must not be told of the embedded one."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,8 @@ class Plan:
     """The secret for tokens that was made for this stack; empty where the settings name their own."""
     logs: Sequence[Path]
     """The files that the embedded servers append to."""
+    embedded: Sequence[Embedded]
+    """Those of plugins that are part of it."""
 
 
 def plan(settings: Settings, folder: DataFolder, workers: int, services: int = 1) -> Plan:
@@ -63,24 +62,30 @@ def plan(settings: Settings, folder: DataFolder, workers: int, services: int = 1
     folder.keep_off((settings.rest_port, settings.grpc_port, *grpc, settings.envoy_admin_port, *metrics))
     StorageRoots(settings).prepare()
     log = settings.root("log")
-    servers = _embedded(settings, folder, log)
+    brought = [server for server in embedded(settings) if server.wanted(settings)]
+    started = [server.start(folder, log / f"{server.name}.log") for server in brought]
+    servers = [*_store(settings, folder, log), *started]
     told = {"DATA_DIR": str(folder.root)}
-    for server in servers:
-        told |= server.environment
+    for part in servers:
+        told |= part.environment
     secret = "" if settings.jwt_secret or settings.jwt_jwks else folder.secret(DEVELOPMENT)
     if secret:
         told["JWT_SECRET"] = secret
-    settings = _tell(told)
-    serving = [Service(number + 1, folder, settings, metrics[number], grpc[number]) for number in range(services)]
+    settings = _tell(told, [name for server in brought for name in server.foreign])
+    needed = (STORE, *(part.name for part in started))
+    first = (STORE, *(part.name for part, server in zip(started, brought, strict=True) if server.before_services))
+    serving = [
+        Service(number + 1, folder, settings, metrics[number], grpc[number], first) for number in range(services)
+    ]
     own: list[Part] = [
         *serving,
-        *(Worker(number + 1, folder, settings, metrics[services + number]) for number in range(workers)),
+        *(Worker(number + 1, folder, settings, metrics[services + number], needed) for number in range(workers)),
         Scheduler(folder, settings, metrics[-1]),
         Envoy(settings, folder.run, serving),
     ]
-    logs = [log / f"{name}.log" for name in ("valkey", "postgres", "mail", "envoy")]
+    logs = [log / f"{name}.log" for name in (*(part.name for part in servers), "envoy")]
     logs += [folder.run / f"{part.name}.out" for part in own]
-    return Plan(parts=(*servers, *own), settings=settings, secret=secret, logs=logs)
+    return Plan(parts=(*servers, *own), settings=settings, secret=secret, logs=logs, embedded=brought)
 
 
 def metrics_ports(settings: Settings, processes: int) -> list[int]:
@@ -115,23 +120,16 @@ def _ports_from(first: int, processes: int, variable: str, remedy: str) -> list[
     return list(range(first, last + 1))
 
 
-def _embedded(settings: Settings, folder: DataFolder, log: Path) -> list[Valkey | Postgres | MailSink]:
-    """The servers that no setting names."""
-    servers: list[Valkey | Postgres | MailSink] = []
-    if not settings.model_fields_set.intersection(STORE_SETTINGS):
-        servers.append(Valkey(folder, log / "valkey.log"))
-    if settings.database_url is None:
-        servers.append(Postgres(folder, log / "postgres.log"))
-    if settings.smtp_host is None:
-        servers.append(MailSink(folder, log / "mail.log"))
-    return servers
+def _store(settings: Settings, folder: DataFolder, log: Path) -> list[ServerPart]:
+    """The embedded store, unless a setting names one."""
+    if settings.model_fields_set.intersection(STORE_SETTINGS):
+        return []
+    return [Valkey(folder, log / "valkey.log")]
 
 
-def _tell(told: Mapping[str, str]) -> Settings:
+def _tell(told: Mapping[str, str], foreign: Sequence[str]) -> Settings:
     """Puts `told` into this process's environment, which the stack's inherit; the settings that it then amounts to."""
-    for server, names in FOREIGN.items():
-        if server in told:
-            for name in names:
-                os.environ.pop(name, None)
+    for name in (*(FOREIGN if "REDIS_HOST" in told else ()), *foreign):
+        os.environ.pop(name, None)
     os.environ.update(told)
     return load()

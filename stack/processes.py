@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-from pathlib import Path
 from typing import ClassVar, Final
 
 from base.settings import Settings
@@ -11,12 +10,10 @@ from engine.presence import SCHEDULERS, WORKERS, Presence
 from engine.store import Store
 from stack.folder import DataFolder
 from stack.healthcheck import Process, problem
-from stack.part import Command, Part, Stage, ask, module
-from stack.ports import LOOPBACK, reachable
+from stack.part import Command, Part, module
+from stack.ports import reachable
 
 STORE: Final = "valkey"
-MAIL: Final = "mail"
-DATABASE: Final = "postgres"
 
 
 class QjobsCommand(Part):
@@ -47,9 +44,17 @@ class Service(QjobsCommand):
     """`qjobs service`."""
 
     command = "service"
-    needs = (STORE, DATABASE)
 
-    def __init__(self, number: int, folder: DataFolder, settings: Settings, metrics_port: int, grpc_port: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        folder: DataFolder,
+        settings: Settings,
+        metrics_port: int,
+        grpc_port: int,
+        needs: tuple[str, ...] = (STORE,),
+    ) -> None:
+        self.needs = needs
         self.name = f"service-{number}"
         super().__init__(folder, settings.model_copy(update={"grpc_port": grpc_port}), metrics_port)
         self.grpc_port = grpc_port
@@ -73,9 +78,16 @@ class Worker(QjobsCommand):
     """`qjobs worker`, for all queues."""
 
     command = "worker"
-    needs = (STORE, DATABASE, MAIL)
 
-    def __init__(self, number: int, folder: DataFolder, settings: Settings, metrics_port: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        folder: DataFolder,
+        settings: Settings,
+        metrics_port: int,
+        needs: tuple[str, ...] = (STORE,),
+    ) -> None:
+        self.needs = needs
         self.name = f"worker-{number}"
         super().__init__(folder, settings, metrics_port)
 
@@ -102,28 +114,3 @@ async def _on_roll(settings: Settings, roll: str, process: asyncio.subprocess.Pr
         await store.close()
     if (socket.gethostname(), process.pid) not in {(one.host, one.pid) for one in present}:
         raise LookupError("it has not reported yet")
-
-
-class MailSink(Part):
-    """The embedded mail server (stack/mailsink.py)."""
-
-    name = MAIL
-    stage: ClassVar[Stage] = Stage.FRONT
-
-    def __init__(self, folder: DataFolder, log: Path) -> None:
-        self._folder = folder
-        self._log = log
-        self.port = folder.port(MAIL)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Where the workers find it."""
-        return {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(self.port)}
-
-    async def prepare(self) -> Command:
-        return Command(
-            (*module("stack.mailsink"), self._folder.outbox, str(self.port)), self._log, environment=os.environ
-        )
-
-    async def check(self, process: asyncio.subprocess.Process) -> None:  # noqa: ARG002  (it has a port to ask)
-        await ask(LOOPBACK, self.port, b"QUIT\r\n", b"220 ")

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Final
 
 import click
+from qcollector.jobs.v1.job_pb2 import Caller
 
 from base.settings import Settings
 from cli.access import LOCAL_STACK, is_loopback
 from stack import board
+from stack.embedded import embedded
 from stack.folder import DataFolder
 from stack.plan import Plan, plan
 from stack.ports import reachable
 from stack.processes import QjobsCommand, Service
 from stack.rotation import keep_small
-from stack.sample_data.ids import form_id
-from stack.sample_data.people import ADMIN, ADMIN_ID
 from stack.served_files import has_board
 from stack.supervisor import Supervisor
 from stack.tokens import sign
@@ -61,7 +61,7 @@ def known_to_operators(stack: Plan, folder: DataFolder) -> Iterator[None]:
     path = folder.root / LOCAL_STACK
     if stack.secret and is_loopback(host) and settings.grpc_tls_cert is None:
         address = f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
-        token = development_token(stack.secret, TOKEN_SECONDS)
+        token = development_token(stack, TOKEN_SECONDS)
         folder.write_private(path, json.dumps({"address": address, "token": token}))
     try:
         yield
@@ -80,9 +80,11 @@ def say(name: str, text: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S')}  {name:<10} {text}")
 
 
-def development_token(secret: str, seconds: int) -> str:
-    """A token of the sample data's administrator, to whom some of the forms belong."""
-    return sign(secret, subject=str(ADMIN_ID), role=ADMIN.role, name=ADMIN.username, seconds=seconds)
+def development_token(stack: Plan, seconds: int) -> str:
+    """A token of whoever the embedded servers know, such as the sample data's administrator."""
+    known = [server.developer for server in embedded(stack.settings) if server.developer is not None]
+    whom = known[0] if known else Caller(id="developer", role="admin")
+    return sign(stack.secret, subject=whom.id, role=whom.role, name=whom.name, seconds=seconds)
 
 
 def welcome(stack: Plan, seconds: float) -> str:
@@ -99,13 +101,10 @@ def welcome(stack: Plan, seconds: float) -> str:
     if settings.metrics_port:
         ports = {part.name: part.metrics_port for part in stack.parts if isinstance(part, QjobsCommand)}
         lines.append(f"  Metrics  {', '.join(f'{host}:{port} ({name})' for name, port in ports.items())}: /metrics")
-    if any(part.name == "mail" for part in stack.parts):
-        lines.append(f"  Mail     is kept in {settings.data_dir}/outbox and goes nowhere else")
-    if settings.sample_data and any(part.name == "postgres" for part in stack.parts):
-        lines.append(f"  Data     sample forms with two years of submissions, such as {form_id(1)}")
+    lines += [f"  {word:<8} {line}" for server in stack.embedded for word, line in server.welcome(settings)]
     lines.append(f"  Logs     {settings.root('log')}\n")
     if stack.secret:
-        token = development_token(stack.secret, TOKEN_SECONDS)
+        token = development_token(stack, TOKEN_SECONDS)
         lines += ["A token for development, good for a week (JWT_SECRET is not set):\n", f"  export TOKEN={token}\n"]
     elif settings.jwt_secret is not None:
         lines += [

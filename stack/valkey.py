@@ -6,13 +6,14 @@ import signal
 from pathlib import Path
 from typing import ClassVar
 
+from stack.embedded import ServerPart
 from stack.errors import StackError
 from stack.folder import DataFolder
-from stack.part import Command, Part, Stage, ask
+from stack.part import Command, Stage, ask
 from stack.ports import LOOPBACK
 
 
-class Valkey(Part):
+class Valkey(ServerPart):
     """Its password is made at the first start and kept with the data, where the owner of DATA_DIR alone can read it."""
 
     name = "valkey"

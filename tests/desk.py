@@ -2,19 +2,17 @@
 
 import asyncio
 import itertools
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import Message
-from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
-from qcollector.jobs.v1.job_pb2 import Caller
+from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 
 from base.settings import Settings
 from base.storage import StorageRoots
-from contract.admission import Admission, Asked, Origin
+from contract.admission import Admission, Origin
 from contract.catalog import Catalog
 from engine.inspection import Inspection
 from engine.intake import Intake
@@ -40,9 +38,8 @@ class Desk:
     _queues: dict[str, str] = field(default_factory=dict)
 
     async def enqueue(self, payload: Message, **options: Any) -> str:
-        asked = Asked(self.catalog.by_message(payload.DESCRIPTOR.full_name), payload)
-        request = EnqueueJobRequest(options={"job_id": f"job{next(_numbers)}", **options})
-        admitted = self.admission.admit(request, asked, Origin(self.caller), time.time_ns() // 1_000_000)
+        chosen = JobOptions(**{"job_id": f"job{next(_numbers)}", **options})
+        admitted = self.admission.admit_payload(payload, chosen, Origin(self.caller))
         self._queues[admitted.job.id] = admitted.type.queue
         return (await self.intake.enqueue(admitted.job)).id
 

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from base.settings import Settings
+from tests.postgres import database_address
 
 
 class Held:
@@ -27,8 +28,7 @@ class Held:
 @asynccontextmanager
 async def held(settings: Settings) -> AsyncIterator[Held]:
     """Held for as long as the block lasts."""
-    assert settings.database_url is not None
-    address = settings.database_url.get_secret_value()
+    address = database_address(settings)
     holding, looking = await asyncpg.connect(address), await asyncpg.connect(address)  # a transaction sees one moment
     try:
         async with holding.transaction():

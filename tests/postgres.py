@@ -19,12 +19,13 @@ from pydantic import SecretStr
 
 from base.settings import Settings, load
 from families.database.connection import open_database, writing
-from stack.database import prepare
+from families.database.embedded import SUPERUSER, Postgres
+from families.database.prepare import prepare
+from families.database.sample_data.load import load_sample_data
+from families.database.settings import DatabaseSettings
 from stack.folder import DataFolder
 from stack.part import tethered
 from stack.ports import LOOPBACK
-from stack.postgres import SUPERUSER, Postgres
-from stack.sample_data.load import load_sample_data
 
 Template = Literal["tables", "sample"]
 
@@ -130,3 +131,10 @@ async def _until_ready(part: Postgres, process: subprocess.Popen[bytes]) -> None
             await asyncio.sleep(0.02)
         else:
             return
+
+
+def database_address(settings: Settings) -> str:
+    """DATABASE_URL as text."""
+    address = DatabaseSettings.of(settings).database_url
+    assert address is not None
+    return address.get_secret_value()

@@ -12,7 +12,12 @@ from protovalidate import ViolationPb
 
 BUILT = Path("build/gen")
 # Each top-level package of the contract goes to the source root that owns it.
-ROOTS = {"qcollector": Path("gen"), "testjobs": Path("tests/plugin"), "chaosjobs": Path("tests/plugin")}
+ROOTS = {
+    "qcollector": Path("gen"),
+    "testjobs": Path("tests/plugin"),
+    "chaosjobs": Path("tests/plugin"),
+    "greetings": Path("tests/plugin"),
+}
 VALIDATE = Path("gen/qcollector/_proto/validate.binpb")
 
 

@@ -1,7 +1,6 @@
 """The taskiq broker: one task for each job type, protobuf envelopes as messages, the engine as transport."""
 
 import inspect
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -9,7 +8,6 @@ from typing import Any, Final
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from qcollector.jobs.storage.v1.storage_pb2 import JobEnvelope
-from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 from taskiq import (
     AckableMessage,
@@ -143,9 +141,7 @@ class JobBroker(BaseRedisBroker):
         Raises:
           JobServiceError: as `kick`.
         """
-        job_type = self.catalog.by_message(payload.DESCRIPTOR.full_name)
-        request = EnqueueJobRequest(payload=self.catalog.wrap_payload(job_type, payload), options=options)
-        admitted = self._admission.admit(request, self._admission.asked(request), origin, time.time_ns() // 1_000_000)
+        admitted = self._admission.admit_payload(payload, options, origin)
         await self._intake.enqueue(admitted.job)
 
     def listen(self) -> AsyncGenerator[bytes | AckableMessage, None]:

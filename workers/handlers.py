@@ -1,18 +1,18 @@
 """Where handlers are declared: `@handles`. What they share is declared by `base.resources.provides`."""
 
-import importlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from base.plugins import hooks
+
 Handler = Callable[..., Awaitable[Message]]
 H = TypeVar("H", bound=Handler)
 
-PROCESSORS = ("email", "exports", "files", "analytics", "system")
-"""The families of this project: packages of `families`."""
-
 _handlers: dict[str, Handler] = {}
+_loaded: set[str] = set()
+"""The `handlers` modules that were asked for in this process."""
 
 
 def handles(payload: type[Message]) -> Callable[[H], H]:
@@ -28,10 +28,15 @@ def handles(payload: type[Message]) -> Callable[[H], H]:
     return register
 
 
-def load_handlers(plugins: Sequence[str]) -> dict[str, Handler]:
-    """Imports the project's processors and each plugin's `handlers`; all handlers by payload message."""
-    for family in PROCESSORS:
-        importlib.import_module(f"families.{family}.handlers")
-    for plugin in plugins:
-        importlib.import_module(f"{plugin}.handlers")
-    return dict(_handlers)
+def load_handlers(job_plugins: Sequence[str]) -> dict[str, Handler]:
+    """Imports the `handlers` modules of the families, and of the plugins that JOB_PLUGINS names.
+
+    Returns all handlers by their payload messages' full names.
+
+    Raises:
+      PluginError: a plugin cannot be found.
+    """
+    named = {module.__name__ for module in hooks("handlers", job_plugins)}
+    _loaded.update(named)
+    # A process may have loaded other plugins before, as tests do.
+    return {name: handler for name, handler in _handlers.items() if handler.__module__ not in _loaded - named}

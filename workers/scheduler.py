@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -14,18 +12,14 @@ from base.telemetry import tracing
 from base.telemetry.exposition import Probes, exposed
 from base.telemetry.instruments import Instruments
 from base.telemetry.pulse import Pulse
-from contract.admission import Admission
 from contract.catalog import load_catalog
 from contract.errors import JobServiceError
 from engine.claims import Claims
 from engine.firing import Firing
-from engine.inspection import Inspection
-from engine.intake import Intake
 from engine.presence import SCHEDULERS, Presence
 from engine.schedules import Schedules
 from engine.store import Store
-from families.email.alerts import Alerts, tell_alerts
-from families.exports.retention import tidy_exports
+from workers.duties import SchedulerContext, duties
 from workers.heartbeat import PRESENCE_SECONDS, until_reap
 from workers.identity import Identity
 from workers.metrics import ReapMetrics
@@ -33,43 +27,36 @@ from workers.recurring import fire_schedules
 from workers.schedule_metrics import ScheduleMetrics
 from workers.signals import stop_event
 
-Duty = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
-"""Something the process does, over and over, until the event is set."""
-
 NAME: Final = "scheduler"
 
 _log = structlog.get_logger(__name__)
 
 
 async def run(settings: Settings) -> None:
-    """Keeps house until SIGTERM or SIGINT. Any number of these processes may run."""
+    """Keeps context until SIGTERM or SIGINT. Any number of these processes may run."""
     logs.configure(settings, NAME)
     tracing.start(NAME)
-    await keep_house(settings, stop_event())
+    await run_until(settings, stop_event())
     tracing.stop()
 
 
-async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:
+async def run_until(settings: Settings, stopping: asyncio.Event) -> None:
     """The same until the event is set."""
     store = await Store.open(settings)
     try:
         catalog = load_catalog(settings.job_plugins)
         reapers = [Claims(store, policy, NAME, settings) for policy in catalog.queues.values()]
-        intake = Intake(store, settings)
+        context = SchedulerContext.of(settings, store, catalog)
         schedules = Schedules(store)
-        firing = Firing(store, schedules, catalog, Admission(catalog, settings), intake)
+        firing = Firing(store, schedules, catalog, context.admission, context.intake)
         metrics, reaps = ScheduleMetrics(), ReapMetrics(tuple(catalog.queues))
-        duties: list[Duty] = [
-            partial(reap_queues, reapers, metrics=reaps),
-            partial(fire_schedules, schedules, firing, catalog, settings, metrics=metrics),
-            partial(report_itself, settings, Presence(store, SCHEDULERS), metrics),
-            partial(tidy_exports, settings),
+        own = [
+            reap_queues(reapers, stopping, metrics=reaps),
+            fire_schedules(schedules, firing, catalog, settings, stopping, metrics),
+            report_itself(settings, Presence(store, SCHEDULERS), metrics, stopping),
         ]
-        if settings.alert_email:
-            limits = {name: policy.max_active for name, policy in catalog.queues.items()}
-            duties.append(partial(tell_alerts, Alerts(store, catalog, settings, Inspection(store, limits))))
         instruments, pulse = Instruments(NAME), Pulse()
-        instruments.add(reaps.stalled, reaps.forgotten, intake.stored)
+        instruments.add(reaps.stalled, reaps.forgotten, context.intake.stored)
         instruments.pools.add("store", store.pool)
         metrics.expose(instruments)
 
@@ -79,8 +66,8 @@ async def keep_house(settings: Settings, stopping: asyncio.Event) -> None:
         async with pulse.beating(), exposed(settings, instruments.registry, Probes(pulse.problem, unready)):
             _log.info("scheduler_started", queues=list(catalog.queues))
             async with asyncio.TaskGroup() as group:
-                for duty in duties:
-                    group.create_task(duty(stopping))
+                for duty in (*own, *(duty(context, stopping) for duty in duties(settings.job_plugins))):
+                    group.create_task(duty)
     finally:
         await store.close()
     _log.info("scheduler_stopped")

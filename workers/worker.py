@@ -9,22 +9,20 @@ from typing import Final
 
 import structlog
 from qcollector.jobs.v1.queue_pb2 import Worker, WorkerQueue
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from base import logs
 from base.garbage import look_seldom
-from base.resources import Resources, open_resources
+from base.resources import open_resources
 from base.settings import Settings
 from base.telemetry import tracing
 from base.telemetry.exposition import Probes, exposed
-from base.telemetry.instruments import Instruments, Measured
+from base.telemetry.instruments import Instruments
 from base.telemetry.pulse import Pulse
 from contract.admission import Admission
 from contract.catalog import concurrency, load_catalog
 from engine.claims import Claims
 from engine.intake import Intake
 from engine.store import Store
-from families.database.connection import pool_state
 from workers.broker import JobBroker
 from workers.handlers import load_handlers
 from workers.heartbeat import Heartbeat
@@ -80,7 +78,8 @@ async def work(settings: Settings, stopping: asyncio.Event, queues: Sequence[str
         instruments, pulse = Instruments(NAME), Pulse()
         instruments.add(reaps.stalled, reaps.forgotten, intake.stored)
         receiver.metrics.expose(instruments, receiver.pumps)
-        _expose_resources(instruments, store, resources)
+        instruments.pools.add("store", store.pool)
+        resources.expose(instruments)
         instruments.pools.add("heartbeat", heartbeat.connections)
 
         def unready() -> str:
@@ -107,14 +106,3 @@ def _report(identity: Identity, receiver: JobReceiver) -> Worker:
     )
     report.draining = receiver.draining
     return report
-
-
-def _expose_resources(instruments: Instruments, store: Store, resources: Resources) -> None:
-    """What jobs share tells of itself, where it measures anything."""
-    instruments.pools.add("store", store.pool)
-    for resource in resources:
-        match resource:
-            case AsyncEngine():
-                instruments.pools.add("database", partial(pool_state, resource))
-            case Measured():
-                resource.expose(instruments)

@@ -1,7 +1,5 @@
 """The engine without gRPC, as a program that enqueues in its own process has it."""
 
-import time
-
 from qcollector.jobs.v1.job_pb2 import Caller
 from testjobs.v1.testjobs_pb2 import Mark, Noop
 
@@ -23,6 +21,4 @@ class Enqueuer:
 
     def job(self, payload: Noop | Mark) -> NewJob:
         """All that is done for a job before it is stored: checks, options in force, id, envelope."""
-        request = requests.request(payload)
-        asked = self._admission.asked(request)
-        return self._admission.admit(request, asked, self._origin, time.time_ns() // 1_000_000).job
+        return self._admission.admit(requests.request(payload), self._origin).job

@@ -8,8 +8,9 @@ from qcollector.jobs.v1.export_pb2 import DateRange as ContractRange
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contract.times import timestamp_of
 from families.analytics.counting import count_submissions, whole_submissions, within
-from families.analytics.times import ended_range, period_range, timestamp
+from families.analytics.times import ended_range, period_range
 from families.database.date_ranges import DateRange
 from families.database.tables import forms, users
 
@@ -27,7 +28,7 @@ async def system_analytics(
         period=word,
         completed=ended_by is not None,
         date_range=_told(asked),
-        calculate_time=timestamp(now),
+        calculate_time=timestamp_of(now),
         users=people,
         forms=made,
         submissions=counted,

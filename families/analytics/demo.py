@@ -5,10 +5,10 @@ from typing import ClassVar, Final
 
 from qcollector.jobs.v1.job_pb2 import Job
 
+from families.database.sample_data.forms import FORMS
+from families.database.sample_data.ids import form_id
 from stack.demo.gateway import Enqueued, Gateway
 from stack.demo.sample import Sample, unless_completed
-from stack.sample_data.forms import FORMS
-from stack.sample_data.ids import form_id
 
 
 class FormStats(Sample):
@@ -18,7 +18,7 @@ class FormStats(Sample):
 
     async def enqueue(self, gateway: Gateway) -> Enqueued:
         body = {"queueName": "analytics:calculate", "jobType": "form-stats", "data": {"formId": str(form_id(1))}}
-        answer = await gateway.post("jobs", body)
+        answer = await gateway.post("queue/jobs", body)
         return Enqueued(answer["queueName"], answer["jobId"])
 
     def problems(self, job: Job) -> Sequence[str]:

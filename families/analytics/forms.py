@@ -7,9 +7,9 @@ from qcollector.jobs.v1.analytics_pb2 import AnalyticsFormStats, FormStats, Form
 from qcollector.jobs.v1.job_pb2 import Caller
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contract.times import timestamp_of
 from families.analytics.answering import field_stats, response_times
 from families.analytics.counting import count_submissions, whole_submissions
-from families.analytics.times import timestamp
 from families.database.access import visible_form
 from families.database.date_ranges import DateRange
 from families.database.tables import submissions
@@ -33,7 +33,7 @@ async def form_stats(
     return FormStats(
         form_id=str(form.id),
         form_title=form.title,
-        calculate_time=timestamp(datetime.now(UTC)),
+        calculate_time=timestamp_of(datetime.now(UTC)),
         date_range=payload.date_range if payload.HasField("date_range") else None,
         submissions=counted,
         fields=answered,

@@ -1,15 +1,18 @@
 """The latest results, kept for whoever wants to see them without a new job."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
 from base.resources import provides
 from base.settings import Settings
 from contract.errors import JobServiceError
-from engine.kept_results import ANALYTICS, KeptResults
+from engine.kept_results import KeptResults
 from workers.context import JobContext
+
+ANALYTICS: Final = "analytics"
+"""The kind of its results, by the job type's word and what they are about: "form-stats/<form>"."""
 
 
 @provides(KeptResults)

@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from qcollector.jobs.v1.analytics_pb2 import AnalyticsPeriod
 
 from contract.json_scalars import enum_words
@@ -48,12 +47,3 @@ def _first_day(word: str, day: date) -> date:
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     """In UTC. A midnight that a change of clocks leaves out is the first instant after it."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    """None stays None: a field that is not set."""
-    if moment is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp

@@ -14,8 +14,8 @@ from qcollector.jobs.v1.analytics_pb2 import (
 from sqlalchemy import ColumnElement, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contract.times import timestamp_of
 from families.analytics.counting import whole_submissions, within
-from families.analytics.times import timestamp
 from families.database.date_ranges import DateRange
 from families.database.errors import DatabaseError
 from families.database.tables import forms, sessions, submissions, users
@@ -49,15 +49,15 @@ async def user_activity(connection: AsyncConnection, payload: AnalyticsUserActiv
     return UserActivity(
         user_id=str(user),
         username=username,
-        calculate_time=timestamp(datetime.now(UTC)),
+        calculate_time=timestamp_of(datetime.now(UTC)),
         date_range=payload.date_range if payload.HasField("date_range") else None,
-        forms=UserForms(created=created, last_created=timestamp(last_created)),
-        submissions=UserSubmissions(made=made, last_made=timestamp(last_made)),
-        logins=UserLogins(count=logins, last_login=timestamp(last_login)),
+        forms=UserForms(created=created, last_created=timestamp_of(last_created)),
+        submissions=UserSubmissions(made=made, last_made=timestamp_of(last_made)),
+        logins=UserLogins(count=logins, last_login=timestamp_of(last_login)),
         summary=UserSummary(
             forms_created=created,
             submissions_made=made,
-            last_activity=timestamp(_latest(last_created, last_made, last_login)),
+            last_activity=timestamp_of(_latest(last_created, last_made, last_login)),
         ),
     )
 

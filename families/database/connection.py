@@ -22,6 +22,7 @@ from families.database.errors import (
     DatabaseUnavailableError,
     StatementTimeoutError,
 )
+from families.database.settings import DatabaseSettings
 
 CONNECT_SECONDS: Final = 10.0
 POOL_SECONDS: Final = 30.0
@@ -62,11 +63,12 @@ def open_database(settings: Settings) -> AsyncEngine:
 
     Nothing is connected yet: that the server is down, or that DATABASE_URL is not set, is said by the first transaction.
     """
+    own = DatabaseSettings.of(settings)
 
     async def connect() -> Any:
-        if settings.database_url is None:
+        if own.database_url is None:
             raise DatabaseSetupError("there is no database: set DATABASE_URL")
-        address = settings.database_url.get_secret_value()
+        address = own.database_url.get_secret_value()
         # The driver reads the whole address itself, so that sslmode, sslrootcert and several hosts mean what they say.
         try:
             return await asyncpg.connect(
@@ -78,7 +80,7 @@ def open_database(settings: Settings) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        pool_size=settings.database_pool_size,
+        pool_size=own.database_pool_size,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
         pool_recycle=RECYCLE_SECONDS,

@@ -11,6 +11,7 @@ from base.settings import Settings
 from families.database.connection import reading
 from families.database.errors import DatabaseError
 from families.database.models import SECRET
+from families.database.settings import DatabaseSettings
 from families.database.tables import metadata
 
 _NAMED: Final = 3
@@ -26,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 async def tell_missing(engine: AsyncEngine, settings: Settings) -> None:
     """Says in the log, when a process starts, what the database lacks. Without DATABASE_URL its users say so one by one."""
-    if settings.database_url is None:
+    if DatabaseSettings.of(settings).database_url is None:
         return
     try:
         lacks = await missing(engine)

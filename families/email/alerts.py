@@ -9,18 +9,14 @@ from typing import Final
 
 import structlog
 from qcollector.jobs.v1.email_pb2 import EmailSend
-from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
-from qcollector.jobs.v1.payload_pb2 import JobPayload
 
-from base.settings import Settings
-from contract.admission import Admission, Origin
-from contract.catalog import Catalog
+from contract.admission import Origin
 from contract.errors import JobIdConflictError, JobServiceError
-from engine.inspection import BY_STATE, Inspection
-from engine.intake import Intake
+from engine.inspection import BY_STATE
 from engine.jobs import Cause, JobQuery, JobRecord, State
-from engine.store import Store
+from families.email.settings import EmailSettings
+from workers.duties import SchedulerContext
 
 LOOK_SECONDS: Final = 10.0
 SYSTEM: Final = Caller(id="system", name="Alerts", role="super_admin")
@@ -40,13 +36,13 @@ _log = structlog.get_logger(__name__)
 class Alerts:
     """Looks through what failed since it looked last, which the store remembers."""
 
-    def __init__(self, store: Store, catalog: Catalog, settings: Settings, inspection: Inspection) -> None:
-        self._store = store
-        self._seen = store.keys(_SCOPE)["seen"]
-        self._catalog = catalog
-        self._settings = settings
-        self._inspection = inspection
-        self._admission, self._intake = Admission(catalog, settings), Intake(store, settings)
+    def __init__(self, context: SchedulerContext) -> None:
+        self._store = context.store
+        self._seen = context.store.keys(_SCOPE)["seen"]
+        self._catalog = context.catalog
+        self._settings = EmailSettings.of(context.settings)
+        self._inspection = context.inspection
+        self._admission, self._intake = context.admission, context.intake
 
     async def tell(self) -> list[str]:
         """Enqueues a mail for each new cause; the ids of those mails.
@@ -87,22 +83,18 @@ class Alerts:
         key = f"{envelope.queue_name}/{envelope.job_type}"
         cause = hashlib.sha256(f"{key} {_DIGITS.sub('#', record.failed_reason)}".encode()).hexdigest()[:16]
         window = int(time.time() / 60 // self._settings.alert_window_minutes)
-        payload = JobPayload(
-            email_send=EmailSend(
-                to=[self._settings.alert_email or ""],
-                subject=f"Job failed: {key}",
-                text=(
-                    f"A job of {key} has failed for good.\n\nJob:    {record.id}\nReason: {record.failed_reason}\n"
-                    f"Worker: {record.worker}\n\nFurther failures of this cause are not told within the next "
-                    f"{self._settings.alert_window_minutes:g} minutes. It lies among the dead letters: inspect it with "
-                    f"GET /api/v1/queue/{envelope.queue_name}/jobs/{record.id}, run it again with POST …/retry.\n"
-                ),
-            )
+        payload = EmailSend(
+            to=[self._settings.alert_email or ""],
+            subject=f"Job failed: {key}",
+            text=(
+                f"A job of {key} has failed for good.\n\nJob:    {record.id}\nReason: {record.failed_reason}\n"
+                f"Worker: {record.worker}\n\nFurther failures of this cause are not told within the next "
+                f"{self._settings.alert_window_minutes:g} minutes. It lies among the dead letters: inspect it with "
+                f"GET /api/v1/queue/{envelope.queue_name}/jobs/{record.id}, run it again with POST …/retry.\n"
+            ),
         )
-        request = EnqueueJobRequest(payload=payload, options=JobOptions(job_id=f"alert-{cause}-{window}", priority=9))
-        admitted = self._admission.admit(
-            request, self._admission.asked(request), Origin(SYSTEM), int(time.time() * 1000)
-        )
+        options = JobOptions(job_id=f"alert-{cause}-{window}", priority=9)
+        admitted = self._admission.admit_payload(payload, options, Origin(SYSTEM))
         with contextlib.suppress(JobIdConflictError):  # told of another job of this cause
             if not (await self._intake.enqueue(admitted.job)).duplicate:
                 return admitted.job.id
@@ -115,8 +107,11 @@ class Alerts:
         await self._store.call("HSET", self._seen, queue, finished)
 
 
-async def tell_alerts(alerts: Alerts, stopping: asyncio.Event) -> None:
-    """Tells until the event is set."""
+async def tell_alerts(context: SchedulerContext, stopping: asyncio.Event) -> None:
+    """Tells until the event is set; nothing without ALERT_EMAIL."""
+    if not EmailSettings.of(context.settings).alert_email:
+        return
+    alerts = Alerts(context)
     while not stopping.is_set():
         try:
             if told := await alerts.tell():

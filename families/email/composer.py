@@ -21,6 +21,7 @@ from families.email.plaintext import to_text
 from families.email.rendering import Rendered, TemplateFaultError
 from families.email.sanitizing import HtmlRefusedError, Sanitizer
 from families.email.sender import Outgoing
+from families.email.settings import EmailSettings
 from families.email.templates import Templates
 
 _MAX_TEXT: Final = 2_000_000
@@ -75,9 +76,10 @@ class Composer:
         self._templates = Templates(settings)
         self._sanitizer = Sanitizer()
         self._roots = StorageRoots(settings)
-        self._sender = settings.email_from or _if_address(settings.smtp_user) or "no-reply@localhost"
-        self._reply_to = settings.email_reply_to or ""
-        for variable, text in (("EMAIL_FROM", settings.email_from), ("EMAIL_REPLY_TO", settings.email_reply_to)):
+        mail = EmailSettings.of(settings)
+        self._sender = mail.email_from or _if_address(mail.smtp_user) or "no-reply@localhost"
+        self._reply_to = mail.email_reply_to or ""
+        for variable, text in (("EMAIL_FROM", mail.email_from), ("EMAIL_REPLY_TO", mail.email_reply_to)):
             _check_setting(variable, text)
 
     def envelope(self, draft: Draft) -> Envelope:

@@ -14,6 +14,7 @@ from base.telemetry.pools import PoolState
 from base.telemetry.spans import Kind
 from base.telemetry.tallies import Counts
 from families.email.failures import MailDelayedError, MailRefusedError, MailServerAwayError
+from families.email.settings import EmailSettings
 from families.email.smtp import SmtpError, open_connection
 
 IDLE_SECONDS: Final = 30.0
@@ -35,9 +36,9 @@ class Connections:
     """At most SMTP_MAX_CONNECTIONS of them."""
 
     def __init__(self, settings: Settings, opened: Counts) -> None:
-        self._settings = settings
+        self._settings = EmailSettings.of(settings)
         self._opened = opened
-        self._slots = asyncio.Semaphore(settings.smtp_max_connections)
+        self._slots = asyncio.Semaphore(self._settings.smtp_max_connections)
         self._busy = 0
         self._idle: list[Connection] = []
         self._farewells: set[asyncio.Task[None]] = set()

@@ -44,7 +44,7 @@ class Batch(Sample):
         ]
         mails.insert(4, {"to": "not an address", "template": "welcome", "data": {"name": "Nobody"}})
         data = {"emails": mails, "options": {"batchSize": 2, "delay": 250}}
-        answer = await gateway.post("jobs", {"queueName": "email:batch", "jobType": "batch", "data": data})
+        answer = await gateway.post("queue/jobs", {"queueName": "email:batch", "jobType": "batch", "data": data})
         return Enqueued(answer["queueName"], answer["jobId"])
 
     def follow(self, gateway: Gateway, job: Enqueued) -> AsyncIterator[WatchJobResponse]:

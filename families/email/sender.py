@@ -18,6 +18,7 @@ from families.email import transaction
 from families.email.connections import Connection, Connections
 from families.email.failures import MailDelayedError, MailRefusedError, MailServerAwayError
 from families.email.metrics import MailMetrics
+from families.email.settings import EmailSettings
 from families.email.smtp import answer, explain
 from workers.outcomes import Snooze
 
@@ -59,7 +60,7 @@ class MailSender:
     """Hands mails to the server. One for each worker process."""
 
     def __init__(self, settings: Settings, limit: RateLimit) -> None:
-        self._settings = settings
+        self._settings = EmailSettings.of(settings)
         self._limit = limit
         self._metrics = MailMetrics()
         self._connections = Connections(settings, self._metrics.opened)
@@ -218,6 +219,6 @@ def _is_permanent(error: aiosmtplib.SMTPResponseException) -> bool:
 @provides(MailSender)
 async def mail_sender(settings: Settings, store: Any) -> AsyncIterator[MailSender]:
     """The worker's sender."""
-    sender = MailSender(settings, RateLimit(store, "mail", settings.smtp_rate_limit))
+    sender = MailSender(settings, RateLimit(store, "mail", EmailSettings.of(settings).smtp_rate_limit))
     yield sender
     await sender.aclose()

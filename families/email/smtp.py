@@ -14,7 +14,7 @@ from typing import Final
 import aiosmtplib
 
 from base.certificates import certificate_refusal
-from base.settings import Settings
+from families.email.settings import EmailSettings
 
 CHECK_SECONDS: Final = 10.0
 """The longest that a check of the mail server takes."""
@@ -46,7 +46,7 @@ class Check:
     latency_ms: float
 
 
-async def open_connection(settings: Settings) -> aiosmtplib.SMTP:
+async def open_connection(settings: EmailSettings) -> aiosmtplib.SMTP:
     """Connects, with TLS and login as the settings say; the connection is ready for a mail.
 
     Raises:
@@ -80,7 +80,7 @@ async def open_connection(settings: Settings) -> aiosmtplib.SMTP:
     return client
 
 
-async def check(settings: Settings) -> Check:
+async def check(settings: EmailSettings) -> Check:
     """Speaks with the mail server as a sender would, short of sending: connects, EHLO, TLS, login, NOOP, QUIT."""
     began = time.perf_counter()
     reason = ""
@@ -102,7 +102,7 @@ async def check(settings: Settings) -> Check:
     return Check(not reason, reason, (time.perf_counter() - began) * 1000)
 
 
-def explain(error: Exception, settings: Settings) -> str:
+def explain(error: Exception, settings: EmailSettings) -> str:
     """What went wrong, as the end of a sentence that begins with "the mail server"."""
     if isinstance(error, _Refusal):
         return str(error)
@@ -117,7 +117,7 @@ def explain(error: Exception, settings: Settings) -> str:
     return f"cannot be used: {_clean(str(cause), settings)}"
 
 
-def answer(code: int, text: str, settings: Settings) -> str:
+def answer(code: int, text: str, settings: EmailSettings) -> str:
     """A server's answer in one line, short, and without the credentials even if the server repeats them."""
     return f"{code} {_clean(text, settings)}".strip()
 
@@ -126,7 +126,7 @@ class _Refusal(aiosmtplib.SMTPException):
     """Our own reason for not going on."""
 
 
-async def _start_tls(client: aiosmtplib.SMTP, settings: Settings) -> None:
+async def _start_tls(client: aiosmtplib.SMTP, settings: EmailSettings) -> None:
     if settings.smtp_starttls == "never":
         return
     if client.supports_extension("starttls"):
@@ -140,7 +140,7 @@ async def _start_tls(client: aiosmtplib.SMTP, settings: Settings) -> None:
         )
 
 
-async def _log_in(client: aiosmtplib.SMTP, settings: Settings) -> None:
+async def _log_in(client: aiosmtplib.SMTP, settings: EmailSettings) -> None:
     password = settings.smtp_password.get_secret_value() if settings.smtp_password is not None else ""
     if not client.supports_extension("auth"):
         raise _Refusal("offers no login, but SMTP_USER is set: unset it, or check SMTP_HOST and SMTP_PORT")
@@ -171,11 +171,11 @@ def _own_name() -> str:
     return name if re.fullmatch(r"[A-Za-z0-9.-]+", name) and "." in name else "[127.0.0.1]"
 
 
-def _place(settings: Settings) -> str:
+def _place(settings: EmailSettings) -> str:
     return f"{settings.smtp_host}:{settings.smtp_port}"
 
 
-def _clean(text: str, settings: Settings) -> str:
+def _clean(text: str, settings: EmailSettings) -> str:
     line = _UNPRINTABLE.sub(" ", text)
     for secret in _secrets(settings.smtp_user, settings.smtp_password and settings.smtp_password.get_secret_value()):
         line = line.replace(secret, "•••")

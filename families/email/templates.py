@@ -9,6 +9,7 @@ from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 
 from base.settings import Settings
 from families.email.rendering import Rendered, Surroundings, TemplateFaultError, render
+from families.email.settings import EmailSettings
 from families.email.template_files import OWN_FOLDER
 from workers.child import memory_bound
 
@@ -25,11 +26,12 @@ class Templates:
     """The mail templates of one worker process."""
 
     def __init__(self, settings: Settings) -> None:
+        mail = EmailSettings.of(settings)
         self._around = Surroundings(
-            folder=settings.email_templates_dir.resolve(),
-            locale=settings.email_locale,
-            zone=settings.email_timezone,
-            app_url=settings.app_url,
+            folder=mail.email_templates_dir.resolve(),
+            locale=mail.email_locale,
+            zone=mail.email_timezone,
+            app_url=mail.app_url,
         )
 
     async def render(self, name: str, variables: Mapping[str, Any]) -> Rendered:

@@ -11,60 +11,61 @@ from qcollector.jobs.v1.export_pb2 import (
     ExportFormOptions,
     ExportFormSubmissions,
     ExportJson,
+    ExportMetadata,
     ExportWorksheet,
 )
 
 from base.settings import Settings
 from base.storage import StoragePathError, StorageRoots
+from contract.checks import CheckContext, StoredFile, TypeChecks
 from contract.errors import FieldProblem
 from families.database.access import SEE_ALL
-from families.database.checking import STATEMENT_SECONDS, form_problems, range_problems
-from families.database.connection import reading
+from families.database.checking import asking, form_problems, range_problems
 from families.database.queries import QueryError, compile_query
+from families.database.resources import database
 from families.database.users import user_of
 from families.exports.places import export_place
-from service.payload_checks import Scene, TypeChecks
 
 
-async def _check_query(payload: ExportCsv | ExportJson, scene: Scene) -> Sequence[FieldProblem]:
-    return [*_query_problems(payload, "", scene.settings), *_place_problems(payload.output_path, scene.settings)]
+async def _check_query(payload: ExportCsv | ExportJson, context: CheckContext) -> Sequence[FieldProblem]:
+    return [*_query_problems(payload, "", context.settings), *_place_problems(payload.output_path, context.settings)]
 
 
-async def _check_excel(payload: ExportExcel, scene: Scene) -> Sequence[FieldProblem]:
-    problems = [*_place_problems(payload.output_path, scene.settings)]
+async def _check_excel(payload: ExportExcel, context: CheckContext) -> Sequence[FieldProblem]:
+    problems = [*_place_problems(payload.output_path, context.settings)]
     if payload.HasField("query"):
-        problems += _query_problems(payload, "", scene.settings)
+        problems += _query_problems(payload, "", context.settings)
     for place, worksheet in enumerate(payload.worksheets):
-        problems += _query_problems(worksheet, f"worksheets[{place}].", scene.settings)
+        problems += _query_problems(worksheet, f"worksheets[{place}].", context.settings)
     return problems
 
 
-async def _check_form(payload: ExportFormSubmissions, scene: Scene) -> Sequence[FieldProblem]:
+async def _check_form(payload: ExportFormSubmissions, context: CheckContext) -> Sequence[FieldProblem]:
     return [
-        *range_problems(payload.date_range, scene.settings),
-        *await form_problems(payload.form_id, scene),
-        *await _notify_problems(payload.options, scene),
+        *range_problems(payload.date_range, context.settings),
+        *await form_problems(payload.form_id, context),
+        *await _notify_problems(payload.options, context),
     ]
 
 
-async def _notify_problems(options: ExportFormOptions, scene: Scene) -> Sequence[FieldProblem]:
+async def _notify_problems(options: ExportFormOptions, context: CheckContext) -> Sequence[FieldProblem]:
     """A user is told at the own address alone, which the token or the application's users table has."""
-    if not options.HasField("notify") or scene.caller.role in SEE_ALL:
+    if not options.HasField("notify") or context.caller.role in SEE_ALL:
         return ()
     asked = options.notify.email.casefold()
-    if asked == scene.email.casefold():
+    if asked == context.email.casefold():
         return ()
-    async with reading(scene.database, statement_seconds=STATEMENT_SECONDS) as connection:
-        user = await user_of(connection, scene.caller.id)
+    async with asking(context) as connection:
+        user = await user_of(connection, context.caller.id)
     if user is not None and asked == user.email.casefold():
         return ()
     rule = "is not your own address; name the one that you are signed in with (other addresses take the role service)"
     return [FieldProblem("options.notify.email", "own_address", rule)]
 
 
-async def _check_form_access(payload: ExportFormSubmissions, scene: Scene) -> Sequence[FieldProblem]:
+async def _check_form_access(payload: ExportFormSubmissions, context: CheckContext) -> Sequence[FieldProblem]:
     """Who sees every form may have the file also when the form is gone."""
-    return () if scene.caller.role in SEE_ALL else await form_problems(payload.form_id, scene)
+    return () if context.caller.role in SEE_ALL else await form_problems(payload.form_id, context)
 
 
 def _query_problems(
@@ -85,9 +86,20 @@ def _place_problems(path: str, settings: Settings) -> Iterator[FieldProblem]:
             yield FieldProblem("outputPath", "export_path", str(error))
 
 
-EXPORT_CHECKS: Final[Mapping[type[Message], TypeChecks]] = {
-    ExportCsv: TypeChecks(at_enqueue=_check_query),
-    ExportJson: TypeChecks(at_enqueue=_check_query),
-    ExportExcel: TypeChecks(at_enqueue=_check_excel),
-    ExportFormSubmissions: TypeChecks(at_enqueue=_check_form, at_download=_check_form_access),
+def _file(result: Message) -> StoredFile | None:
+    """Every export answers with the ExportMetadata of its file."""
+    for field, value in result.ListFields():
+        if field.message_type is not None and isinstance(value, ExportMetadata):
+            return StoredFile(
+                value.file_path, value.file_size, value.file_name, value.content_type, value.sha256, root="export"
+            )
+    return None
+
+
+RESOURCES: Final = (database.kind,)
+PAYLOAD_CHECKS: Final[Mapping[type[Message], TypeChecks]] = {
+    ExportCsv: TypeChecks(at_enqueue=_check_query, file=_file),
+    ExportJson: TypeChecks(at_enqueue=_check_query, file=_file),
+    ExportExcel: TypeChecks(at_enqueue=_check_excel, file=_file),
+    ExportFormSubmissions: TypeChecks(at_enqueue=_check_form, at_download=_check_form_access, file=_file),
 }

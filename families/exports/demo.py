@@ -13,9 +13,9 @@ from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportMetadata
 from qcollector.jobs.v1.job_pb2 import Job
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 
+from families.database.sample_data.ids import form_id
 from stack.demo.gateway import Enqueued, Gateway
 from stack.demo.sample import Sample, unless_completed
-from stack.sample_data.ids import form_id
 
 LEADS: Final = str(form_id(3))
 INSPECTIONS: Final = str(form_id(2))
@@ -62,7 +62,7 @@ class Submissions(Sample):
             "options": {"notify": {"email": "ada@example.com", "name": "Ada"}},
         }
         body = {"queueName": "export:data", "jobType": "form-submissions", "data": data}
-        answer = await gateway.post("jobs", body)
+        answer = await gateway.post("queue/jobs", body)
         return Enqueued(answer["queueName"], answer["jobId"])
 
     def problems(self, job: Job) -> Sequence[str]:

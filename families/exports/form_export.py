@@ -18,6 +18,7 @@ from families.database.date_ranges import DateRange as Within
 from families.database.date_ranges import DateRangeError, date_range
 from families.database.encryption import AnswerCipher
 from families.database.errors import FormUnknownError
+from families.database.settings import DatabaseSettings
 from families.exports.csv_writer import CsvWriter
 from families.exports.excel_writer import ExcelWriter
 from families.exports.form_files import CsvSubmissions, ExcelSubmissions, JsonSubmissions, SubmissionsFile, columns_of
@@ -42,7 +43,7 @@ class FormExports:
     def __init__(self, database: AsyncEngine, settings: Settings) -> None:
         self._database = database
         self._zone = settings.schedule_timezone
-        self._key = settings.encryption_key
+        self._key = DatabaseSettings.of(settings).encryption_key
 
     async def export(self, payload: ExportFormSubmissions, job: JobContext) -> ExportFormSubmissionsResult:
         """Everything of the result but the time that it took."""

@@ -13,6 +13,7 @@ from base.settings import Settings
 from families.database.connection import reading
 from families.database.encryption import AnswerCipher
 from families.database.queries import Query, QueryError, compile_query
+from families.database.settings import DatabaseSettings
 from families.exports.csv_writer import CsvWriter
 from families.exports.excel_writer import ExcelWriter
 from families.exports.json_writer import JsonWriter
@@ -41,7 +42,7 @@ class QueryExports:
     def __init__(self, database: AsyncEngine, settings: Settings) -> None:
         self._database = database
         self._zone = settings.schedule_timezone
-        self._key = settings.encryption_key
+        self._key = DatabaseSettings.of(settings).encryption_key
 
     async def csv(self, payload: ExportCsv, job: JobContext) -> ExportMetadata:
         query = self._compile(payload)

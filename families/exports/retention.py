@@ -16,6 +16,7 @@ from base.settings import Settings
 from base.storage import StorageRoots
 from families.exports.drafts import Made, drafts_below, notes_below
 from families.files.archive import ARCHIVES, is_archive
+from workers.duties import SchedulerContext
 
 EVERY_SECONDS: Final = 3600.0
 ABANDONED_SECONDS: Final = 3600.0
@@ -34,11 +35,11 @@ class Removed:
     drafts: int
 
 
-async def tidy_exports(settings: Settings, stopping: asyncio.Event) -> None:
+async def tidy_exports(context: SchedulerContext, stopping: asyncio.Event) -> None:
     """Removes what has expired, once an hour until the event is set."""
     while not stopping.is_set():
         try:
-            removed = await asyncio.to_thread(remove_expired, settings, time.time())
+            removed = await asyncio.to_thread(remove_expired, context.settings, time.time())
             if removed.files or removed.archives or removed.drafts:
                 _log.info("exports_removed", files=removed.files, archives=removed.archives, drafts=removed.drafts)
         except OSError as error:

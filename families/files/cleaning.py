@@ -11,6 +11,7 @@ from families.files.deletion import Deletion, Removal
 from families.files.deletion_log import DeletionLog, shown
 from families.files.leftovers import leftovers
 from families.files.orphans import MIN_AGE, Orphans, find_orphans
+from families.files.settings import FileSettings
 from families.files.sweeping_records import sweep_records
 from workers.context import JobContext
 from workers.outcomes import FailForGood
@@ -84,7 +85,7 @@ async def clean_up(older_than: float, job: JobContext, roots: StorageRoots, engi
     )
     if removal.untold:
         await job.say(f"temporary files: {removal.untold} stay, as the record of what jobs have made cannot be read")
-    if job.settings.database_url is None:
+    if FileSettings.of(job.settings).database_url is None:
         cleaned.orphans_skipped = "there is no database: set DATABASE_URL"
         await job.say(f"orphaned uploads: not looked for, as {cleaned.orphans_skipped}")
     else:
@@ -106,7 +107,7 @@ async def _clean_orphans(
             f"orphaned uploads: {len(orphans.left)} left, which jobs may have made: they are older than the record of what "
             "jobs make, or it is missing or unreadable; delete by name those that nobody needs"
         )
-    if not job.settings.cleanup_delete:
+    if not FileSettings.of(job.settings).cleanup_delete:
         left += orphans.paths
         await job.say(f"orphaned uploads: {len(orphans.paths)} found and left; CLEANUP_DELETE=true deletes them")
     else:

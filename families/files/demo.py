@@ -71,7 +71,7 @@ class Archive(Sample):
 
 
 async def _post(gateway: Gateway, word: str, data: dict[str, Any]) -> Enqueued:
-    answer = await gateway.post("jobs", {"queueName": "file:process", "jobType": word, "data": data})
+    answer = await gateway.post("queue/jobs", {"queueName": "file:process", "jobType": word, "data": data})
     return Enqueued(answer["queueName"], answer["jobId"])
 
 

@@ -34,6 +34,7 @@ from families.files.archive import ARCHIVES, Packing, archive_name, pack
 from families.files.cleaning import clean_named, clean_up
 from families.files.drafts import Drafts
 from families.files.scanning import Scanner, quarantine, quarantine_place, scanner
+from families.files.settings import FileSettings
 from families.files.sources import Identity, identity
 from workers.apart import apart
 from workers.context import JobContext
@@ -171,7 +172,7 @@ async def cleanup(payload: FileCleanup, job: JobContext, roots: Roots, engine: D
 def _order(
     payload: FileImageProcess, path: Path, seen: Identity, folder: Path, job: JobContext, roots: StorageRoots
 ) -> images.Order:
-    options, settings = payload.options, job.settings
+    options, settings = payload.options, FileSettings.of(job.settings)
     boxes = {size.name: (size.width, size.height) for size in options.thumbnail_sizes} or images.THUMBNAILS
     return images.Order(
         path=path,

@@ -17,6 +17,7 @@ from base.storage import StorageRoots
 from families.files import places
 from families.files.clamd import Clamd
 from families.files.drafts import Drafts
+from families.files.settings import FileSettings
 from families.files.sources import open_source
 from workers.outcomes import FailForGood
 
@@ -39,8 +40,9 @@ class Scanner:
 
     def __init__(self, settings: Settings) -> None:
         self._clamd: Clamd | None = None
-        if settings.clamav_host:
-            self._clamd = Clamd(settings.clamav_host, settings.clamav_port, settings.clamav_max_bytes)
+        own = FileSettings.of(settings)
+        if own.clamav_host:
+            self._clamd = Clamd(own.clamav_host, own.clamav_port, own.clamav_max_bytes)
 
     @property
     def present(self) -> bool:

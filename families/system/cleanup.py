@@ -25,6 +25,7 @@ from families.files.deletion import files_in
 from families.files.deletion_log import DeletionLog, shown
 from families.files.leftovers import leftovers
 from families.files.orphans import OrphansRefusedError, find_orphans
+from families.files.settings import FileSettings
 from families.system.sessions import remove_sessions
 from families.system.sweeping import (
     ANY,
@@ -98,7 +99,9 @@ class Cleanup:
         return swept
 
     async def _old_sessions(self, _task: SystemCleanupTask, seconds: float) -> Swept:
-        return await remove_sessions(self.engine, seconds, only_report=not self.settings.cleanup_delete)
+        return await remove_sessions(
+            self.engine, seconds, only_report=not FileSettings.of(self.settings).cleanup_delete
+        )
 
     async def _cache(self, _task: SystemCleanupTask, seconds: float) -> Swept:
         dropped = await self.kept.drop(round(seconds * 1000))
@@ -115,7 +118,7 @@ class Cleanup:
         found = await find_orphans(self.engine, self.roots, folder)
         left = [*found.left]
         swept = Swept(SystemCleanupOutcome(), {})
-        if self.settings.cleanup_delete:
+        if FileSettings.of(self.settings).cleanup_delete:
             swept = await sweep(self.roots, found.paths, max(seconds, _DAY), self.log)
         else:
             left += found.paths

@@ -21,7 +21,7 @@ class _ByRest(Sample):
 
     async def enqueue(self, gateway: Gateway) -> Enqueued:
         body = {"queueName": self.queue, "jobType": self.word, "data": self.data}
-        answer = await gateway.post("jobs", body)
+        answer = await gateway.post("queue/jobs", body)
         return Enqueued(answer["queueName"], answer["jobId"])
 
 

@@ -29,7 +29,7 @@ from families.system.backup.making import BackupMaker, Made
 from families.system.backup.manifest import NAME, BackedUp
 from families.system.backup.targets import Sources
 from families.system.cleanup import Cleanup, summary, word_of
-from families.system.health import HEALTHY, HealthCheck
+from families.system.health_report import HEALTHY, HealthCheck
 from workers.context import JobContext
 from workers.handlers import handles
 from workers.job_engine import JobEngine, job_engine

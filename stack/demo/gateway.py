@@ -48,7 +48,7 @@ class Gateway:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
             ) as session,
         ):
-            yield cls(channel, session, f"http://{host}:{settings.rest_port}/api/v1/queue", token)
+            yield cls(channel, session, f"http://{host}:{settings.rest_port}/api/v1", token)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Posts JSON. Raises aiohttp.ClientError, with what the answer said, where it is refused."""
@@ -66,7 +66,7 @@ class Gateway:
 
     async def watch_events(self, job: Enqueued) -> AsyncIterator[WatchJobResponse]:
         """The same as server-sent events."""
-        address = f"{self._rest}/{job.queue}/jobs/{job.job_id}/events"
+        address = f"{self._rest}/queue/{job.queue}/jobs/{job.job_id}/events"
         async with self._session.get(address, raise_for_status=True) as answer:
             async for line in answer.content:
                 if line.startswith(b"data: "):

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +12,8 @@ from grpc import aio
 from qcollector.jobs.v1.job_pb2 import Job
 from rich.console import Console
 
-from base.settings import Settings, load
-from families.analytics import demo as analytics
-from families.email import demo as emails
-from families.exports import demo as exports
-from families.files import demo as files
-from families.system import demo as system
+from base.plugins import hooks
+from base.settings import Settings, load, settings_class
 from stack.demo.gateway import Gateway
 from stack.demo.progress import Bars, Display, Lines, bars
 from stack.demo.report import mails_in, show_mails, show_stats
@@ -29,14 +24,6 @@ from stack.plan import Plan, plan
 from stack.ports import free_port
 from stack.up import development_token, say, supervisor
 
-SAMPLES: Final[Sequence[Sample]] = (
-    *emails.SAMPLES,
-    *files.SAMPLES,
-    *exports.SAMPLES,
-    *analytics.SAMPLES,
-    *system.SAMPLES,
-)
-"""One after the other, so that each can be seen; every family adds its own."""
 TOKEN_SECONDS: Final = 3600
 
 
@@ -69,9 +56,14 @@ def demo() -> None:
     console.print("Everything came out as it should. `make up` starts a stack that stays.")
 
 
+def samples(settings: Settings) -> list[Sample]:
+    """One after the other, so that each can be seen: those of the families, and of the plugins that JOB_PLUGINS names."""
+    return [sample for module in hooks("demo", settings.job_plugins) for sample in module.SAMPLES]
+
+
 def _own_settings(home: Path) -> Settings:
     """Settings of its own: no mail of a demonstration may leave by a server that the environment names."""
-    for name in Settings.model_fields:
+    for name in settings_class().model_fields.keys() - {"job_plugins"}:
         os.environ.pop(name.upper(), None)
     ports: list[int] = []
     for name in ("REST_PORT", "GRPC_PORT", "ENVOY_ADMIN_PORT"):
@@ -83,28 +75,28 @@ def _own_settings(home: Path) -> Settings:
 
 async def _run_samples(stack: Plan, folder: DataFolder, console: Console) -> list[str]:
     """What is not as it should be."""
-    token = development_token(stack.secret, TOKEN_SECONDS)
+    token = development_token(stack, TOKEN_SECONDS)
     problems: list[str] = []
     console.print()
     async with Gateway.open(stack.settings, token) as gateway:
         if console.is_terminal:
             with bars(console) as progress:
-                problems += await _follow_all(gateway, Bars(progress))
+                problems += await _follow_all(stack.settings, gateway, Bars(progress))
         else:
-            problems += await _follow_all(gateway, Lines(console))
+            problems += await _follow_all(stack.settings, gateway, Lines(console))
         mails = mails_in(folder.outbox)
         console.print()
         show_mails(console, mails)
         show_stats(console, await gateway.stats())
-    expected = sum(sample.mails for sample in SAMPLES)
+    expected = sum(sample.mails for sample in samples(stack.settings))
     if len(mails) != expected:
         problems.append(f"{len(mails)} mails arrived, not {expected}")
     return problems
 
 
-async def _follow_all(gateway: Gateway, display: Display) -> list[str]:
+async def _follow_all(settings: Settings, gateway: Gateway, display: Display) -> list[str]:
     problems = []
-    for sample in SAMPLES:
+    for sample in samples(settings):
         try:
             job = await _follow(sample, gateway, display)
             problems += [f"{sample.title}: {problem}" for problem in sample.problems(job)]

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from base.settings import Settings
 from families.database.connection import open_database, reading
 from families.database.tables import fields, forms, sessions, submission_data, submissions, users
+from tests.postgres import database_address
 
 Row = Mapping[str, Any]
 
@@ -41,8 +42,7 @@ class Everything:
     @classmethod
     async def of(cls, settings: Settings) -> "Everything":
         """Of a database that changes no more."""
-        assert settings.database_url is not None
-        address = settings.database_url.get_secret_value()
+        address = database_address(settings)
         if address not in _read:
             engine = open_database(settings)
             async with reading(engine) as connection:

@@ -17,13 +17,14 @@ from qcollector.jobs.v1.analytics_pb2 import (
 from sqlalchemy import update
 
 from engine.firing import Firing
-from engine.kept_results import ANALYTICS, KeptResults
+from engine.kept_results import KeptResults
 from engine.schedules import Schedules
 from engine.store import Store
+from families.analytics.kept import ANALYTICS
 from families.analytics.times import ended_range, period_range
 from families.database.connection import open_database, writing
+from families.database.sample_data.ids import form_id, user_id
 from families.database.tables import forms, submissions, users
-from stack.sample_data.ids import form_id, user_id
 from tests.analytics.counted import Everything, by_day, by_status, latest
 from tests.desk import Desk
 from tests.postgres import SAMPLE_ENDS

@@ -10,9 +10,10 @@ from qcollector.jobs.v1.analytics_pb2 import AnalyticsSystemAnalytics, Analytics
 from base.settings import Settings
 from contract.catalog import Catalog
 from engine.jobs import State
-from engine.kept_results import ANALYTICS, KeptResults
+from engine.kept_results import KeptResults
 from engine.steering import Steering
 from engine.store import Store
+from families.analytics.kept import ANALYTICS
 from tests.analytics.conftest import QUEUES
 from tests.conftest import eventually
 from tests.desk import Desk, desk_of

@@ -9,11 +9,12 @@ from qcollector.jobs.v1.analytics_pb2 import AnalyticsFormStats, FormStats
 from qcollector.jobs.v1.job_pb2 import Caller
 from sqlalchemy import update
 
-from engine.kept_results import ANALYTICS, KeptResults
+from engine.kept_results import KeptResults
 from engine.store import Store
+from families.analytics.kept import ANALYTICS
 from families.database.connection import open_database, writing
+from families.database.sample_data.ids import form_id, user_id
 from families.database.tables import submissions
-from stack.sample_data.ids import form_id, user_id
 from tests.analytics.counted import Everything, by_day, by_status, median, minutes
 from tests.desk import Desk
 

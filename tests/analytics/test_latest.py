@@ -13,9 +13,10 @@ from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
 
 from base.settings import Settings
-from engine.kept_results import ANALYTICS, KeptResults
+from engine.kept_results import KeptResults
 from engine.store import Store
-from stack.sample_data.ids import form_id, user_id
+from families.analytics.kept import ANALYTICS
+from families.database.sample_data.ids import form_id, user_id
 from tests.conftest import ValkeyServer
 from tests.service.conftest import Running, bearer, refused, serving
 

@@ -39,13 +39,13 @@ def test_the_environment_has_precedence_and_empty_files_count_as_none(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "jwt_secret").write_text("of-the-file")
-    (folder / "smtp_password").write_text("\n")
+    (folder / "redis_password").write_text("\n")
     (folder / "cors_origin").write_text("https://a.example, https://b.example")
     monkeypatch.setenv("JWT_SECRET", SECRET)
     settings = load()
     assert settings.jwt_secret is not None
     assert settings.jwt_secret.get_secret_value() == SECRET
-    assert settings.smtp_password is None
+    assert settings.redis_password is None
     assert settings.cors_origin == ("https://a.example", "https://b.example")
 
 
@@ -61,6 +61,7 @@ def test_a_folder_that_is_none_and_a_file_that_cannot_be_read_are_named(
         load()
 
 
+@pytest.mark.families
 def test_what_a_file_says_is_held_to_the_same_rules(folder: Path) -> None:
     (folder / "database_url").write_text("mysql://user:hush@host/data")
     with pytest.raises(SettingsError, match="DATABASE_URL: ") as refused:

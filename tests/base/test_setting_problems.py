@@ -19,6 +19,7 @@ WRONG = {
 }
 
 
+@pytest.mark.families
 def test_each_names_the_variable_the_cause_and_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, (value, _) in WRONG.items():
         monkeypatch.setenv(name, value)

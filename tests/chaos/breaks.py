@@ -119,7 +119,7 @@ BREAKS = (
     Break(
         "slow store",
         "counts are those of a moment ago",
-        "service/job_queues.py",
+        "service/servicers/queues.py",
         "        return GetQueueStatsResponse(stats=await self._stats(request.queue_name))",
         '        kept: dict[str, QueueStats] = self.__dict__.setdefault("kept", {})\n'
         "        told = kept.get(request.queue_name)\n"

@@ -11,9 +11,10 @@ from chaosjobs.v1.chaosjobs_pb2 import SlotTrial, TrialResult
 from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
 
 from contract.errors import ScheduleNotFoundError
+from contract.times import milliseconds_of
 from engine.jobs import State
 from engine.packing import unpack
-from engine.schedules import SCOPE, Schedules, milliseconds
+from engine.schedules import SCOPE, Schedules
 from engine.schema import Record
 from engine.store import Store
 from tests.chaos.history import History
@@ -50,7 +51,7 @@ class Minutely:
             record.create_time.GetCurrentTime()
             record.run_as.id, record.run_as.role = "chaos", "service"
             now = datetime.now(UTC)
-            since = milliseconds(now - MISSED_FOR if missed else now)
+            since = milliseconds_of(now - MISSED_FOR if missed else now)
             await client.hset(self._store.keys(SCOPE)["slots"], record.name, since)
             assert await self._store.run("schedule_put", SCOPE, record.name, record.SerializeToString(), "", "0") == 1
             self._made[record.name] = now
@@ -70,12 +71,12 @@ class Minutely:
             fired = []
             with contextlib.suppress(ScheduleNotFoundError):  # then it has fired nothing, which is told
                 runs = [run for run in await self._schedules.runs(name) if not run.triggered]
-                fired = [{"slot": milliseconds(run.slot), "job": run.job_id} for run in runs]
+                fired = [{"slot": milliseconds_of(run.slot), "job": run.job_id} for run in runs]
             history.write(
                 "schedule",
                 name=name,
-                made=milliseconds(made),
-                stopped=milliseconds(self._stopped),
+                made=milliseconds_of(made),
+                stopped=milliseconds_of(self._stopped),
                 fired=fired,
                 missed=name in self._missed,
             )

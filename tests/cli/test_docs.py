@@ -60,6 +60,7 @@ def test_every_command_and_option_is_explained() -> None:
                 assert all(option.help for option in leaf.own_options), leaf.name
 
 
+@pytest.mark.families
 async def test_the_example_of_every_type_is_accepted(sample_database: Settings) -> None:
     async with serving(sample_database) as service:
         qjobs = qjobs_at(f"127.0.0.1:{service.service.port}")

@@ -36,6 +36,7 @@ async def exported(service: Running, worker: Worker, **changes: object) -> str:
     return str(answer.job_id)
 
 
+@pytest.mark.families
 async def test_a_file_comes_whole_under_its_own_name_and_replaces_none(
     qjobs: Qjobs, service: Running, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +57,7 @@ async def test_a_file_comes_whole_under_its_own_name_and_replaces_none(
     assert (await qjobs("download", job_id, "--to", "no/such/place.csv")).status == Exit.USAGE
 
 
+@pytest.mark.families
 async def test_a_file_that_is_not_the_one_that_was_made_is_not_handed_out(
     qjobs: Qjobs, service: Running, worker: Worker, tmp_path: Path
 ) -> None:
@@ -65,6 +67,7 @@ async def test_a_file_that_is_not_the_one_that_was_made_is_not_handed_out(
     assert not list(tmp_path.glob("*x.csv*"))
 
 
+@pytest.mark.families
 @pytest.mark.parametrize("name", ["../evil.csv", "/etc/passwd", "..\\evil.csv", ".bashrc"])
 async def test_a_name_that_leads_elsewhere_is_refused(
     qjobs: Qjobs, service: Running, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

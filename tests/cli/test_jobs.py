@@ -25,6 +25,7 @@ from tests.conftest import eventually
 WORK = "test:work"
 
 
+@pytest.mark.families
 async def test_a_job_is_enqueued_from_json_a_file_and_single_values(qjobs: Qjobs, tmp_path: Path) -> None:
     told = succeeded(await qjobs("job", "enqueue", WORK, "noop", "--data", '{"pad": "a"}', "--id", "one")).out
     assert told.startswith("test:work/one is enqueued and waiting")
@@ -67,6 +68,7 @@ async def test_a_dry_run_checks_everything_and_enqueues_nothing(qjobs: Qjobs) ->
     assert succeeded(await qjobs("job", "list", WORK, "-o", "json")).json == []
 
 
+@pytest.mark.families
 async def test_a_refusal_names_each_field_on_a_line_of_its_own(qjobs: Qjobs) -> None:
     refused = await qjobs("job", "enqueue", "email:send", "welcome", "--data", '{"user": {"emial": "x"}}')
     assert refused.status == Exit.INVALID
@@ -104,6 +106,7 @@ async def test_a_job_is_found_in_whatever_queue_it_is(qjobs: Qjobs, service: Run
     assert (await qjobs("job", "show", WORK, "nothing")).status == Exit.NOT_FOUND
 
 
+@pytest.mark.families
 async def test_lists_cross_pages_and_queues_and_tell_that_they_go_on(qjobs: Qjobs, service: Running) -> None:
     ids = [await service.admin.enqueue(Noop(), job_id=f"n{number:03}") for number in range(7)]
     first = succeeded(await qjobs("job", "list", WORK, "--limit", "3"))

@@ -13,6 +13,7 @@ from tests.cli.conftest import Qjobs, Running, succeeded
 from tests.service.conftest import WORK, Noop
 
 
+@pytest.mark.families
 async def test_every_format_lists_the_queues_as_the_contract_has_them(qjobs: Qjobs) -> None:
     table = succeeded(await qjobs("queue", "list")).out
     assert table.splitlines()[0].split()[:3] == ["QUEUE", "PAUSED", "WAITING"]
@@ -62,6 +63,7 @@ async def test_what_is_unknown_is_not_found_and_what_is_wrong_is_refused_before_
     assert "10m" in wrong.err
 
 
+@pytest.mark.families
 async def test_stats_health_workers_and_types_are_shown(qjobs: Qjobs, service: Running) -> None:
     await service.admin.enqueue(Noop())
     stats = succeeded(await qjobs("stats")).out
@@ -75,6 +77,7 @@ async def test_stats_health_workers_and_types_are_shown(qjobs: Qjobs, service: R
     assert "welcome" in succeeded(await qjobs("type", "list")).out
 
 
+@pytest.mark.families
 async def test_the_example_of_a_type_can_be_enqueued(qjobs: Qjobs) -> None:
     shown = succeeded(await qjobs("type", "show", "email:send", "welcome")).out
     assert "qjobs job enqueue email:send welcome --data" in shown

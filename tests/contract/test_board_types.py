@@ -29,11 +29,13 @@ def check(contract: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.families
 def test_the_types_are_those_of_this_contract(contract: Path) -> None:
     done = check(contract)
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.families
 def test_a_changed_contract_is_told_with_the_remedy_and_nothing_is_written(contract: Path) -> None:
     types = PROJECT / "dashboard" / "src" / "gen"
     before = {path: path.read_bytes() for path in types.rglob("*") if path.is_file()}

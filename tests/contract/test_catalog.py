@@ -11,7 +11,7 @@ from testjobs.v1 import testjobs_pb2
 
 from base.settings import Settings
 from contract.catalog import Catalog, CatalogError, catalog_of, check_handlers, concurrency, load_catalog
-from contract.declarations import QueuePolicy
+from contract.declarations import QueuePolicy, _differences
 from contract.errors import JobTypeUnknownError, QueueUnknownError, RequestInvalidError
 from tests.contract.conftest import DONE, OWN_FILES, declare, message, queue, serve, work
 
@@ -24,6 +24,7 @@ def refused(*texts: str) -> str:
     return str(error.value)
 
 
+@pytest.mark.families
 def test_a_type_takes_its_routing_and_policy_from_its_declaration(catalog: Catalog) -> None:
     welcome = catalog.type("email:send", "welcome")
 
@@ -39,6 +40,7 @@ def test_a_type_takes_its_routing_and_policy_from_its_declaration(catalog: Catal
     assert catalog.by_message("qcollector.jobs.v1.EmailWelcome") is welcome
 
 
+@pytest.mark.families
 def test_every_type_of_the_contract_is_found_by_queue_and_word(catalog: Catalog) -> None:
     assert set(load_catalog().types) >= {
         "email:batch/batch",
@@ -55,6 +57,7 @@ def test_every_type_of_the_contract_is_found_by_queue_and_word(catalog: Catalog)
         assert catalog.type(job_type.queue, job_type.type) is job_type
 
 
+@pytest.mark.families
 def test_every_type_has_the_attempts_that_the_specification_gives_to_its_family(catalog: Catalog) -> None:
     """Three for mails and files, two for exports, one or two for the system; those of analytics are not specified."""
     types = [each for each in catalog.types.values() if each.payload.DESCRIPTOR.full_name.startswith(PACKAGE)]
@@ -80,11 +83,13 @@ def test_retention_is_declared_in_hours() -> None:
     assert kept.retention == 2 * 60 * 60 * 1000
 
 
+@pytest.mark.families
 def test_a_queue_keeps_the_figures_of_its_file(catalog: Catalog) -> None:
     assert catalog.queue("email:batch") == QueuePolicy("email:batch", "email", 2, 0, 50, 25)
     assert catalog.queue("test:serial").max_active == 1
 
 
+@pytest.mark.families
 def test_unknown_names_are_refused_with_the_known_ones(catalog: Catalog) -> None:
     with pytest.raises(QueueUnknownError, match=r"email:batch, email:send, .*test:serial, test:work") as unknown_queue:
         catalog.type("email:sned", "welcome")
@@ -101,6 +106,7 @@ def test_payloads_are_wrapped_and_found_again_under_their_member(catalog: Catalo
         assert catalog.of_payload(wrapped) == (job_type, job_type.payload())
 
 
+@pytest.mark.families
 def test_a_stored_result_is_wrapped_under_its_member(catalog: Catalog) -> None:
     mail = catalog.wrap_result(
         catalog.type("email:send", "welcome"), email_pb2.EmailWelcomeResult(message_id="x").SerializeToString()
@@ -127,6 +133,7 @@ def test_a_payload_without_a_member_or_with_broken_bytes_is_the_callers_mistake(
         catalog.of_payload(broken)
 
 
+@pytest.mark.families
 def test_a_custom_payload_may_also_carry_a_type_of_the_contract(catalog: Catalog) -> None:
     packed = JobPayload()
     packed.custom.Pack(email_pb2.EmailWelcome())
@@ -205,6 +212,7 @@ def test_a_type_of_the_contracts_own_package_needs_its_members() -> None:
     }
 
 
+@pytest.mark.families
 def test_members_without_a_type_or_of_another_message_are_refused() -> None:
     option = 'queue: "email:send" type: "welcome" result: "EmailWelcomeResult"'
     text = queue("email:send") + message("Twin", option=option)
@@ -212,8 +220,13 @@ def test_members_without_a_type_or_of_another_message_are_refused() -> None:
         catalog_of([payload_pb2.DESCRIPTOR, declare(text, PACKAGE)])
 
     assert any("JobPayload.email_welcome is not a Twin" in problem for problem in error.value.problems)
-    assert any("JobPayload.email_batch belongs to no job type" in problem for problem in error.value.problems)
-    assert any("JobResult.email_send belongs to no job type" in problem for problem in error.value.problems)
+
+
+def test_members_of_files_that_are_read_must_have_types_and_those_of_other_families_need_none() -> None:
+    members = payload_pb2.JobPayload.DESCRIPTOR.oneofs_by_name["payload"]
+    problems = list(_differences(members, {}, {email_pb2.DESCRIPTOR.name}))
+    assert any("JobPayload.email_batch belongs to no job type" in problem for problem in problems)
+    assert not any("file_compress" in problem for problem in problems)
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -252,6 +265,7 @@ def test_boot_wants_a_handler_for_each_type_and_a_type_for_each_handler(catalog:
         check_handlers(catalog, handlers | {"testjobs.v1.Gone": object()})
 
 
+@pytest.mark.families
 def test_a_worker_runs_as_many_jobs_as_the_lower_of_family_and_queue_allows(
     catalog: Catalog, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def mail(**more: Any) -> EmailSend:
     return EmailSend(**({"to": ["a@b.c"], "subject": "s", "text": "hello"} | more))
 
 
+@pytest.mark.families
 def test_a_good_payload_of_every_kind_passes(catalog: Catalog, ready: Settings) -> None:
     good = [
         EmailWelcome(user=EmailUser(email="Ann <ann@example.com>")),
@@ -70,6 +71,7 @@ def test_a_good_payload_of_every_kind_passes(catalog: Catalog, ready: Settings) 
         check_payload(catalog.by_message(payload.DESCRIPTOR.full_name), payload, ready, "data")
 
 
+@pytest.mark.families
 def test_fields_are_named_in_json_below_the_root_and_rules_in_words(catalog: Catalog, ready: Settings) -> None:
     bad = mail(
         to=["a@b.c", "nobody"],
@@ -92,6 +94,7 @@ def test_fields_are_named_in_json_below_the_root_and_rules_in_words(catalog: Cat
     }
 
 
+@pytest.mark.families
 def test_a_header_that_is_not_the_callers_is_named_with_the_remedy(catalog: Catalog, ready: Settings) -> None:
     headers = {"X-A": "a", "bCC": "evil@example.com", "Content-Type": "text/html", "Resent-To": "x", "Receiver": "me"}
 
@@ -101,6 +104,7 @@ def test_a_header_that_is_not_the_callers_is_named_with_the_remedy(catalog: Cata
     }
 
 
+@pytest.mark.families
 def test_missing_and_oversized_values_are_told_with_the_limit(catalog: Catalog, ready: Settings) -> None:
     assert told(catalog, ready, EmailPasswordReset(user=EmailUser(username="x" * 256))) == {
         "data.user.email": "is required; set it",
@@ -115,6 +119,7 @@ def test_missing_and_oversized_values_are_told_with_the_limit(catalog: Catalog, 
     assert told(catalog, ready, mail(to=["a@b.c"] * 101)) == {"data.to": "must hold at most 100; split it"}
 
 
+@pytest.mark.families
 def test_a_rule_over_several_fields_speaks_for_the_whole_message(catalog: Catalog, ready: Settings) -> None:
     assert told(catalog, ready, EmailSend(to=["a@b.c"], subject="s")) == {"data": "set template, text or html"}
     without = EmailSend(to=["a@b.c"], subject=" ", text="x")
@@ -150,6 +155,7 @@ def test_fields_below_a_map_are_named_in_json_too() -> None:
     assert problem.field == 'data.byName["a b"].someText'
 
 
+@pytest.mark.families
 def test_a_value_that_may_be_secret_is_never_repeated(catalog: Catalog, ready: Settings) -> None:
     secret = "hunter2" * 1000
 
@@ -194,6 +200,7 @@ def test_a_rule_that_cannot_be_applied_is_the_callers_mistake() -> None:
     assert (problem.field, problem.rule) == ("data", "evaluation")
 
 
+@pytest.mark.families
 def test_paths_are_held_to_the_storage_roots(catalog: Catalog, ready: Settings, tmp_path: Path) -> None:
     (ready.root("upload") / "out").symlink_to(tmp_path)
     paths = ["uploads/a.png", "/etc/passwd", "uploads/out/a.png", "uploads/../../x"]
@@ -212,6 +219,7 @@ def test_paths_in_lists_are_held_to_the_storage_roots_too(ready: Settings) -> No
     assert list(told(catalog, ready, payload(in_files=["uploads/a", "/etc/passwd"]))) == ["data.inFiles[1]"]
 
 
+@pytest.mark.families
 def test_a_template_has_to_be_there_in_the_folder_of_the_settings_or_the_projects_own(
     catalog: Catalog, ready: Settings, tmp_path: Path
 ) -> None:
@@ -226,12 +234,14 @@ def test_a_template_has_to_be_there_in_the_folder_of_the_settings_or_the_project
     assert told(catalog, nowhere, mail(template="wellcome")) == answer
 
 
+@pytest.mark.families
 def test_the_mails_of_a_batch_are_left_for_their_turn(catalog: Catalog, ready: Settings) -> None:
     bad = mail(to=["nobody"], template="wellcome", attachments=[EmailAttachment(path="/etc/passwd")])
 
     check_payload(catalog.type("email:batch", "batch"), EmailBatch(emails=[bad, mail()]), ready, "data")
 
 
+@pytest.mark.families
 def test_nul_characters_are_refused_wherever_they_are(catalog: Catalog, ready: Settings) -> None:
     free = Struct()
     free.update({"a": [{"b": "x\0"}], "c": 1})
@@ -244,6 +254,7 @@ def test_nul_characters_are_refused_wherever_they_are(catalog: Catalog, ready: S
     check_payload(catalog.type("email:send", "send"), mail(attachments=[EmailAttachment(content=b"\0")]), ready, "data")
 
 
+@pytest.mark.families
 def test_the_mask_is_not_taken_for_the_secret(catalog: Catalog, ready: Settings) -> None:
     reset = EmailPasswordReset(user=EmailUser(email="a@b.c"), reset_token=MASK)
     reset.expire_time.seconds = 2_000_000_000
@@ -251,6 +262,7 @@ def test_the_mask_is_not_taken_for_the_secret(catalog: Catalog, ready: Settings)
     assert list(told(catalog, ready, reset)) == ["data.resetToken"]
 
 
+@pytest.mark.families
 def test_the_number_of_problems_is_bounded(catalog: Catalog, ready: Settings) -> None:
     with pytest.raises(RequestInvalidError) as error:
         check_payload(catalog.type("email:send", "send"), mail(to=["x"] * 100, text="\0"), ready, "data")
@@ -259,6 +271,7 @@ def test_the_number_of_problems_is_bounded(catalog: Catalog, ready: Settings) ->
     assert len(check(mail(to=["x"] * 100), "data")) == MAX_PROBLEMS
 
 
+@pytest.mark.families
 def test_a_valid_small_payload_costs_a_few_times_what_its_serialization_does(catalog: Catalog, ready: Settings) -> None:
     """A bound by ratio, so that it holds on a slow machine: about 8 on an idle one, thousands for a check in Python."""
     job_type = catalog.type("email:send", "welcome")

@@ -34,6 +34,7 @@ def rules(job_type: JobType, data: Any) -> dict[str, str]:
     return {problem.field: problem.rule for problem in error.value.problems}
 
 
+@pytest.mark.families
 def test_the_documented_welcome_example_decodes(catalog: Catalog) -> None:
     data = struct({"user": {"id": 1, "email": "user@example.com"}})
 
@@ -42,6 +43,7 @@ def test_the_documented_welcome_example_decodes(catalog: Catalog) -> None:
     )
 
 
+@pytest.mark.families
 def test_the_documented_batch_example_decodes(catalog: Catalog) -> None:
     mail = {"to": "user1@example.com", "template": "welcome", "data": {"name": "Ann", "n": 1.5, "tags": ["a", None]}}
     data = struct({"emails": [mail, mail], "options": {"batchSize": 10, "delay": 1000}})
@@ -66,6 +68,7 @@ def test_one_field_under_both_its_names_is_refused(kinds: JobType) -> None:
     }
 
 
+@pytest.mark.families
 def test_a_field_at_the_wrong_level_is_told_where_it_belongs(catalog: Catalog) -> None:
     query = {"query": {"model": "Form"}}
     notify = {"email": "a@example.com"}
@@ -78,6 +81,7 @@ def test_a_field_at_the_wrong_level_is_told_where_it_belongs(catalog: Catalog) -
     }
 
 
+@pytest.mark.families
 def test_an_unknown_field_is_named_by_its_path_with_those_that_are_near(catalog: Catalog, kinds: JobType) -> None:
     assert problems(catalog.type("email:batch", "batch"), {"emails": [{}, {"replyto": "x"}], "option": {}}) == {
         "data.emails[1].replyto": "unknown field; did you mean replyTo?",
@@ -247,6 +251,7 @@ def test_two_members_of_a_oneof_are_refused(kinds: JobType) -> None:
     assert decode_data(kinds, {"either": None, "orThis": 1}) == kinds.payload(or_this=1)
 
 
+@pytest.mark.families
 def test_every_problem_is_told_at_once_by_its_path(catalog: Catalog) -> None:
     data = {"emails": [{"to": ["a@b.c", 1.5], "headers": {"X-A": {}}}, 3], "options": {"delay": "1", "size": 1}}
 
@@ -281,6 +286,7 @@ def test_nesting_is_bounded_in_free_json(kinds: JobType) -> None:
     assert list(rules(kinds, {"free": {"a": free}}).values()) == ["depth"]
 
 
+@pytest.mark.families
 def test_a_refused_secret_is_not_repeated_in_the_answer(catalog: Catalog) -> None:
     data = {"resetToken": {"hunter2": "hunter2"}, "expiresAt": "hunter2", "user": {"email": "a@b.c"}}
 

@@ -97,12 +97,14 @@ def test_the_schema_of_every_type_is_a_valid_one(catalog: Catalog, kinds: JobTyp
         assert schema["type"] == "object"
 
 
+@pytest.mark.families
 @pytest.mark.parametrize(("key", "data"), DOCUMENTED)
 def test_documented_examples_are_valid_and_taken(catalog: Catalog, key: str, data: dict[str, Any]) -> None:
     judge(catalog.types[key]).validate(data)
     assert taken(catalog.types[key], data)
 
 
+@pytest.mark.families
 @pytest.mark.parametrize(("key", "data"), BROKEN)
 def test_broken_ones_are_invalid_and_refused(catalog: Catalog, key: str, data: dict[str, Any]) -> None:
     assert not judge(catalog.types[key]).is_valid(data)
@@ -163,6 +165,7 @@ def test_every_field_of_every_kind_is_described(kinds: JobType) -> None:
     assert not validator.is_valid({"either": "a", "orThis": 1})
 
 
+@pytest.mark.families
 def test_what_the_schema_admits_of_a_users_fields_is_what_the_service_takes(catalog: Catalog) -> None:
     """Both are asked about the same values, and agree."""
     values = st.booleans() | st.integers(-5, 5) | st.floats(-2, 2) | st.text(max_size=3) | st.just("x" * 300)
@@ -210,6 +213,7 @@ def test_rules_become_keywords() -> None:
     }
 
 
+@pytest.mark.families
 def test_secrets_are_marked_and_what_must_be_set_is_required(catalog: Catalog) -> None:
     schema = json_schema(catalog.by_message(EmailPasswordReset.DESCRIPTOR.full_name))
 
@@ -221,6 +225,7 @@ def test_secrets_are_marked_and_what_must_be_set_is_required(catalog: Catalog) -
     assert schema["$defs"]["qcollector.jobs.v1.EmailUser"]["required"] == ["email"]
 
 
+@pytest.mark.families
 def test_examples_are_the_contracts_own_and_for_paths_one_within_the_storage_roots(catalog: Catalog) -> None:
     schema = json_schema(catalog.types["export:data/csv"])
     assert schema["$defs"]["qcollector.jobs.v1.ExportQuery"]["properties"]["model"]["examples"] == ["Form"]
@@ -230,6 +235,7 @@ def test_examples_are_the_contracts_own_and_for_paths_one_within_the_storage_roo
     assert target["properties"]["type"]["examples"] == ["files"]
 
 
+@pytest.mark.families
 def test_rules_over_several_fields_are_told_in_words(catalog: Catalog) -> None:
     assert json_schema(catalog.types["email:send/send"])["description"] == (
         "set template, text or html; set subject; only a template's <title> can take its place"

@@ -1,6 +1,5 @@
 """A job touches nothing outside the storage roots, by whatever path."""
 
-import os
 import shutil
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,6 @@ import pytest
 from base.produced import OWN_FOLDER, Record
 from base.settings import Settings, SettingsError
 from base.storage import MARKER, ROOTS, RootName, StoragePathError, StorageRoots
-from families.email.template_files import template_exists, template_names
 
 
 @pytest.fixture
@@ -152,23 +150,3 @@ def test_a_root_that_cannot_be_made_is_refused_by_its_variable(settings: Setting
 
     with pytest.raises(SettingsError, match=r"UPLOAD_DIR=.*Not a directory"):
         StorageRoots(blocked).prepare()
-
-
-def test_templates_are_the_names_of_their_files(tmp_path: Path) -> None:
-    for name in (
-        "welcome.html.j2",
-        "welcome.txt.j2",
-        "plain.txt.j2",
-        "_layout.html.j2",
-        "Odd Name.html.j2",
-        "notes.md",
-    ):
-        (tmp_path / name).touch()
-
-    assert template_names(tmp_path) == ("plain", "welcome")
-    assert template_names(tmp_path / "missing") == ()
-    assert template_exists("plain", tmp_path)
-    for name in ("_layout", "other", "../" + tmp_path.name + "/plain", "", "notes.md"):
-        assert not template_exists(name, tmp_path)
-    os.mkdir(tmp_path / "folder.html.j2")  # noqa: PTH102
-    assert not template_exists("folder", tmp_path)

@@ -20,6 +20,7 @@ from families.database.errors import (
 )
 from families.database.tables import forms, submissions
 from tests.conftest import free_port
+from tests.postgres import database_address
 
 PASSWORD = "very-secret-word"
 NOW = text("SELECT 1")
@@ -48,8 +49,7 @@ async def test_a_server_that_is_down_is_said_to_be(settings: Settings) -> None:
 
 
 async def test_a_wrong_password_and_a_wrong_database_are_told_apart(database: Settings) -> None:
-    assert database.database_url is not None
-    address = database.database_url.get_secret_value()
+    address = database_address(database)
     before, _, after = address.partition("@")
     wrong = f"{before.rpartition(':')[0]}:{PASSWORD}@{after}"
     said = await refusal(database, wrong)

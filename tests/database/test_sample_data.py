@@ -11,6 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from base.settings import Settings
 from families.database.connection import reading, writing
 from families.database.encryption import UNREADABLE, AnswerCipher
+from families.database.sample_data.ids import form_id
+from families.database.sample_data.load import load_sample_data, sample_rows
+from families.database.sample_data.people import ADMIN_ID, PEOPLE
+from families.database.settings import DatabaseSettings
 from families.database.tables import (
     ENCRYPTED_TYPES,
     FIELD_TYPE,
@@ -24,9 +28,6 @@ from families.database.tables import (
     submissions,
     users,
 )
-from stack.sample_data.ids import form_id
-from stack.sample_data.load import load_sample_data, sample_rows
-from stack.sample_data.people import ADMIN_ID, PEOPLE
 from tests.postgres import SAMPLE_ENDS
 
 ANSWERED = submission_data.join(fields, fields.c.id == submission_data.c.field_id)
@@ -80,7 +81,7 @@ async def test_rows_of_sub_forms_belong_to_a_submission_of_the_same_form(sample_
 async def test_what_is_to_be_secret_is_encrypted_and_can_be_read_with_the_key(
     sample_engine: AsyncEngine, sample_database: Settings
 ) -> None:
-    cipher = AnswerCipher(sample_database.encryption_key)
+    cipher = AnswerCipher(DatabaseSettings.of(sample_database).encryption_key)
     secret = fields.c.type.in_(sorted(ENCRYPTED_TYPES))
     async with reading(sample_engine) as connection:
         wrong = select(func.count()).select_from(ANSWERED).where(submission_data.c.is_encrypted != secret)

@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from base.settings import Settings
 from families.database.columns import Words
 from families.database.connection import open_database, reading, writing
+from families.database.embedded import MIGRATIONS
 from families.database.errors import DatabaseSetupError
 from families.database.needs import missing
+from families.database.prepare import prepare
+from families.database.sample_data.people import PEOPLE
 from families.database.tables import ENUMS, forms, metadata, users
-from stack.database import prepare
-from stack.postgres import MIGRATIONS
-from stack.sample_data.people import PEOPLE
+from tests.postgres import database_address
 
 
 def same_type(_context, _inspected, _column, inspected_type, metadata_type) -> bool | None:
@@ -65,8 +66,7 @@ async def test_preparing_it_again_keeps_all_that_is_there(engine: AsyncEngine, d
 
 
 async def test_a_preparation_that_failed_halfway_leaves_nothing_and_is_begun_anew(database: Settings) -> None:
-    assert database.database_url is not None
-    anew = SecretStr(f"{database.database_url.get_secret_value()}_anew")
+    anew = SecretStr(f"{database_address(database)}_anew")
     settings = database.model_copy(update={"database_url": anew})
     opened = open_database(settings)
     try:
@@ -108,8 +108,7 @@ async def test_a_missing_table_and_a_missing_column_are_named(engine: AsyncEngin
 async def test_what_the_login_may_not_read_is_named_unless_no_job_reads_it(
     engine: AsyncEngine, database: Settings
 ) -> None:
-    assert database.database_url is not None
-    address = make_url(database.database_url.get_secret_value())
+    address = make_url(database_address(database))
     reader = f"reader_of_{address.database}"
     columns = ", ".join(f'"{c.name}"' for c in users.c if c.name not in {"password_hash", "email", "department"})
     async with writing(engine) as connection:

@@ -3,14 +3,17 @@
 import pytest
 
 from base.settings import SettingsError, load
+from families.database.settings import DatabaseSettings
+from tests.postgres import database_address
 
 KEY = "0123456789abcdefABCDEF" + "0" * 42
 
 
 def test_a_key_of_64_hexadecimal_digits_is_taken() -> None:
     settings = load(encryption_key=KEY)
-    assert settings.encryption_key is not None
-    assert settings.encryption_key.get_secret_value() == KEY
+    key = DatabaseSettings.of(settings).encryption_key
+    assert key is not None
+    assert key.get_secret_value() == KEY
     assert KEY not in repr(settings)
 
 
@@ -24,8 +27,7 @@ def test_any_other_key_is_refused_without_showing_it(key: str) -> None:
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
 def test_an_address_is_taken_in_every_usual_spelling(scheme: str) -> None:
     settings = load(database_url=f"{scheme}://user:hush@host:5432/data?sslmode=require")
-    assert settings.database_url is not None
-    assert settings.database_url.get_secret_value() == "postgresql://user:hush@host:5432/data?sslmode=require"
+    assert database_address(settings) == "postgresql://user:hush@host:5432/data?sslmode=require"
     assert "hush" not in repr(settings)
 
 

@@ -1,5 +1,6 @@
 """What a worker says of the database when it starts, and that it works without one."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ assert families.database.resources  # importing it is what declares the provider
 async def said_at_start(settings: Settings) -> list[dict[str, Any]]:
     with capture_logs() as lines:
         async with open_resources(settings, None, [AsyncEngine]):
+            # It is said beside the work: a database that does not answer holds up nothing.
+            await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
             return [dict(line) for line in lines]
 
 

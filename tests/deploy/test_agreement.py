@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from base.settings import PROJECT, SECRETS_DIR, Settings
+from base.settings import PROJECT, SECRETS_DIR, settings_class
 from contract.catalog import load_catalog
 from engine.scripts import load_scripts
 from stack.cli import app
@@ -27,9 +27,9 @@ from tests.deploy.files import (
     starts,
 )
 
-KNOWN = {name.upper() for name in Settings.model_fields} | {SECRETS_DIR}
+KNOWN = {name.upper() for name in settings_class().model_fields} | {SECRETS_DIR}
 STARTS = starts()
-PORTS = {name: Settings.model_fields[name].default for name in ("rest_port", "grpc_port", "metrics_port")}
+PORTS = {name: settings_class().model_fields[name].default for name in ("rest_port", "grpc_port", "metrics_port")}
 AT_STORE = {
     "hello",
     "auth",
@@ -67,7 +67,7 @@ def test_the_images_and_the_examples_name_settings_alone() -> None:
     assert told <= KNOWN
     example = (DEPLOY / "settings.env.example").read_text("utf-8")
     assert set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE)) <= KNOWN
-    assert secret_names() <= set(Settings.model_fields)
+    assert secret_names() <= set(settings_class().model_fields)
 
 
 @each_start
@@ -92,11 +92,13 @@ def test_kubernetes_asks_by_paths_that_are_answered_and_starts_no_process_for_it
 
 @each_start
 def test_a_process_may_take_longer_to_end_than_a_lease_and_its_jobs(start: Start) -> None:
-    lease = float(start.environment.get("QUEUE_LEASE_SECONDS", Settings.model_fields["queue_lease_seconds"].default))
+    lease = float(
+        start.environment.get("QUEUE_LEASE_SECONDS", settings_class().model_fields["queue_lease_seconds"].default)
+    )
     assert start.seconds > lease
     if start.command[0] == "worker":
         grace = float(start.environment["SHUTDOWN_GRACE_SECONDS"])
-        assert grace > Settings.model_fields["shutdown_grace_seconds"].default
+        assert grace > settings_class().model_fields["shutdown_grace_seconds"].default
         assert start.seconds >= grace + 2 * lease or (
             start.where.startswith("compose") and start.seconds >= grace + lease
         )
@@ -220,4 +222,4 @@ def test_the_stores_user_may_do_what_the_processes_do_and_nothing_else() -> None
     granted = set(re.findall(r"\+(\S+)", acl_line()))
     assert "-@all" in acl_line().split()
     assert granted == used | AT_STORE | OF_CLUSTERS
-    assert f"~{Settings.model_fields['redis_key_prefix'].default}:*" in acl_line().split()
+    assert f"~{settings_class().model_fields['redis_key_prefix'].default}:*" in acl_line().split()

@@ -26,10 +26,11 @@ from engine.store import Store
 from families.database.connection import open_database
 from families.database.models import MODELS, SECRET
 from families.database.needs import missing
+from families.database.sample_data.ids import form_id, user_id
 from families.database.tables import metadata
-from stack.sample_data.ids import form_id, user_id
 from tests.deploy.files import DEPLOY
 from tests.desk import working
+from tests.postgres import database_address
 
 GRANTS = (DEPLOY / "postgres" / "grants.sql").read_text("utf-8")
 READER, CLEANER, DUMPER = "qjobs_reader", "qjobs_cleaner", "qjobs_dumper"
@@ -80,8 +81,7 @@ def login_as(sample_database: Settings, owner: asyncpg.Connection) -> LoginAs:
 
 
 def _address(settings: Settings) -> str:
-    assert settings.database_url is not None
-    return settings.database_url.get_secret_value()
+    return database_address(settings)
 
 
 async def rights_of(role: str, owner: asyncpg.Connection) -> set[Right]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,19 +10,18 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
-from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
-from qcollector.jobs.v1.job_pb2 import Caller
+from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 
 from base.settings import Settings
 from base.storage import EXPORTS_OWN_FOLDER, MARKER, StorageRoots
 from base.telemetry.trace_context import NO_TRACE, TraceContext
-from contract.admission import Admission, Asked, Origin
+from contract.admission import Admission, Origin
 from contract.catalog import Catalog
 from engine.inspection import Inspection
 from engine.intake import Intake
 from engine.jobs import JobRecord, State
 from engine.store import Store
-from stack.sample_data.ids import form_id
+from families.database.sample_data.ids import form_id
 from tests.conftest import eventually
 from workers.worker import work
 
@@ -46,9 +44,8 @@ class Desk:
     """What its exports are part of."""
 
     async def enqueue(self, payload: Message, caller: Caller = APP, **options: Any) -> str:
-        asked = Asked(self.catalog.by_message(payload.DESCRIPTOR.full_name), payload)
-        request = EnqueueJobRequest(options={"job_id": f"export{next(_numbers)}", **options})
-        admitted = self.admission.admit(request, asked, Origin(caller, trace=self.trace), time.time_ns() // 1_000_000)
+        chosen = JobOptions(**{"job_id": f"export{next(_numbers)}", **options})
+        admitted = self.admission.admit_payload(payload, chosen, Origin(caller, trace=self.trace))
         return (await self.intake.enqueue(admitted.job)).id
 
     async def get(self, job_id: str, queue: str = QUEUE) -> JobRecord:

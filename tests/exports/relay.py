@@ -9,6 +9,7 @@ from anyio.abc import SocketStream
 from pydantic import SecretStr
 
 from base.settings import Settings
+from tests.postgres import database_address
 
 
 class Relay:
@@ -43,8 +44,7 @@ class Relay:
 @asynccontextmanager
 async def held_up(settings: Settings, most: int) -> AsyncIterator[tuple[Settings, Relay]]:
     """Settings that lead to the database through a relay."""
-    assert settings.database_url is not None
-    way = urlsplit(settings.database_url.get_secret_value())
+    way = urlsplit(database_address(settings))
     relay = Relay(way.hostname or "", way.port or 0, most)
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, relay.serve)

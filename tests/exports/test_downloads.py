@@ -21,7 +21,7 @@ from sqlalchemy import delete, text, update
 from base.settings import Settings
 from families.database.connection import open_database, writing
 from families.database.tables import forms
-from service.result_files import CHUNK_BYTES, disposition
+from service.downloads import CHUNK_BYTES, disposition
 from tests.conftest import free_port
 from tests.exports.conftest import LEAD, ONBOARDING, QUEUE, Desk
 from tests.service.conftest import Caller, Running, refusal_in, refused, serving

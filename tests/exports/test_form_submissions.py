@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from families.database.connection import open_database, reading, writing
 from families.database.encryption import AnswerCipher
+from families.database.settings import DatabaseSettings
 from families.database.tables import fields, files, submission_data, submissions
 from tests.exports.conftest import EVERY_TYPE, INSPECTION, LEAD, ONBOARDING, SATISFACTION, UNUSED, Desk
 
@@ -58,7 +59,7 @@ async def test_csv_has_a_row_for_each_submission_newest_first_with_its_answers(d
 
 async def test_every_answer_is_the_one_that_the_database_has(desk: Desk, data: AsyncEngine) -> None:
     made = (await desk.export(ExportFormSubmissions(form_id=SATISFACTION, format=CSV))).metadata
-    cipher = AnswerCipher(desk.settings.encryption_key)
+    cipher = AnswerCipher(DatabaseSettings.of(desk.settings).encryption_key)
     async with reading(data) as connection:
         stored = (
             await connection.execute(

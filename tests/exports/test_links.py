@@ -19,8 +19,8 @@ from contract.errors import TokenExpiredError, TokenInvalidError
 from engine.links import DownloadLinks, download_url
 from engine.store import Store
 from families.database.connection import open_database, writing
+from families.database.sample_data.ids import user_id
 from families.database.tables import forms
-from stack.sample_data.ids import user_id
 from tests.exports.conftest import LEAD, QUEUE, Desk
 from tests.service.conftest import Caller, Running, refused, serving
 

@@ -4,18 +4,17 @@ from datetime import UTC, datetime
 
 import pytest
 from qcollector.jobs.v1.email_pb2 import EmailExportNotification
-from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.export_pb2 import ExportCsv, ExportExcel, ExportFormat, ExportFormSubmissions
-from qcollector.jobs.v1.job_pb2 import Caller
+from qcollector.jobs.v1.job_pb2 import Caller, JobOptions
 
 from base.settings import Settings
 from base.telemetry.trace_context import TraceContext
-from contract.admission import Asked, Origin
+from contract.admission import Origin
 from contract.catalog import Catalog
 from engine.jobs import JobQuery, JobRecord
 from engine.store import Store
+from families.database.sample_data.ids import user_id
 from families.exports.notices import mail_id
-from stack.sample_data.ids import user_id
 from tests.exports.conftest import APP, LEAD, Desk, desk_of, working
 from tests.mail.recording import RecordingJob
 from workers.broker import OWN
@@ -61,9 +60,8 @@ async def test_no_mail_goes_out_unless_it_is_asked_for(desk: Desk) -> None:
 async def test_a_further_start_of_the_same_export_sends_no_second_mail(desk: Desk) -> None:
     job_id = "again"
     mail = EmailExportNotification(user={"email": "somchai@example.com"}, export_info={"type": "Form", "format": "CSV"})
-    asked = Asked(desk.catalog.by_message(mail.DESCRIPTOR.full_name), mail)
     options = {"job_id": mail_id(RecordingJob(desk.settings, job_id=job_id, queue="export:data"))}
-    earlier = desk.admission.admit(EnqueueJobRequest(options=options), asked, Origin(OWN), 1)
+    earlier = desk.admission.admit_payload(mail, JobOptions(**options), Origin(OWN))
     await desk.intake.enqueue(earlier.job)
     sheets = [{"name": "Forms", "query": {"model": "Form"}}]
     assert (await desk.export(ExportExcel(worksheets=sheets, notify=NOTIFY), job_id=job_id)).success

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from base.settings import PROJECT, Settings
+from base.settings import PROJECT, settings_class
 from stack.ports import LOOPBACK, free_port
 from stack.tokens import sign
 from tests.conftest import listens, until
@@ -22,7 +22,7 @@ SECRET = "a-secret-of-the-gateway-tests"
 
 def environment(home: Path, **told: str | int) -> dict[str, str]:
     """What a process is told: nothing of the settings around the tests, and `told`."""
-    known = {name.upper() for name in Settings.model_fields}
+    known = {name.upper() for name in settings_class().model_fields}
     bare = {name: value for name, value in os.environ.items() if name not in known}
     paths = ":".join(str(PROJECT / folder) for folder in (".", "gen", "tests/plugin"))
     set_up = {"DATA_DIR": str(home), "JWT_SECRET": SECRET, "JOB_PLUGINS": "testjobs", "PYTHONPATH": paths}

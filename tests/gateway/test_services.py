@@ -243,11 +243,11 @@ def test_what_is_repeated_is_what_grpcs_service_config_allows() -> None:
     """By itself, or where each of its requests has an id."""
     known = json.loads((Path(next(iter(qcollector.__path__))) / "service_config.json").read_text())
     allowed = {f"/{one['service']}/{one['method']}" for one in known["methodConfig"][0]["name"]}
-    streams = {f"/{s.full_name}/{m.name}" for s in services() for m in s.methods if m.server_streaming}
-    by_itself = {call.path for call in calls() if call.repeatable} - streams
+    streams = {f"/{s.full_name}/{m.name}" for s in services(()) for m in s.methods if m.server_streaming}
+    by_itself = {call.path for call in calls(services(())) if call.repeatable} - streams
     assert by_itself <= allowed
     with_ids = set()
-    for service in services():
+    for service in services(()):
         for method in service.methods:
             below = [
                 field.message_type for field in method.input_type.fields if field.is_repeated and not is_map(field)

@@ -10,9 +10,10 @@ from qcollector.jobs.v1.analytics_pb2 import SystemAnalytics
 from qcollector.jobs.v1.email_pb2 import EmailWelcomeResult
 from qcollector.jobs.v1.queue_pb2 import Worker, WorkerQueue
 
-from engine.kept_results import ANALYTICS, KeptResults
+from engine.kept_results import KeptResults
 from engine.presence import Presence
 from engine.store import Store
+from families.analytics.kept import ANALYTICS
 from tests.golden.stage import USER, WORKER, Exchange, Stage
 
 HOUR: Final = 3_600_000

@@ -12,7 +12,7 @@ import pytest
 from base.settings import Settings
 from families.email import templates as places
 from families.email.rendering import TemplateFaultError, render
-from families.email.template_files import OWN_FOLDER
+from families.email.template_files import OWN_FOLDER, template_exists, template_names
 from families.email.templates import OWN, Templates
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -234,3 +234,23 @@ async def test_a_template_that_never_ends_is_ended(put: Put, monkeypatch: pytest
         await templates.render("note", {})
     assert time.monotonic() - began < 10
     assert (await templates.render("good", {})).subject == "good"
+
+
+def test_templates_are_the_names_of_their_files(tmp_path: Path) -> None:
+    for name in (
+        "welcome.html.j2",
+        "welcome.txt.j2",
+        "plain.txt.j2",
+        "_layout.html.j2",
+        "Odd Name.html.j2",
+        "notes.md",
+    ):
+        (tmp_path / name).touch()
+
+    assert template_names(tmp_path) == ("plain", "welcome")
+    assert template_names(tmp_path / "missing") == ()
+    assert template_exists("plain", tmp_path)
+    for name in ("_layout", "other", "../" + tmp_path.name + "/plain", "", "notes.md"):
+        assert not template_exists(name, tmp_path)
+    os.mkdir(tmp_path / "folder.html.j2")  # noqa: PTH102
+    assert not template_exists("folder", tmp_path)

@@ -24,6 +24,7 @@ from contract.catalog import Catalog
 from engine.jobs import State
 from engine.store import Store
 from families.database.connection import open_database, reading
+from families.database.settings import DatabaseSettings
 from families.database.tables import metadata
 from families.system.backup.manifest import read_manifest
 from families.system.restore import Aim, Restore
@@ -91,10 +92,9 @@ async def test_a_backup_is_restored_row_by_row_and_byte_by_byte(
     for item in restore.check():
         await asyncio.to_thread(restore.put_back, item)
 
-    assert settings.database_url is not None
     rows = await contents(empty_database)
     assert len(rows["submissions"]) > 1000
-    assert rows == await contents(settings.database_url)
+    assert rows == await contents(DatabaseSettings.of(settings).database_url)
     uploads = files_in(settings.root("upload"))
     assert uploads
     assert files_in(tmp_path / "back" / "uploads") == uploads

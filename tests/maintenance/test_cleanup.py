@@ -21,8 +21,9 @@ from contract.catalog import Catalog
 from contract.decoding import decode_data
 from contract.errors import RequestInvalidError
 from engine.jobs import State
-from engine.kept_results import ANALYTICS, KeptResults
+from engine.kept_results import KeptResults
 from engine.store import Store
+from families.analytics.kept import ANALYTICS
 from families.database.connection import open_database, reading
 from families.database.tables import sessions
 from tests.conftest import eventually

@@ -9,7 +9,7 @@ from base.settings import Settings
 from contract.catalog import Catalog
 from engine import presence
 from engine.store import Store
-from families.system import health
+from families.system import health_report as health
 from tests.conftest import eventually, free_port
 from tests.desk import Desk
 from tests.maintenance.conftest import working

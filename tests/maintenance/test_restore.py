@@ -18,6 +18,7 @@ from families.system.restore import Aim, Restore
 from stack.errors import StackError
 from tests.desk import Desk
 from tests.maintenance.test_backup import DATABASE, FILES, LOGS, UPLOADS, backup_of
+from tests.postgres import database_address
 from tests.stack.running import environment, qjobs
 
 Content = dict[str, Any]
@@ -123,8 +124,7 @@ def test_no_member_of_an_archive_leaves_the_folder(tmp_path: Path, name: str) ->
 async def test_a_database_that_is_not_empty_is_left_alone(sample_desk: Desk) -> None:
     result = await sample_desk.run(backup_of(DATABASE))
     told = environment(sample_desk.settings.data_dir)
-    assert sample_desk.settings.database_url is not None
-    url = sample_desk.settings.database_url.get_secret_value()
+    url = database_address(sample_desk.settings)
     refused = qjobs("restore", result.results.manifest, "--database-url", url, told=told)
     assert refused.returncode == 2
     assert "is not empty" in refused.stderr

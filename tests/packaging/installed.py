@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from base.settings import PROJECT, Settings
+from base.settings import PROJECT, settings_class
 
 OURS = "qcollector-jobs"
 SECONDS = 60
@@ -54,7 +54,7 @@ class Installed:
 
 def environment() -> dict[str, str]:
     """That of the tests without what leads to the checkout, or is a setting."""
-    known = {name.upper() for name in Settings.model_fields} | {"PYTHONPATH", "VIRTUAL_ENV"}
+    known = {name.upper() for name in settings_class().model_fields} | {"PYTHONPATH", "VIRTUAL_ENV"}
     return {name: value for name, value in os.environ.items() if name not in known}
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from base.settings import PROJECT
+from families.database.sample_data.ids import form_id
 from stack.ports import LOOPBACK
-from stack.sample_data.ids import form_id
 from tests.conftest import eventually
 from tests.deploy.files import extras_of_images
 from tests.packaging.installed import Installed, build_wheel, install
@@ -19,10 +19,12 @@ from tests.stack.running import environment as settings_of_a_stack
 
 IMPORTS = """
 import importlib, pkgutil, sys
+# What only a stack runs: it needs the extra of that name.
+OF_A_STACK = {"__main__", "demo", "servers", "embedded", "prepare", "mailsink"}
 for name in sys.argv[1:]:
     module = importlib.import_module(name)
     for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
-        if not found.name.endswith(".__main__"):
+        if found.name.rpartition(".")[2] not in OF_A_STACK and ".migrations" not in found.name:
             importlib.import_module(found.name)
     print(module.__file__)
 """

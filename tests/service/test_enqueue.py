@@ -42,6 +42,7 @@ async def stored(service: Running) -> int:
     return sum(queue.counts.waiting + queue.counts.delayed for queue in queues)
 
 
+@pytest.mark.families
 async def test_the_documented_example_answers_the_job_and_the_options_in_force(service: Running) -> None:
     answer = await service.app.jobs.EnqueueJob(welcome(options={"priority": 5, "delay": 0}))
     assert (answer.queue_name, answer.job_type, answer.state) == ("email:send", "welcome", JobState.JOB_STATE_WAITING)
@@ -54,6 +55,7 @@ async def test_the_documented_example_answers_the_job_and_the_options_in_force(s
     assert job.options == answer.options
 
 
+@pytest.mark.families
 async def test_typed_payloads_and_data_make_the_same_job(service: Running) -> None:
     typed = EnqueueJobRequest(
         payload=JobPayload(email_welcome=EmailWelcome(user=EmailUser(id="1", email="u@example.com"))),
@@ -64,6 +66,7 @@ async def test_typed_payloads_and_data_make_the_same_job(service: Running) -> No
     assert (first.duplicate, second.duplicate, second.job_id) == (False, True, "twin")
 
 
+@pytest.mark.families
 async def test_a_delayed_job_says_when_it_is_due(service: Running) -> None:
     answer = await service.app.jobs.EnqueueJob(welcome(options={"delay": 5000}))
     assert answer.state == JobState.JOB_STATE_DELAYED
@@ -125,6 +128,7 @@ WRONG: list[tuple[str, EnqueueJobRequest, list[str]]] = [
 ]
 
 
+@pytest.mark.families
 @pytest.mark.parametrize(("wrong", "fields"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
 async def test_a_wrong_request_names_its_fields(service: Running, wrong: EnqueueJobRequest, fields: list[str]) -> None:
     """Alone, in a batch and in a stream alike, and nothing is stored."""
@@ -139,6 +143,7 @@ async def test_a_wrong_request_names_its_fields(service: Running, wrong: Enqueue
     assert await stored(service) == 0
 
 
+@pytest.mark.families
 @pytest.mark.parametrize(
     ("wrong", "code", "reason"),
     [
@@ -174,6 +179,7 @@ async def test_the_same_id_for_anything_else_is_a_conflict(service: Running) -> 
         assert refusal.metadata == {"queue": WORK, "job": "order-17"}
 
 
+@pytest.mark.families
 async def test_validate_only_checks_everything_and_stores_nothing(service: Running) -> None:
     answer = await service.app.jobs.EnqueueJob(welcome(validateOnly=True))
     assert (answer.job_id, answer.options.job_id, answer.queue_name, answer.options.attempts) == (
@@ -191,6 +197,7 @@ async def test_validate_only_checks_everything_and_stores_nothing(service: Runni
     assert await stored(service) == 0
 
 
+@pytest.mark.families
 async def test_a_batch_answers_each_job_in_order_and_keeps_the_good_ones(service: Running) -> None:
     jobs = [
         welcome(),
@@ -218,6 +225,7 @@ async def test_a_batch_holds_one_to_a_thousand_jobs(service: Running) -> None:
         assert refusal.fields == ["jobs"]
 
 
+@pytest.mark.families
 async def test_a_stream_answers_in_order_while_it_goes_on(service: Running) -> None:
     """Each request is answered without waiting for the next, and many may be under way."""
     call = service.app.jobs.StreamEnqueueJobs()
@@ -241,6 +249,7 @@ async def test_a_stream_answers_in_order_while_it_goes_on(service: Running) -> N
     assert await stored(service) == 1 + 1980
 
 
+@pytest.mark.families
 async def test_a_stream_takes_no_job_of_a_caller_whose_token_has_expired_meanwhile(service: Running) -> None:
     expires = time.time() + 5
     call = service.as_("service", exp=expires).jobs.StreamEnqueueJobs()
@@ -268,6 +277,7 @@ async def test_a_full_backlog_refuses_with_a_time_to_come_back(crowded: Running)
     assert refusal.retry_after > 0
 
 
+@pytest.mark.families
 @pytest.mark.parametrize(
     ("switch", "refused_types"),
     [("enable_queue_service", {"welcome", "noop"}), ("enable_email_service", {"welcome"})],
@@ -292,6 +302,7 @@ async def job_of(caller: Caller, answer: Any) -> Any:
     return (await caller.jobs.GetJob(GetJobRequest(queue_name=answer.queue_name, job_id=answer.job_id))).job
 
 
+@pytest.mark.families
 async def test_the_common_tasks_have_their_priorities_and_take_options(service: Running) -> None:
     user = EmailUser(email="u@example.com")
     later = Timestamp(seconds=int(time.time()) + 3600)
@@ -323,6 +334,7 @@ async def test_the_common_tasks_have_their_priorities_and_take_options(service: 
     assert again.duplicate
 
 
+@pytest.mark.families
 async def test_a_reset_mail_keeps_the_callers_own_expiry(service: Running) -> None:
     now = int(time.time())
     answer = await service.app.tasks.SendPasswordResetEmail(
@@ -336,6 +348,7 @@ async def test_a_reset_mail_keeps_the_callers_own_expiry(service: Running) -> No
     assert (await job_of(service.app, answer)).options.expire_at.seconds == now + 60
 
 
+@pytest.mark.families
 @pytest.mark.parametrize(
     ("wrong", "fields"),
     [
@@ -367,6 +380,7 @@ async def test_a_wrong_task_names_the_fields_as_its_caller_knows_them(
     assert (await refused(service.app.tasks.SendPasswordResetEmail(wrong))).fields == fields
 
 
+@pytest.mark.families
 async def test_the_tasks_are_for_services(service: Running) -> None:
     call = service.user.tasks.SendWelcomeEmail(SendWelcomeEmailRequest(user={"email": "u@example.com"}))
     assert (await refused(call)).metadata == {"role": "general_user", "required": "service"}

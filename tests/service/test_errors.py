@@ -18,6 +18,7 @@ from qcollector.jobs.v1.job_service_pb2_grpc import add_JobServiceServicer_to_se
 from qcollector.jobs.v1.overview_pb2 import CheckHealthRequest, ListJobTypesRequest
 from structlog.testing import capture_logs
 
+from base.resources import Resources
 from base.settings import Settings
 from base.telemetry.instruments import Instruments
 from contract import errors
@@ -30,15 +31,14 @@ from contract.errors import (
 )
 from engine.links import DownloadLinks
 from engine.store import Store
-from families.database.connection import open_database
 from service.auth import TokenVerifier
-from service.bootstrap import _parts
-from service.boundary import Boundary
-from service.gate import Gate
-from service.job_servicer import JobServicer
+from service.bootstrap import PLATFORM, _dependencies
+from service.interceptor.admission_control import AdmissionControl, StreamLimits
+from service.interceptor.interceptor import CallInterceptor
 from service.keys import signing_keys
-from service.limits import StreamLimits
 from service.server import listen, new_server
+from service.servicers.job_service import JobServicer
+from service.serving import rules_by_path
 from service.status import CODES, status_of
 
 from .conftest import WORK, Caller, Noop, Running, bearer, custom, on_any_port, refusal_in, refused
@@ -164,10 +164,10 @@ class Faulty(JobServicer):
 async def faulty(settings: Settings, store: Store) -> AsyncIterator[Caller]:
     here = on_any_port(settings)
     limits = StreamLimits()
-    gate = Gate(TokenVerifier.of(here, signing_keys(here)), limits, DownloadLinks(store))
-    server = new_server(here, Boundary(gate))
+    control = AdmissionControl(TokenVerifier.of(here, signing_keys(here)), limits, DownloadLinks(store))
+    server = new_server(here, CallInterceptor(control, rules_by_path(PLATFORM)))
     add_JobServiceServicer_to_server(
-        Faulty(_parts(here, store, limits, open_database(here), Instruments("service"))), server
+        Faulty(_dependencies(here, store, limits, Resources({}), Instruments("service"))), server
     )
     port = listen(server, here)
     await server.start()
@@ -254,8 +254,8 @@ async def test_the_trace_of_the_caller_goes_on_in_the_job(service: Running, stor
     traced = service.with_metadata(*bearer(), ("traceparent", trace), state, ("x-request-id", "r-1"))
     job_id = await traced.enqueue(Noop())
     odd_id = await service.with_metadata(*bearer(), ("traceparent", "00-zz-1-01"), state).enqueue(Noop())
-    parts = _parts(service.settings, store, StreamLimits(), open_database(service.settings), Instruments("service"))
-    record, odd = await parts.inspection.get_many(WORK, [job_id, odd_id])
+    deps = _dependencies(service.settings, store, StreamLimits(), Resources({}), Instruments("service"))
+    record, odd = await deps.inspection.get_many(WORK, [job_id, odd_id])
     assert record is not None
     assert odd is not None
     assert (record.envelope.traceparent, record.envelope.tracestate) == (trace, "vendor=opaque")

@@ -7,17 +7,16 @@ from base.settings import Settings
 from engine.links import DownloadLinks
 from engine.store import Store
 from service.auth import TokenVerifier
-from service.gate import Gate
+from service.interceptor.admission_control import AdmissionControl, StreamLimits
 from service.keys import signing_keys
-from service.limits import StreamLimits
 
 
 async def test_a_lasting_call_that_swallows_a_cancel_does_not_hold_up_the_end(settings: Settings, store: Store) -> None:
-    gate = Gate(TokenVerifier.of(settings, signing_keys(settings)), StreamLimits(), DownloadLinks(store))
+    control = AdmissionControl(TokenVerifier.of(settings, signing_keys(settings)), StreamLimits(), DownloadLinks(store))
     swallowed = asyncio.Event()
 
     async def call() -> None:
-        gate.enter()
+        control.enter()
         try:
             try:
                 await asyncio.sleep(60)
@@ -25,13 +24,13 @@ async def test_a_lasting_call_that_swallows_a_cancel_does_not_hold_up_the_end(se
                 swallowed.set()
             await asyncio.sleep(60)
         finally:
-            gate.leave()
+            control.leave()
 
     task = asyncio.create_task(call())
-    gate.lasting.add(task)
+    control.lasting.add(task)
     await asyncio.sleep(0)
-    gate.close()
+    control.close()
     began = time.monotonic()
-    await gate.wait_until_empty(10)
+    await control.wait_until_empty(10)
     assert (swallowed.is_set(), task.cancelled() or task.cancelling() > 1) == (True, True)
     assert time.monotonic() - began < 5

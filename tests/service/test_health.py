@@ -1,341 +1,121 @@
-"""What the service says of itself and its surroundings, and how it does without them."""
+"""What health tells of schedulers, the database, the disks, and storage that is not shared, each with a remedy."""
 
-import shutil
-import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
-from google.protobuf.json_format import MessageToDict
-from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
-from qcollector.jobs.v1.job_actions_pb2 import DeleteJobRequest
-from qcollector.jobs.v1.job_queries_pb2 import GetJobRequest, WatchJobRequest
-from qcollector.jobs.v1.options_pb2 import Role
-from qcollector.jobs.v1.overview_pb2 import (
-    CheckEmailHealthRequest,
-    CheckHealthRequest,
-    GetDashboardRequest,
-    ListJobTypesRequest,
-    ListWorkersRequest,
-)
+from qcollector.jobs.storage.v1.storage_pb2 import ScheduleRecord
+from qcollector.jobs.v1.overview_pb2 import CheckHealthRequest
 from qcollector.jobs.v1.queue_pb2 import Worker as WorkerReport
 from qcollector.jobs.v1.queue_pb2 import WorkerQueue
-from qcollector.jobs.v1.queue_requests_pb2 import ListQueueStatsRequest
-from testjobs.v1.testjobs_pb2 import NoopResult
 
+from base import storage
 from base.settings import Settings
-from engine import presence
+from base.storage import StorageRoots
+from contract.admission import Admission
+from engine.firing import Firing
+from engine.intake import Intake
 from engine.presence import SCHEDULERS, Presence
+from engine.schedules import Schedules
 from engine.store import Store
-from service import health
-from tests.conftest import ValkeyServer, eventually
-from tests.mail.mailserver import MailServer, raw_server
+from service import health as found
 
-from .conftest import WORK, Noop, Running, Worker, custom, refused, serving
-
-
-async def checked(service: Running, method: str = "CheckHealth") -> tuple[Any, dict[str, Any], str]:
-    """The answer, its checks by name, and the HTTP status that a gateway is told."""
-    request = CheckHealthRequest() if method == "CheckHealth" else CheckEmailHealthRequest()
-    call = getattr(service.user.jobs, method)(request)
-    answer = await call
-    told = dict(await call.initial_metadata()).get("x-http-status", "")
-    return answer, {check.name: check for check in answer.checks}, str(told)
+from .conftest import WORK, Running, serving
 
 
 @pytest.fixture
-async def mail_server() -> AsyncIterator[MailServer]:
-    server = await MailServer().start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
-async def with_mail(settings: Settings, store: Store, mail_server: MailServer) -> AsyncIterator[Running]:
-    """With a mail server and a scheduler."""
-    await Presence(store, SCHEDULERS).report(WorkerReport(id="scheduler"))
-    async with serving(settings, smtp_host="127.0.0.1", smtp_port=mail_server.port) as started:
+async def alone(settings: Settings) -> AsyncIterator[Running]:
+    """A service without mail, database and scheduler."""
+    async with serving(settings, enable_email_service=False) as started:
         yield started
 
 
-async def test_with_everything_there_all_is_healthy(with_mail: Running) -> None:
-    answer, checks, told = await checked(with_mail)
-    assert (answer.status, answer.reason, told) == ("healthy", "", "")
-    assert {name: check.status for name, check in checks.items()} == {
-        "store": "healthy",
-        "workers": "healthy",
-        "scheduler": "healthy",
-        "database": "disabled",
-        "smtp": "healthy",
-        "storage": "healthy",
-    }
-    assert checks["store"].latency_ms > 0
-    mail, _, told = await checked(with_mail, "CheckEmailHealth")
-    assert (mail.status, mail.reason, told) == ("healthy", "", "")
+async def checked(service: Running) -> dict[str, Any]:
+    """The parts by name."""
+    answer = await service.user.jobs.CheckHealth(CheckHealthRequest())
+    return {check.name: check for check in answer.checks}
 
 
-async def test_without_a_mail_server_mail_is_unhealthy_and_the_rest_runs(
-    with_mail: Running, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+async def check(service: Running, name: str) -> tuple[str, str]:
+    found = (await checked(service))[name]
+    return found.status, found.reason
+
+
+async def test_without_a_scheduler_health_says_how_to_start_one(alone: Running, store: Store) -> None:
+    status, reason = await check(alone, "scheduler")
+    assert (status, "qjobs scheduler" in reason) == ("degraded", True)
+    await Presence(store, SCHEDULERS).report(WorkerReport(id="s"))
+    assert await check(alone, "scheduler") == ("healthy", "")
+    await Presence(store, SCHEDULERS).leave("s")
+    assert (await check(alone, "scheduler"))[0] == "degraded"
+
+
+async def test_a_scheduler_that_stands_still_is_told_by_the_schedule_that_it_did_not_fire(
+    alone: Running, store: Store, catalog: Any
 ) -> None:
-    monkeypatch.setattr(health, "SMTP_REMEMBERED_SECONDS", -1)
-    await mail_server.stop()
-    answer, checks, told = await checked(with_mail)
-    assert (answer.status, checks["smtp"].status, told) == ("degraded", "degraded", "")
-    assert "mail server" in answer.reason
-    mail, _, told = await checked(with_mail, "CheckEmailHealth")
-    assert (mail.status, told) == ("unhealthy", "503")
-    assert "127.0.0.1" in mail.reason
-    assert await with_mail.app.enqueue(Noop())
-    await mail_server.start()
-    mail, _, told = await checked(with_mail, "CheckEmailHealth")
-    assert (mail.status, told) == ("healthy", "")
-
-
-async def test_what_the_mail_server_said_is_remembered_for_a_while(with_mail: Running, mail_server: MailServer) -> None:
-    await checked(with_mail, "CheckEmailHealth")
-    await mail_server.stop()
-    for method in ("CheckEmailHealth", "CheckHealth"):
-        assert (await checked(with_mail, method))[1]["smtp"].status == "healthy"
-
-
-async def test_a_mail_server_that_says_nothing_does_not_hold_up_the_rest(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(health, "SMTP_PATIENCE_SECONDS", 0.2)
-
-    async def silence(reader: Any, _writer: Any) -> None:
-        await reader.read()
-
-    async with (
-        raw_server(silence) as port,
-        serving(settings, smtp_host="127.0.0.1", smtp_port=port, smtp_timeout_seconds=1) as service,
-    ):
-        began = time.monotonic()
-        answer, checks, _ = await checked(service)
-        assert time.monotonic() - began < 1
-        assert (answer.status, checks["smtp"].status) == ("degraded", "degraded")
-        mail, _, told = await checked(service, "CheckEmailHealth")
-        assert (mail.status, told) == ("unhealthy", "503")
-
-
-async def test_no_mail_server_is_configured_is_said(service: Running) -> None:
-    mail, _, _ = await checked(service, "CheckEmailHealth")
-    assert mail.status == "unhealthy"
-    assert "SMTP_HOST" in mail.reason
-
-
-async def test_a_storage_root_that_is_gone_degrades(with_mail: Running) -> None:
-    shutil.rmtree(with_mail.settings.root("export"))
-    answer, checks, told = await checked(with_mail)
-    assert (answer.status, checks["storage"].status, told) == ("degraded", "degraded", "")
-    assert "EXPORT_DIR" in answer.reason
-
-
-async def test_jobs_that_no_worker_takes_degrade_unless_their_queue_is_paused(
-    with_mail: Running, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(presence, "UNSERVED_SECONDS", 0.05)
-    await with_mail.app.enqueue(Noop())
-
-    async def degraded() -> bool:
-        answer, checks, _ = await checked(with_mail)
-        return answer.status == "degraded" and WORK in checks["workers"].reason
-
-    await eventually(degraded)
-    report = WorkerReport(id="w", queues=[WorkerQueue(queue_name=WORK, concurrency=1)])
-    await Presence(store).report(report)
-    assert (await checked(with_mail))[0].status == "healthy"
-    report.draining = True
-    await Presence(store).report(report)
-    assert (await checked(with_mail))[0].status == "degraded"
-
-
-async def test_switched_off_queues_are_said_to_be(settings: Settings) -> None:
-    async with serving(settings, enable_queue_service=False) as service:
-        answer, checks, told = await checked(service)
-        assert (checks["workers"].status, told) == ("disabled", "")
-        assert "ENABLE_QUEUE_SERVICE" in answer.reason
-
-
-async def test_switched_off_mail_is_said_to_be_and_is_no_fault(settings: Settings, store: Store) -> None:
-    await Presence(store, SCHEDULERS).report(WorkerReport(id="scheduler"))
-    async with serving(settings, enable_email_service=False) as service:
-        answer, checks, _ = await checked(service)
-        assert (answer.status, checks["smtp"].status) == ("healthy", "disabled")
-        mail, _, told = await checked(service, "CheckEmailHealth")
-        assert (mail.status, told) == ("disabled", "")
-        assert "ENABLE_EMAIL_SERVICE" in mail.reason
-
-
-# Without the store
-
-
-async def test_the_service_starts_without_its_store_says_so_and_recovers(
-    settings: Settings, own_valkey: ValkeyServer
-) -> None:
-    own_valkey.kill()
-    async with serving(settings, redis_url=_secret(own_valkey.url)) as service:
-        answer, checks, told = await checked(service)
-        assert (answer.status, checks["store"].status, told) == ("unhealthy", "unhealthy", "503")
-        assert "store" in answer.reason
-        calls = {
-            "EnqueueJob": EnqueueJobRequest(payload=custom(Noop())),
-            "GetJob": GetJobRequest(queue_name=WORK, job_id="x"),
-            "WatchJob": WatchJobRequest(queue_name=WORK, job_id="x"),
-            "ListQueueStats": ListQueueStatsRequest(),
-            "GetDashboard": GetDashboardRequest(),
-            "ListWorkers": ListWorkersRequest(),
-        }
-        for method, request in calls.items():
-            refusal = await refused(getattr(service.admin.jobs, method)(request))
-            assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"), method
-            assert refusal.retry_after, method
-            assert str(own_valkey.port) not in str(refusal.status)
-        assert (await service.admin.jobs.ListJobTypes(ListJobTypesRequest())).job_types
-        own_valkey.start()
-        job_id = await service.app.enqueue(Noop())
-        assert (await checked(service))[1]["store"].status == "healthy"
-        own_valkey.kill()
-        assert (await refused(service.app.jobs.GetJob(calls["GetJob"]))).reason == "STORE_UNAVAILABLE"
-        own_valkey.start()
-        place = GetJobRequest(queue_name=WORK, job_id=job_id)
-        assert (await service.app.jobs.GetJob(place)).job.id == job_id
-
-
-async def test_a_watcher_that_a_restart_of_the_store_cuts_off_resumes_and_gets_the_end(
-    settings: Settings, own_valkey: ValkeyServer, catalog: Any
-) -> None:
-    async with serving(settings, redis_url=_secret(own_valkey.url)) as service:
-        job_id = await service.app.enqueue(Noop())
-        wanted = WatchJobRequest(queue_name=WORK, job_id=job_id)
-        stream = service.app.jobs.WatchJob(wanted)
-        last = await stream.read()
-        own_valkey.kill()
-        own_valkey.start()
-        store = await Store.open(service.settings)
-        await Worker(store, catalog, service.settings).run(NoopResult())
-        await store.close()
-
-        async def ended() -> bool:
-            nonlocal stream, last
-            try:
-                while (event := await stream.read()) is not grpc.aio.EOF:
-                    last = event
-            except grpc.aio.AioRpcError as error:
-                assert error.code() is grpc.StatusCode.UNAVAILABLE
-                wanted.after_sequence = last.sequence
-                stream = service.app.jobs.WatchJob(wanted)
-                return False
-            return True
-
-        await eventually(ended)
-        assert (last.end.job.id, last.end.job.progress) == (job_id, 100)
-
-
-def _secret(url: str) -> Any:
-    from pydantic import SecretStr  # noqa: PLC0415
-
-    return SecretStr(url)
-
-
-# Overviews
-
-
-async def test_the_dashboard_sums_up_all_queues(with_mail: Running, worker: Worker, store: Store) -> None:
-    for reason in ("", "no"):
-        await with_mail.app.enqueue(Noop())
-        await worker.run(NoopResult(), reason=reason)
-    await with_mail.app.enqueue(Noop())
-    await with_mail.app.enqueue(Noop(), delay=60_000)
-    await _end_and_forget_one(with_mail, worker)
-    await Presence(store).report(WorkerReport(id="w"))
-    answer = await with_mail.user.jobs.GetDashboard(GetDashboardRequest())
-    board = MessageToDict(answer, always_print_fields_with_no_presence=True)
-    assert board["overview"] == {
-        "totalQueues": len(board["queues"]),
-        "totalJobs": 4,
-        "waitingJobs": 1,
-        "activeJobs": 0,
-        "delayedJobs": 1,
-        "completedJobs": 1,
-        "failedJobs": 1,
-        "cancelledJobs": 0,
-        "blockedJobs": 0,
-        "totalsSinceStart": {"completed": 2.0, "failed": 1.0, "cancelled": 0.0},
-    }
-    assert board["health"]["status"] == "healthy"
-    assert [check["name"] for check in board["health"]["checks"]] == [
-        *("store", "workers", "scheduler", "database", "smtp", "storage")
-    ]
-    assert answer.system.workers == 1
-    assert answer.system.store_version.startswith("valkey ")
-    assert min(answer.system.memory_bytes, answer.system.store_memory_bytes, answer.system.uptime_seconds) > 0
-    assert answer.time.seconds
-
-
-async def _end_and_forget_one(service: Running, worker: Worker) -> None:
-    """A job that counts since the start, and is not held any more."""
-    await service.app.enqueue(Noop(), priority=1)
-    ended = await worker.run(NoopResult())
-    await service.admin.jobs.DeleteJob(DeleteJobRequest(queue_name=WORK, job_id=ended))
-
-
-async def test_workers_are_listed_as_they_report(service: Running, store: Store) -> None:
-    report = WorkerReport(id="w-1", host="h", pid=7, queues=[WorkerQueue(queue_name=WORK, concurrency=5, active=2)])
-    await Presence(store).report(report)
-    (listed,) = (await service.user.jobs.ListWorkers(ListWorkersRequest())).workers
-    assert (listed.id, listed.host, listed.pid, listed.queues[0].active) == ("w-1", "h", 7, 2)
-    assert listed.heartbeat_time.seconds
-
-
-async def test_job_types_tell_their_policy_and_the_shape_of_their_data(service: Running) -> None:
-    answer = await service.user.jobs.ListJobTypes(ListJobTypesRequest())
-    types = {(job_type.queue_name, job_type.job_type): job_type for job_type in answer.job_types}
-    assert list(types) == sorted(types)
-    welcome = types["email:send", "welcome"]
-    assert (welcome.attempts, welcome.backoff.type, welcome.backoff.delay) == (3, "exponential", 2000)
-    assert (welcome.minimum_role, welcome.payload_field, welcome.timeout_ms) == (
-        Role.ROLE_SERVICE,
-        "email_welcome",
-        120_000,
+    await Presence(store, SCHEDULERS).report(WorkerReport(id="s"))
+    settings = alone.settings
+    schedules = Schedules(store)
+    firing = Firing(store, schedules, catalog, Admission(catalog, settings), Intake(store, settings))
+    await schedules.create(
+        ScheduleRecord(name="often", cron="* * * * *", timezone="UTC", queue_name=WORK, job_type="noop")
     )
-    assert welcome.payload_message == "qcollector.jobs.v1.EmailWelcome"
-    schema = MessageToDict(welcome.schema)
-    assert "user" in schema["properties"]
-    noop = types[WORK, "noop"]
-    assert (noop.minimum_role, noop.payload_field) == (Role.ROLE_USER, "custom")
-    assert types["test:serial", "serial"].minimum_role == Role.ROLE_ADMIN
+    assert await check(alone, "scheduler") == ("healthy", "")
+    await store.client.hincrby(store.keys("schedules")["slots"], "often", -180_000)
+    status, reason = await check(alone, "scheduler")
+    assert (status, "stands still: often" in reason) == ("degraded", True)
+    await firing.fire_due()
+    assert await check(alone, "scheduler") == ("healthy", "")
 
 
-def test_the_release_is_known_or_said_to_be_the_source() -> None:
-    from base.release import release  # noqa: PLC0415
+async def test_schedules_that_cannot_fire_are_told_by_name_and_cause_until_they_can(
+    alone: Running, store: Store, catalog: Any
+) -> None:
+    await Presence(store, SCHEDULERS).report(WorkerReport(id="s"))
+    schedules = Schedules(store)
+    firing = Firing(store, schedules, catalog, Admission(catalog, alone.settings), Intake(store, alone.settings))
+    for name, job_type in (("fine", "noop"), ("gone", "of-a-plugin-that-is-gone")):
+        await schedules.create(
+            ScheduleRecord(name=name, cron="0 0 1 1 *", timezone="UTC", queue_name=WORK, job_type=job_type)
+        )
+    assert await check(alone, "scheduler") == ("healthy", "")
+    await firing.fire_due()
+    status, reason = await check(alone, "scheduler")
+    assert status == "degraded"
+    assert reason.startswith("schedule gone cannot fire: ")
+    assert "of-a-plugin-that-is-gone" in reason
+    await schedules.change("gone", lambda record: setattr(record, "paused", True))
+    assert await check(alone, "scheduler") == ("healthy", "")
 
-    version = release()
-    assert version == "source" or version in (Path(__file__).parents[2] / "pyproject.toml").read_text()
+
+async def test_a_disk_that_runs_full_is_told_with_what_is_left(alone: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await check(alone, "storage") == ("healthy", "")
+    monkeypatch.setattr(storage, "LEAST_FREE", 10**15)
+    status, reason = await check(alone, "storage")
+    assert status == "degraded"
+    assert reason.startswith("the disk of DATA_DIR has ")
+    assert "make room" in reason
+    assert reason.count("the disk of") == 1  # all roots lie on it
 
 
-async def test_lists_come_in_pages_and_too_large_a_page_is_made_smaller(service: Running, store: Store) -> None:
-    for number in range(3):
-        await Presence(store).report(WorkerReport(id=f"w-{number}"))
-    for method, request, items in (
-        ("ListWorkers", ListWorkersRequest, "workers"),
-        ("ListQueueStats", ListQueueStatsRequest, "queues"),
-        ("ListJobTypes", ListJobTypesRequest, "job_types"),
-    ):
-        call = getattr(service.user.jobs, method)
-        whole = list(getattr(await call(request(page_size=2_000_000_000)), items))
-        walked: list[Any] = []
-        token = ""
-        while True:
-            answer = await call(request(page_size=2, page_token=token))
-            assert len(getattr(answer, items)) <= 2
-            walked += getattr(answer, items)
-            token = answer.next_page_token
-            if not token:
-                break
-        names = [getattr(one, "id", "") or f"{one.queue_name}/{getattr(one, 'job_type', '')}" for one in walked]
-        assert len(names) == len(set(names)) == len(whole) > 2
-        refusal = await refused(call(request(page_token="bm9uc2Vuc2U")))
-        assert refusal.fields == ["pageToken"]
+@pytest.mark.families
+async def test_a_worker_on_files_that_sees_other_folders_is_named_with_the_roots(alone: Running, store: Store) -> None:
+    own = StorageRoots(alone.settings).marks()
+    report = WorkerReport(id="w-1", queues=[WorkerQueue(queue_name="file:process")], storage_ids=own)
+    await Presence(store).report(report)
+    assert await check(alone, "storage") == ("healthy", "")
+    report.storage_ids["UPLOAD_DIR"] = "another"
+    report.storage_ids["EXPORT_DIR"] = ""
+    await Presence(store).report(report)
+    status, reason = await check(alone, "storage")
+    assert status == "degraded"
+    assert "worker w-1 does not share UPLOAD_DIR, EXPORT_DIR" in reason
+    report.queues[0].queue_name = "email:send"  # which works on no shared files
+    await Presence(store).report(report)
+    assert await check(alone, "storage") == ("healthy", "")
+
+
+def test_a_folder_that_the_service_itself_does_not_see_is_not_blamed_on_workers() -> None:
+    worker = WorkerReport(id="w-1", queues=[WorkerQueue(queue_name="file:process")], storage_ids={"UPLOAD_DIR": "one"})
+    check = found.of_storage(["UPLOAD_DIR is gone"], {"UPLOAD_DIR": ""}, [worker], {"file:process"}, 0)
+    assert (check.status, check.reason) == ("degraded", "UPLOAD_DIR is gone")

@@ -12,7 +12,7 @@ from qcollector.jobs.v1.enqueue_pb2 import EnqueueJobRequest
 from qcollector.jobs.v1.queue_requests_pb2 import ListQueueStatsRequest
 
 from contract.catalog import JobType, load_catalog
-from contract.fields import fields_within, has_mark, is_map
+from contract.fields import STORAGE_PATH, fields_within, has_mark, is_map
 
 from .conftest import Running, refused
 
@@ -72,7 +72,7 @@ async def test_a_path_outside_the_storage_roots_is_refused_by_its_field(service:
     # The mails of a batch are left for their turn, so that a bad one fails alone.
     held = set(fields_within(job_type.payload.DESCRIPTOR, checked=True))
     for path in texts(job_type.payload.DESCRIPTOR):
-        if path[-1] not in held or not has_mark("storage_path", path[-1]):
+        if path[-1] not in held or not has_mark(STORAGE_PATH, path[-1]):
             continue
         for outside in OUTSIDE:
             refusal = await refused(service.admin.jobs.EnqueueJob(request(job_type, nested(path, outside))))
@@ -81,8 +81,7 @@ async def test_a_path_outside_the_storage_roots_is_refused_by_its_field(service:
             assert "root:" not in refusal.message
 
 
+@pytest.mark.families
 def test_the_contract_has_paths_to_be_held_to_the_roots() -> None:
-    marked = {
-        each.key for each in TYPES for path in texts(each.payload.DESCRIPTOR) if has_mark("storage_path", path[-1])
-    }
+    marked = {each.key for each in TYPES for path in texts(each.payload.DESCRIPTOR) if has_mark(STORAGE_PATH, path[-1])}
     assert {"file:process/image-process", "file:process/compress", "export:data/csv", "email:send/send"} <= marked

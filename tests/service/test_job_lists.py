@@ -44,6 +44,7 @@ async def test_all_queues_are_listed_in_one_order_under_one_token(service: Runni
     assert (await _pages(service.admin, queue_name=ALL))[0] == made[::-1]
 
 
+@pytest.mark.families
 async def test_callers_find_their_own_jobs_in_all_queues_and_administrators_everybodys(service: Running) -> None:
     welcome = JobPayload(email_welcome=EmailWelcome(user=EmailUser(id="1", email="u@example.com")))
     mail = (await service.app.jobs.EnqueueJob(EnqueueJobRequest(payload=welcome))).job_id

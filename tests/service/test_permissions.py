@@ -19,7 +19,9 @@ from qcollector.jobs.v1.job_queries_pb2 import (
     WatchJobRequest,
 )
 
-from service.permissions import RULES, Access
+from service.bootstrap import PLATFORM
+from service.permissions import Access
+from service.serving import of_plugins, rules_by_path
 
 from .conftest import WORK, Noop, Running, Script, Serial, Worker, bearer, custom, refusal_in, refused
 
@@ -29,6 +31,7 @@ METHODS: list[MethodDescriptor] = [
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
+RULES = rules_by_path([*PLATFORM, *of_plugins(())])
 ADMIN_METHODS = {
     "RetryJob",
     "PromoteJob",
@@ -76,6 +79,7 @@ def invoke(channel: grpc.aio.Channel, method: MethodDescriptor, metadata: Any) -
     return channel.unary_unary(path(method), encode, decode)(request, metadata=metadata, timeout=20)
 
 
+@pytest.mark.families
 def test_every_method_of_the_contract_has_a_rule_and_no_rule_is_left_over() -> None:
     assert set(RULES) == {path(method) for method in METHODS}
 
@@ -85,12 +89,14 @@ def test_the_rules_for_administrators_are_those_of_the_design() -> None:
     assert admin == ADMIN_METHODS
 
 
+@pytest.mark.families
 async def test_every_method_refuses_a_call_without_a_token(service: Running) -> None:
     for method in METHODS:
         refusal = await refused(invoke(service.channel, method, ()))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING"), method.name
 
 
+@pytest.mark.families
 async def test_every_method_refuses_a_forged_token(service: Running) -> None:
     forged = bearer(secret="another-secret-that-is-long-enough-too")
     for method in METHODS:

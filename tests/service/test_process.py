@@ -22,7 +22,8 @@ from qcollector.jobs.v1.overview_pb2 import ListJobTypesRequest
 from qcollector.jobs.v1.queue_requests_pb2 import WatchQueuesRequest
 
 from base.settings import Settings, SettingsError
-from service.bootstrap import SERVICES, running
+from service.bootstrap import PLATFORM, running
+from service.serving import of_plugins
 from tests.conftest import eventually, free_port
 
 from .certificates import self_signed
@@ -33,6 +34,8 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 # Probes and reflection
+
+SERVICES = [serving.service.full_name for serving in (*PLATFORM, *of_plugins(()))]
 
 
 async def test_probes_need_no_token_and_no_store(settings: Settings) -> None:

@@ -80,6 +80,7 @@ async def test_all_that_enqueues_returns_the_fields_of_enqueue_job_response() ->
     assert all("request_id" in task.input_type.fields_by_name for task in tasks)
 
 
+@pytest.mark.families
 @pytest.mark.parametrize("way", WAYS)
 async def test_each_way_to_enqueue_answers_alike(service: Running, way: Call) -> None:
     alone = await _alone(service.app, "", "u@example.com")
@@ -96,6 +97,7 @@ def _without_id(answer: Message) -> list[tuple[str, Any]]:
     return [(field.name, value) for field, value in answer.ListFields() if field.name not in {"job_id", "create_time"}]
 
 
+@pytest.mark.families
 @pytest.mark.parametrize("second", WAYS)
 @pytest.mark.parametrize("first", WAYS)
 async def test_a_repeated_request_is_the_first_job_by_whichever_way(
@@ -108,6 +110,7 @@ async def test_a_repeated_request_is_the_first_job_by_whichever_way(
     assert await _stored(service) == 1
 
 
+@pytest.mark.families
 @pytest.mark.parametrize("way", WAYS)
 async def test_another_request_under_the_same_id_is_refused(service: Running, way: Call) -> None:
     await _alone(service.app, "r-1", "u@example.com")
@@ -117,6 +120,7 @@ async def test_another_request_under_the_same_id_is_refused(service: Running, wa
     assert await _stored(service) == 1
 
 
+@pytest.mark.families
 async def test_other_options_are_another_request_and_other_callers_have_ids_of_their_own(service: Running) -> None:
     await _alone(service.app, "r-1", "u@example.com")
     urgent = _request("r-1", "u@example.com")
@@ -127,6 +131,7 @@ async def test_other_options_are_another_request_and_other_callers_have_ids_of_t
     assert await _stored(service) == 2
 
 
+@pytest.mark.families
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_request_id_may_be_any_string_of_128_characters(service: Running, way: Call) -> None:
     odd = "ü\0\n:" * 32
@@ -136,6 +141,7 @@ async def test_a_request_id_may_be_any_string_of_128_characters(service: Running
     assert (refusal.reason, refusal.fields) == ("REQUEST_INVALID", ["requestId"])
 
 
+@pytest.mark.families
 async def test_a_validated_request_takes_no_id(service: Running) -> None:
     only = _request("r-1", "u@example.com", validate_only=True)
     answer = await service.app.jobs.EnqueueJob(only)
@@ -145,6 +151,7 @@ async def test_a_validated_request_takes_no_id(service: Running) -> None:
     assert not (await _alone(service.app, "r-1", "other@example.com")).duplicate
 
 
+@pytest.mark.families
 async def test_each_job_of_a_batch_says_for_itself_whether_it_is_only_validated(service: Running) -> None:
     jobs = [_request("", "a@example.com"), _request("", "b@example.com", validate_only=True)]
     kept, validated = (await service.app.jobs.BatchEnqueueJobs(BatchEnqueueJobsRequest(jobs=jobs))).results
@@ -154,6 +161,7 @@ async def test_each_job_of_a_batch_says_for_itself_whether_it_is_only_validated(
     assert await _stored(service) == 1
 
 
+@pytest.mark.families
 async def test_rows_of_one_batch_with_one_request_id_are_one_job(service: Running) -> None:
     jobs = [_request("r-1", "u@example.com"), _request("r-1", "u@example.com"), _request("r-1", "other@example.com")]
     first, second, third = (await service.app.jobs.BatchEnqueueJobs(BatchEnqueueJobsRequest(jobs=jobs))).results

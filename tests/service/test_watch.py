@@ -18,7 +18,8 @@ from testjobs.v1.testjobs_pb2 import ScriptResult
 from base.settings import Settings
 from engine import event_stream
 from engine.store import Store
-from service import job_watch, limits
+from service.interceptor import admission_control as limits
+from service.servicers import jobs as job_watch
 from tests.conftest import ValkeyServer, eventually
 
 from .conftest import WORK, Noop, Running, Script, Worker, refused, serving
@@ -239,6 +240,7 @@ async def test_a_caller_holds_only_so_many_streams(service: Running, monkeypatch
 # Queues
 
 
+@pytest.mark.families
 async def test_watching_queues_tells_all_then_those_that_change(service: Running) -> None:
     stream = service.user.jobs.WatchQueues(WatchQueuesRequest())
     everything = await stream.read()

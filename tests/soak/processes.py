@@ -27,7 +27,7 @@ GRPC_THREADS = frozenset({"event_engine"})
 OURS = frozenset({"base", "contract", "engine", "service", "workers", "families", "stack"})
 """Of these rooms' types each object is counted."""
 CONNECTION = "engine.connecting._Plain"
-PINNED = frozenset({"service.call.Call", "service.auth.Principal"})
+PINNED = frozenset({"service.interceptor.call.Call", "service.auth.Principal"})
 """Each connection remembers the call in which it was opened, and whose it was."""
 POOLS = {"store": "store", "heartbeat": "store", "database": "database", "smtp": "smtp"}
 """By the name of a pool, to whom its connections lead."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from base.settings import Settings, load
+from base.settings import Settings, load, settings_class
 from families.exports.retention import remove_expired
 from tests.conftest import eventually
 from tests.soak.readings import SHARE, Census, Measure, compared, leaks, together
@@ -38,7 +38,7 @@ async def tidy(stack: RunningStack) -> None:
 
 
 def settings_of(stack: RunningStack) -> Settings:
-    told = {name.lower(): value for name, value in stack.told.items() if name.lower() in Settings.model_fields}
+    told = {name.lower(): value for name, value in stack.told.items() if name.lower() in settings_class().model_fields}
     return load(**told)
 
 

@@ -28,10 +28,10 @@ def test_memory_may_grow_by_a_twentieth_and_no_more() -> None:
 
 def test_of_our_types_the_latest_few_objects_may_be_there() -> None:
     before, after, many = census(), census(), census()
-    after.count("service", "objects service.call.Call", 5)
-    many.count("service", "objects service.call.Call", 6)
+    after.count("service", "objects service.interceptor.call.Call", 5)
+    many.count("service", "objects service.interceptor.call.Call", 6)
     assert left(before, after) == []
-    assert left(before, many) == [("objects service.call.Call", 0, 6)]
+    assert left(before, many) == [("objects service.interceptor.call.Call", 0, 6)]
 
 
 def test_what_was_not_there_before_is_a_leak() -> None:

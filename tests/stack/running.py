@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from base.settings import PROJECT, Settings
+from base.settings import PROJECT, settings_class
 from stack.ports import LOOPBACK, free_port, is_free
 from tests.conftest import eventually
 
@@ -23,7 +23,7 @@ PARTS = {"valkey", "postgres", "mail", "service-1", "worker-1", "scheduler", "en
 
 def environment(home: Path, **told: str | int) -> dict[str, str]:
     """None of the settings around the tests, ports that are free, and `told`."""
-    known = {name.upper() for name in Settings.model_fields}
+    known = {name.upper() for name in settings_class().model_fields}
     bare = {name: value for name, value in os.environ.items() if name not in known}
     paths = ":".join(str(PROJECT / folder) for folder in (".", "gen", "tests/plugin"))
     ports: dict[str, int] = {}

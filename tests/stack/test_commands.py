@@ -8,7 +8,7 @@ import pytest
 from base.settings import load
 from service.auth import TokenVerifier
 from service.keys import signing_keys
-from stack.demo.run import SAMPLES
+from stack.demo.run import samples
 from tests.stack.running import environment, qjobs
 
 SECRET = "a-secret-for-the-command-line-tests"
@@ -79,5 +79,5 @@ def test_the_demonstration_ends_well_and_leaves_nothing(tmp_path: Path) -> None:
     told = environment(tmp_path, SMTP_HOST="mail.invalid", REDIS_URL="redis://redis.invalid", TMPDIR=str(tmp_path))
     answer = qjobs("demo", told=told)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert f"{sum(sample.mails for sample in SAMPLES)} mails arrived" in answer.stdout
+    assert f"{sum(sample.mails for sample in samples(load()))} mails arrived" in answer.stdout
     assert list(tmp_path.glob("qjobs-demo-*")) == []

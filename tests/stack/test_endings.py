@@ -77,7 +77,7 @@ async def test_what_the_settings_name_is_not_embedded_and_no_token_is_printed(
     try:
         stack.start()
         await stack.ready()
-        assert set(stack.pids) == {"service", "worker-1", "scheduler", "envoy"}
+        assert set(stack.pids) == {"service-1", "worker-1", "scheduler", "envoy"}
         assert "TOKEN=ey" not in stack.said
         assert "qjobs token" in stack.said
     finally:

@@ -182,7 +182,7 @@ async def test_the_mail_sink_numbers_on_from_what_it_finds(tmp_path: Path) -> No
     (tmp_path / "7.eml").write_text("an old one")
     port = free_port()
     sink = subprocess.Popen(
-        [sys.executable, "-m", "stack.mailsink", str(tmp_path), str(port)],
+        [sys.executable, "-m", "families.email.mailsink", str(tmp_path), str(port)],
         cwd=PROJECT,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
     )

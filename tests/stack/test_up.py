@@ -20,8 +20,8 @@ from redis.exceptions import AuthenticationError
 
 from base.settings import PROJECT
 from families.database.encryption import UNREADABLE, AnswerCipher
-from stack.sample_data.ids import form_id
-from stack.sample_data.people import ADMIN_ID
+from families.database.sample_data.ids import form_id
+from families.database.sample_data.people import ADMIN_ID
 from tests.conftest import eventually
 from tests.stack.running import PARTS, RunningStack, environment, ports_in_a_row, qjobs
 from tests.telemetry.exposed import scrape

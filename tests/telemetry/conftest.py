@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from base.settings import PROJECT, Settings
+from base.settings import PROJECT, settings_class
 from stack.ports import free_port
 from tests.conftest import ValkeyServer, eventually
 from tests.service.conftest import SECRET, Caller, bearer
@@ -76,7 +76,7 @@ class Processes:
 
 
 def environment(valkey: ValkeyServer, folder: Path, **told: str | int) -> dict[str, str]:
-    known = {name.upper() for name in Settings.model_fields}
+    known = {name.upper() for name in settings_class().model_fields}
     bare = {name: value for name, value in os.environ.items() if name not in known and not name.startswith("OTEL_")}
     given: Mapping[str, str | int] = {
         "REDIS_URL": valkey.url,
@@ -99,7 +99,7 @@ def processes(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("telemetry")
     mail_port = free_port()
     sink = subprocess.Popen(
-        [sys.executable, "-m", "stack.mailsink", str(folder / "outbox"), str(mail_port)],
+        [sys.executable, "-m", "families.email.mailsink", str(folder / "outbox"), str(mail_port)],
         cwd=PROJECT,
         env={**os.environ, "PYTHONPATH": ":".join(str(PROJECT / part) for part in (".", "gen"))},
         stderr=subprocess.DEVNULL,

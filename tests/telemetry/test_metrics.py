@@ -62,6 +62,7 @@ async def run(caller: Caller, payload: Any, **options: Any) -> str:
     return job_id
 
 
+@pytest.mark.families
 async def test_each_process_exposes_what_is_documented_and_nothing_else_of_ours(
     processes: Processes, caller: Caller
 ) -> None:
@@ -212,6 +213,7 @@ async def test_calls_are_counted_by_method_and_code_and_refusals_by_reason(
     assert more("qjobs_grpc_call_duration_seconds_count", method="GetJob") == 2
 
 
+@pytest.mark.families
 async def test_mails_are_counted_by_what_the_mail_server_said(processes: Processes, caller: Caller) -> None:
     before = processes.page("worker")
     mail = JobPayload(email_send=EmailSend(to=["a@example.com", "b@example.com"], subject="s", text="t"))

@@ -51,7 +51,7 @@ def traced(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> It
         }
         (home / "outbox").mkdir()
         sink = subprocess.Popen(
-            [sys.executable, "-m", "stack.mailsink", str(home / "outbox"), str(mail)],
+            [sys.executable, "-m", "families.email.mailsink", str(home / "outbox"), str(mail)],
             cwd=PROJECT,
             env=environment(home),
             stderr=subprocess.DEVNULL,

@@ -131,8 +131,8 @@ def workers_for(
 ) -> Iterator[Callable[[], WorkerProcess]]:
     """Starts worker processes for the project's own queues; ends them by their ids."""
     workers: list[WorkerProcess] = []
-    if settings.database_url is not None:
-        told = {"DATABASE_URL": settings.database_url.get_secret_value(), **told}
+    if (address := getattr(settings, "database_url", None)) is not None:
+        told = {"DATABASE_URL": address.get_secret_value(), **told}
 
     def start() -> WorkerProcess:
         workers.append(WorkerProcess(environment(settings, **told), folder, arguments=queues).start())

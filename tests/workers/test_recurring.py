@@ -39,6 +39,7 @@ def firing(schedules: Schedules, store: Store, settings: Settings, catalog: Cata
     return Firing(store, schedules, catalog, Admission(catalog, settings), Intake(store, settings))
 
 
+@pytest.mark.families
 def test_the_entries_are_the_documented_seven_in_the_default_zone(catalog: Catalog, settings: Settings) -> None:
     made = entries(catalog, settings.model_copy(update={"schedule_timezone": "Asia/Bangkok"}))
     found = {one.name: (one.cron, f"{one.queue_name}/{one.job_type}", one.options.priority) for one in made}
@@ -46,6 +47,7 @@ def test_the_entries_are_the_documented_seven_in_the_default_zone(catalog: Catal
     assert {one.timezone for one in made} == {"Asia/Bangkok"}
 
 
+@pytest.mark.families
 async def test_schedulers_seed_once_and_fire_what_is_due(
     schedules: Schedules, firing: Firing, store: Store, catalog: Catalog, settings: Settings
 ) -> None:
@@ -68,6 +70,7 @@ async def test_schedulers_seed_once_and_fire_what_is_due(
     assert sorted(one.record.name for one in (await schedules.all())[0]) == sorted(DOCUMENTED.keys() - {"file-cleanup"})
 
 
+@pytest.mark.families
 async def test_seeded_schedules_follow_the_setting_until_somebody_edits_their_zone(
     schedules: Schedules, catalog: Catalog, settings: Settings
 ) -> None:
@@ -98,6 +101,7 @@ def _of_an_older_release(record: ScheduleRecord) -> None:
         record.ClearField(field)
 
 
+@pytest.mark.families
 async def test_seeded_schedules_of_an_older_release_follow_too_if_nobody_has_changed_them(
     schedules: Schedules, store: Store, catalog: Catalog, settings: Settings
 ) -> None:
@@ -119,6 +123,7 @@ async def test_seeded_schedules_of_an_older_release_follow_too_if_nobody_has_cha
     assert await bring_up_to_date(schedules, catalog, bangkok) == []
 
 
+@pytest.mark.families
 async def test_seeded_analytics_of_an_older_release_cover_what_has_ended_unless_somebody_set_their_job(
     schedules: Schedules, store: Store, catalog: Catalog, settings: Settings
 ) -> None:

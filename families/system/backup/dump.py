@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from families.system.backup.postgres_programs import embedded_programs
+from families.database.postgres_programs import embedded_programs
 
 Program = Literal["pg_dump", "pg_restore"]
 LOCK_MS: Final = 60_000

@@ -23,6 +23,7 @@ from families.system.backup.retention import prune
 from families.system.backup.sealing import SealingError
 from families.system.backup.streams import PackingError
 from families.system.backup.targets import Sources, word_of
+from families.system.settings import SystemSettings
 from workers.apart import ProcessEndedError, apart
 from workers.context import JobContext
 
@@ -48,7 +49,7 @@ class BackupMaker:
     """Makes the backup of one job."""
 
     def __init__(self, settings: Settings, roots: StorageRoots, sources: Sources, job: JobContext) -> None:
-        self._settings = settings
+        self._settings = SystemSettings.of(settings)
         self._roots = roots
         self._sources = sources
         self._job = job

@@ -16,6 +16,7 @@ from families.database.connection import reading
 from families.system.backup.archive import measure
 from families.system.backup.dump import DumpError, address_of, dump_command, list_command, program
 from families.system.backup.packing import Task
+from families.system.settings import SystemSettings
 
 _WORDS: Final = {number: word for word, number in enum_words(SystemBackupTargetType.DESCRIPTOR).items()}
 _FOLDERS: Final[Mapping[str, RootName]] = {"uploads": "upload", "logs": "log"}
@@ -41,7 +42,7 @@ class Sources:
     """Finds out what is to be packed."""
 
     def __init__(self, settings: Settings, roots: StorageRoots, engine: AsyncEngine) -> None:
-        self._settings = settings
+        self._settings = SystemSettings.of(settings)
         self._roots = roots
         self._engine = engine
 

@@ -16,7 +16,7 @@ from qcollector.jobs.v1.payload_pb2 import JobPayload
 from testjobs.v1.testjobs_pb2 import Noop, Script, Secret, SecretPart, Step
 
 from client.handle import JobHandle
-from stack.sample_data.ids import form_id
+from families.database.sample_data.ids import form_id
 from tests.soak.callers import Caller, action
 
 WORK = "test:work"

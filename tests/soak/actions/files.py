@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 from client.handle import JobFailedError, JobHandle
-from stack.sample_data.ids import form_id
+from families.database.sample_data.ids import form_id
 from tests.soak.callers import Caller, action
 
 FORM = str(form_id(1))

@@ -15,7 +15,7 @@ import sys
 import threading
 
 PLACE = "SOAK_PROBES"
-PROGRAMS = {"stack.cli", "stack.mailsink"}
+PROGRAMS = {"stack.cli", "families.email.mailsink"}
 
 
 class _Heap(ctypes.Structure):

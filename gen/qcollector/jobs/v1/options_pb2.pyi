@@ -94,6 +94,7 @@ class QueueOptions(_message.Message):
     MAX_ACTIVE_FIELD_NUMBER: _builtins.int
     KEEP_COMPLETED_FIELD_NUMBER: _builtins.int
     KEEP_FAILED_FIELD_NUMBER: _builtins.int
+    SHARED_STORAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The queue's name, such as "email:send"."""
     family: _builtins.str
@@ -106,6 +107,8 @@ class QueueOptions(_message.Message):
     """Finished jobs kept once they are older than the minimum retention: the newest so many completed ones."""
     keep_failed: _builtins.int
     """The newest so many failed ones."""
+    shared_storage: _builtins.bool
+    """Its jobs work on the storage roots: health tells of workers that serve it and do not share them with the service."""
     def __init__(
         self,
         *,
@@ -115,10 +118,11 @@ class QueueOptions(_message.Message):
         max_active: _builtins.int = ...,
         keep_completed: _builtins.int = ...,
         keep_failed: _builtins.int = ...,
+        shared_storage: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "family", b"family", "keep_completed", b"keep_completed", "keep_failed", b"keep_failed", "max_active", b"max_active", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "family", b"family", "keep_completed", b"keep_completed", "keep_failed", b"keep_failed", "max_active", b"max_active", "name", b"name", "shared_storage", b"shared_storage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -188,12 +192,45 @@ class JobTypeOptions(_message.Message):
 
 Global___JobTypeOptions: _TypeAlias = JobTypeOptions  # noqa: Y015
 
+@_typing.final
+class TaskOptions(_message.Message):
+    """What a call that enqueues one job does: it is on the method, and the call derives from it. Fields of the request become the
+    payload's fields of the same name, or else of the same message type. `options` and `request_id` are those of EnqueueJobRequest.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    EXPIRE_FIELD_FIELD_NUMBER: _builtins.int
+    job_type: _builtins.str
+    """The job type, as queue and word, such as "email:send/welcome"."""
+    priority: _builtins.int
+    """The priority of the job where the request's options have none."""
+    expire_field: _builtins.str
+    """The request's field, a Timestamp, after which the job is dropped where its options have no `expire_at`. Empty: never."""
+    def __init__(
+        self,
+        *,
+        job_type: _builtins.str = ...,
+        priority: _builtins.int = ...,
+        expire_field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_field", b"expire_field", "job_type", b"job_type", "priority", b"priority"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskOptions: _TypeAlias = TaskOptions  # noqa: Y015
+
 QUEUE_FIELD_NUMBER: _builtins.int
 JOB_TYPE_FIELD_NUMBER: _builtins.int
 SENSITIVE_FIELD_NUMBER: _builtins.int
 STORAGE_PATH_FIELD_NUMBER: _builtins.int
 EMAIL_TEMPLATE_FIELD_NUMBER: _builtins.int
 RESERVED_KEYS_FIELD_NUMBER: _builtins.int
+TASK_FIELD_NUMBER: _builtins.int
 queue: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, _containers.RepeatedCompositeFieldContainer[Global___QueueOptions]]
 """The queues that this file declares."""
 job_type: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___JobTypeOptions]
@@ -206,3 +243,5 @@ email_template: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldO
 """The name of an e-mail template that must exist."""
 reserved_keys: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _containers.RepeatedScalarFieldContainer[_builtins.str]]
 """Keys that a map may not have, whatever their case. One that ends in "*" stands for all that begin like it."""
+task: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___TaskOptions]
+"""Makes the call a task: it enqueues one job."""

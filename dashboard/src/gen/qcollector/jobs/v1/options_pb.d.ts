@@ -120,6 +120,13 @@ export declare type QueueOptions = Message<"qcollector.jobs.v1.QueueOptions"> & 
    * @generated from field: int32 keep_failed = 6;
    */
   keepFailed: number;
+
+  /**
+   * Its jobs work on the storage roots: health tells of workers that serve it and do not share them with the service.
+   *
+   * @generated from field: bool shared_storage = 7;
+   */
+  sharedStorage: boolean;
 };
 
 /**
@@ -169,6 +176,13 @@ export declare type QueueOptionsJson = {
    * @generated from field: int32 keep_failed = 6;
    */
   keepFailed?: number;
+
+  /**
+   * Its jobs work on the storage roots: health tells of workers that serve it and do not share them with the service.
+   *
+   * @generated from field: bool shared_storage = 7;
+   */
+  sharedStorage?: boolean;
 };
 
 /**
