@@ -46,8 +46,13 @@ class PluginError(StartError):
 
 
 def job_plugins() -> tuple[str, ...]:
-    """The packages that JOB_PLUGINS names, separated by commas."""
-    return tuple(part.strip() for part in os.environ.get("JOB_PLUGINS", "").split(",") if part.strip())
+    """The packages that JOB_PLUGINS names."""
+    return names_in(os.environ.get("JOB_PLUGINS", ""))
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names that are separated by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 @cache

@@ -7,7 +7,7 @@ of them all, which each plugin sees as its own by `of`. Three variables of a fam
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from base.errors import StartError
-from base.plugins import PluginError, hooks, job_plugins
+from base.plugins import PluginError, hooks, job_plugins, names_in
 from base.setting_problems import described
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -165,7 +165,7 @@ class Settings(BaseSettings):
     @field_validator("job_plugins", "cors_origin", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return names_in(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -276,6 +276,12 @@ def _secret(path: Path) -> str:
         raise SettingsError(f"{path} of {SECRETS_DIR}: {reason}. Make it a file that this user can read.") from None
 
 
+def _named(overrides: Mapping[str, Any]) -> tuple[str, ...]:
+    """The plugins of settings that are loaded with `overrides`."""
+    told = overrides.get("job_plugins")
+    return (names_in(told) if isinstance(told, str) else tuple(told)) if told else job_plugins()
+
+
 def load(**overrides: Any) -> Settings:
     """Reads the environment, and the files in SECRETS_DIR for what it does not say.
 
@@ -283,7 +289,7 @@ def load(**overrides: Any) -> Settings:
       SettingsError: names every variable that cannot be used, why, and what to do.
     """
     try:
-        kind = settings_class(overrides.get("job_plugins") or job_plugins())
+        kind = settings_class(_named(overrides))
     except PluginError as error:
         raise SettingsError(str(error)) from None
     try:

@@ -1,6 +1,7 @@
 """A package from outside can do all that a family can: every hook of base.plugins, used by tests/plugin/greetings."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -187,6 +188,13 @@ def test_a_plugin_that_cannot_be_found_is_named_with_the_remedy(name: str) -> No
         load_catalog((name,))
     with pytest.raises(PluginError, match=f"JOB_PLUGINS names {name}, .*correct the name"):
         hooks("checks", (name,))
+
+
+@pytest.mark.parametrize("told", ["testjobs, greetings", ["testjobs", "greetings"], ("testjobs", "greetings")])
+def test_plugins_may_be_told_as_text_or_one_by_one(told: str | Sequence[str]) -> None:
+    settings = load(job_plugins=told)
+    assert settings.job_plugins == ("testjobs", "greetings")
+    assert GreetingSettings.of(settings).greetings_concurrency == 3
 
 
 def test_two_plugins_cannot_declare_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
