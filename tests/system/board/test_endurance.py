@@ -92,7 +92,7 @@ def test_an_open_page_asks_no_more_than_its_refresh_wants(admin: Visit, path: st
     assert len(admin.calls) - asked <= 6, admin.calls[asked:]
 
 
-@pytest.mark.parametrize("part", ["envoy", "service"])
+@pytest.mark.parametrize("part", ["envoy", "service-1"])
 def test_a_lost_connection_is_told_and_mended_without_a_reload(
     admin: Visit, backstage: Backstage, stack: RunningStack, part: str
 ) -> None:
