@@ -8,7 +8,7 @@ imports only the ones that it asks for. `checks` and `health` may also say which
     checks      FIELD_CHECKS and PAYLOAD_CHECKS, which judge payloads before they are stored (contract.checks)
     handlers    what runs its jobs: functions under @handles (workers.handlers)
     servicers   SERVICERS, gRPC services of its own (service.serving)
-    health      CHECKS, parts of GetHealth (service.health)
+    health      CHECKS, parts of CheckHealth (service.health)
     duties      DUTIES and SCHEDULES: what the scheduler does for it, and the schedules that a new store begins with
     servers     SERVERS, which `qjobs up` starts where no setting names others (stack.embedded)
     commands    COMMANDS, subcommands of qjobs (click)
@@ -22,7 +22,7 @@ import pkgutil
 from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from base.errors import StartError
 
@@ -71,11 +71,40 @@ def hooks(name: str, job_plugins: Iterable[str] = ()) -> list[ModuleType]:
     """
     assert name in HOOKS, f"{name} is not the name of a hook"
     found = []
-    for plugin in (*families(), *job_plugins):
+    for plugin in dict.fromkeys((*families(), *job_plugins)):
         if plugin not in families():
             _check(plugin)
         if importlib.util.find_spec(f"{plugin}.{name}") is not None:
             found.append(importlib.import_module(f"{plugin}.{name}"))
+    return found
+
+
+def constants(name: str, constant: str, job_plugins: Iterable[str] = (), *, optional: bool = False) -> list[Any]:
+    """What the modules of that name call `constant`, one value for each plugin that has it.
+
+    Raises:
+      PluginError: as `hooks`; or a module lacks it, unless it is `optional`.
+    """
+    found = []
+    for module in hooks(name, job_plugins):
+        if (value := getattr(module, constant, None)) is not None:
+            found.append(value)
+        elif not optional:
+            raise PluginError(f"{module.__name__} has no {constant}; define it there, or remove the module")
+    return found
+
+
+def merged(name: str, constant: str, job_plugins: Iterable[str] = ()) -> dict[Any, Any]:
+    """The same where each value is a mapping, as one mapping.
+
+    Raises:
+      PluginError: two plugins have one key.
+    """
+    found: dict[Any, Any] = {}
+    for value in constants(name, constant, job_plugins, optional=True):
+        if twice := [getattr(key, "__name__", None) or getattr(key, "name", key) for key in value if key in found]:
+            raise PluginError(f"two plugins have {constant} for {', '.join(map(str, twice))}; leave it to one of them")
+        found |= value
     return found
 
 

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from base.errors import StartError
-from base.plugins import PluginError, hooks, job_plugins, names_in
+from base.plugins import PluginError, constants, job_plugins, names_in
 from base.setting_problems import described
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -226,7 +226,7 @@ def settings_class(named: tuple[str, ...] = ()) -> type[Settings]:
       PluginError: a plugin cannot be found.
       SettingsError: two plugins declare one variable.
     """
-    kinds: list[type[Settings]] = [module.SETTINGS for module in hooks("settings", named)]
+    kinds: list[type[Settings]] = constants("settings", "SETTINGS", named)
     owner: dict[str, str] = dict.fromkeys(Settings.model_fields, "the platform")
     own = {each for kind in kinds for each in kind.__mro__ if issubclass(each, Settings) and each is not Settings}
     for each in sorted(own, key=lambda each: each.__module__):

@@ -1,21 +1,22 @@
 """What a plugin's `checks` module says of payloads and results, beyond the rules in the contract.
 
-FIELD_CHECKS = {options_pb2.email_template: template_problem}     by field option; for every payload, wherever it is admitted
-PAYLOAD_CHECKS = {ExportCsv: TypeChecks(at_enqueue=check_query)}  by payload type; for callers of the service
+`FIELD_CHECKS = {options_pb2.email_template: template_problem}` are by field option, and judge every payload wherever it is
+admitted. `PAYLOAD_CHECKS = {ExportCsv: TypeChecks(at_enqueue=check_query)}` are by payload type, for callers of the service.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from google.protobuf.message import Message
 from qcollector.jobs.v1.job_pb2 import Caller
 
-from base.plugins import hooks
+from base.plugins import merged
 from base.resources import Resources
 from base.settings import Settings
+from base.storage import RootName
 from contract.errors import FieldProblem
 from contract.fields import Mark
 
@@ -49,7 +50,7 @@ class StoredFile:
     content_type: str
     sha256: str
     """Hexadecimal; empty where the result has none."""
-    root: Literal["upload", "temp", "export", "backup", "log"] | None = None
+    root: RootName | None = None
     """The storage root that it must lie in; None for any of them."""
 
 
@@ -69,21 +70,15 @@ def field_checks(job_plugins: tuple[str, ...]) -> Mapping[Mark, FieldCheck]:
     """All plugins' FIELD_CHECKS.
 
     Raises:
-      PluginError: a plugin cannot be found.
+      PluginError: a plugin cannot be found, or two check one mark.
     """
-    found: dict[Mark, FieldCheck] = {}
-    for module in hooks("checks", job_plugins):
-        found |= getattr(module, "FIELD_CHECKS", {})
-    return MappingProxyType(found)
+    return MappingProxyType(merged("checks", "FIELD_CHECKS", job_plugins))
 
 
 def payload_checks(job_plugins: tuple[str, ...]) -> Mapping[type[Message], TypeChecks]:
     """All plugins' PAYLOAD_CHECKS.
 
     Raises:
-      PluginError: a plugin cannot be found.
+      PluginError: a plugin cannot be found, or two check one type.
     """
-    found: dict[type[Message], TypeChecks] = {}
-    for module in hooks("checks", job_plugins):
-        found |= getattr(module, "PAYLOAD_CHECKS", {})
-    return found
+    return merged("checks", "PAYLOAD_CHECKS", job_plugins)

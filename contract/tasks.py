@@ -71,13 +71,16 @@ def tasks_of(service: ServiceDescriptor, catalog: Catalog) -> dict[str, Task]:
     """The tasks of a service, by the method's name; without those whose job type the catalog lacks.
 
     Raises:
-      CatalogError: names each method whose request does not fit its job type.
+      CatalogError: names each method whose job type does not exist, or whose request does not fit it.
     """
     found: dict[str, Task] = {}
     problems: list[str] = []
     for method in service.methods:
         declared = method.GetOptions().Extensions[options_pb2.task]
         if (job_type := catalog.types.get(declared.job_type)) is None:
+            queue, _, word = declared.job_type.rpartition("/")
+            if is_task(method) and queue in catalog.queues:  # otherwise its family is not here
+                problems.append(f"{method.full_name}: queue {queue} has no job type {word!r}; correct `job_type`")
             continue
         pairs = dict(_pairs(method.input_type, descriptor_of(job_type.payload)))
         problems += [
@@ -116,6 +119,8 @@ def _pairs(request: Descriptor, payload: Descriptor) -> Iterator[tuple[FieldDesc
 
 
 def _fit(asked: FieldDescriptor, field: FieldDescriptor) -> bool:
-    return (asked.type, asked.is_repeated, asked.message_type, asked.enum_type) == (
-        *(field.type, field.is_repeated, field.message_type, field.enum_type),
+    return (
+        (asked.type, asked.is_repeated) == (field.type, field.is_repeated)
+        and asked.message_type is field.message_type
+        and asked.enum_type is field.enum_type
     )

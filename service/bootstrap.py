@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from qcollector.jobs.v1 import job_service_pb2, processor_service_pb2, schedule_service_pb2
 
 from base.garbage import look_seldom
-from base.plugins import hooks
+from base.plugins import constants
 from base.release import release
 from base.resources import Resources, open_resources
 from base.settings import Settings
@@ -86,7 +86,7 @@ class Service:
         metrics_port: int,
     ) -> None:
         self._server = server
-        self._gate = control
+        self._control = control
         self._probes = probes
         self.port = port
         self.metrics_port = metrics_port
@@ -95,12 +95,12 @@ class Service:
         """Takes no more calls, tells those that would last, and waits for the rest."""
         await self._probes.enter_graceful_shutdown()
         self.refuse_calls()
-        await self._gate.wait_until_empty(STOP_SECONDS)
+        await self._control.wait_until_empty(STOP_SECONDS)
         await self._server.stop(FLUSH_SECONDS)
 
     def refuse_calls(self) -> None:
         """Answers every call from here on that the service stops."""
-        self._gate.close()
+        self._control.close()
 
 
 @asynccontextmanager
@@ -139,10 +139,14 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         yield service
 
 
-def _needed(settings: Settings) -> set[type]:
+def _needed(settings: Settings) -> Sequence[type]:
     """What the plugins' checks work with (`RESOURCES` of their modules)."""
-    modules = (*hooks("checks", settings.job_plugins), *hooks("health", settings.job_plugins))
-    return {kind for module in modules for kind in getattr(module, "RESOURCES", ())}
+    named = [
+        each
+        for hook in ("checks", "health")
+        for each in constants(hook, "RESOURCES", settings.job_plugins, optional=True)
+    ]
+    return tuple(dict.fromkeys(kind for kinds in named for kind in kinds))
 
 
 async def _server(
@@ -190,8 +194,8 @@ def _dependencies(
     admission, intake = Admission(catalog, settings), Intake(store, settings)
     checks = PayloadChecks(settings, resources, payload_checks(settings.job_plugins))
     schedules = Schedules(store)
-    roll = Registry(tuple(catalog.queues), store, inspection, schedules)
-    instruments.add(intake.stored, QueueMetrics(roll, settings.queue_max_backlog))
+    registry = Registry(tuple(catalog.queues), store, inspection, schedules)
+    instruments.add(intake.stored, QueueMetrics(registry, settings.queue_max_backlog))
     return Dependencies(
         settings=settings,
         catalog=catalog,
@@ -205,7 +209,7 @@ def _dependencies(
         enqueuer=Enqueuer(admission, intake, checks),
         schedules=schedules,
         firing=Firing(store, schedules, catalog, admission, intake),
-        health=Health(settings, store, catalog, roll, resources),
+        health=Health(settings, store, catalog, registry, resources),
         limits=limits,
     )
 

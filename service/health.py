@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from qcollector.jobs.v1.queue_pb2 import HealthCheck, Worker
 
-from base.plugins import hooks
+from base.plugins import constants
 from base.resources import Resources
 from base.settings import Settings
 from base.storage import StorageRoots
@@ -20,7 +21,14 @@ from engine.schedules import Condition
 from engine.store import Store
 from service.registry import Registered, Registry
 
+log = structlog.get_logger()
+
 HEALTHY, DEGRADED, UNHEALTHY, DISABLED = "healthy", "degraded", "unhealthy", "disabled"
+MAIL: Final = "smtp"
+"""The check that CheckEmailHealth reports, by its name."""
+OVERDUE_SECONDS: Final = 60
+"""How long a slot may be past before that is a fault."""
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class Check:
     subject: str
     """In a sentence: "the mail server" did not answer."""
     look: Callable[[Settings, Resources], Awaitable[HealthCheck]]
-    """Looks now. It may take its time, and raises nothing."""
+    """Looks now. It may take its time; what it raises is a fault of this part alone."""
     remembered_seconds: float = 30
     """How long an answer is kept, so that probes are no load."""
     patience_seconds: float = 3
@@ -39,7 +47,7 @@ class Check:
 
 
 def checks(job_plugins: Sequence[str]) -> list[Check]:
-    return [check for module in hooks("health", job_plugins) for check in module.CHECKS]
+    return [check for each in constants("health", "CHECKS", job_plugins) for check in each]
 
 
 class Remembered:
@@ -60,7 +68,12 @@ class Remembered:
         return await asyncio.shield(task)
 
     async def _look(self) -> HealthCheck:
-        found = await self.check.look(self._settings, self._resources)
+        try:
+            found = await self.check.look(self._settings, self._resources)
+        except Exception:
+            log.exception("health_check_failed", check=self.check.name)
+            reason = f"{self.check.subject} could not be checked; the service's log says why"
+            found = HealthCheck(name=self.check.name, status=UNHEALTHY, reason=reason)
         self._ended = time.monotonic()
         return found
 
@@ -77,11 +90,6 @@ class Remembered:
             )
         status = DEGRADED if found.status == UNHEALTHY else found.status
         return HealthCheck(name=check.name, status=status, reason=found.reason, latency_ms=found.latency_ms)
-
-
-OVERDUE_SECONDS: Final = 60
-"""How long a slot may be past before that is a fault."""
-_NAMED: Final = 3
 
 
 def of_workers(queues: Sequence[QueueSnapshot], workers: Sequence[Worker], latency: float) -> HealthCheck:
@@ -133,10 +141,6 @@ def _check(name: str, reason: str, latency: float) -> HealthCheck:
     return HealthCheck(name=name, status=DEGRADED if reason else HEALTHY, reason=reason, latency_ms=latency)
 
 
-MAIL: Final = "smtp"
-"""The check that CheckEmailHealth reports, by its name."""
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was found. `status` is the worst that matters; `reason` says why it is not healthy."""
@@ -150,22 +154,22 @@ class Health:
     """Checks on demand. What plugins found is remembered for a while."""
 
     def __init__(
-        self, settings: Settings, store: Store, catalog: Catalog, roll: Registry, resources: Resources
+        self, settings: Settings, store: Store, catalog: Catalog, registry: Registry, resources: Resources
     ) -> None:
         self._settings = settings
         self._store = store
-        self._roll = roll
+        self._registry = registry
         self._storage = StorageRoots(settings)
         self._shared = {name for name, queue in catalog.queues.items() if queue.shared_storage}
         self._plugins = [Remembered(check, settings, resources) for check in checks(settings.job_plugins)]
 
     async def check(self) -> Report:
         """Everything. Without the store it is unhealthy; any other fault is a degradation."""
-        (store, roll), others = await asyncio.gather(
-            asyncio.gather(self._check_store(), self._roll.read()),
+        (store, registered), others = await asyncio.gather(
+            asyncio.gather(self._check_store(), self._registry.read()),
             asyncio.gather(*(plugin.brief_answer() for plugin in self._plugins)),
         )
-        parts = (store, *self._check_roll(roll), *others, await self._check_storage(roll.workers))
+        parts = (store, *self._check_processes(registered), *others, await self._check_storage(registered.workers))
         faults = [check for check in parts if check.status not in {HEALTHY, DISABLED}]
         reasons = [f"{check.name}: {check.reason}" for check in faults]
         status = UNHEALTHY if store in faults else DEGRADED if faults else HEALTHY
@@ -188,17 +192,17 @@ class Health:
         except JobServiceError as error:
             return HealthCheck(name="store", status=UNHEALTHY, reason=error.message)
 
-    def _check_roll(self, roll: Registered) -> tuple[HealthCheck, HealthCheck]:
+    def _check_processes(self, registered: Registered) -> tuple[HealthCheck, HealthCheck]:
         """Workers and schedulers."""
         names = ("workers", "scheduler")
         if not self._settings.enable_queue_service:
             off = "ENABLE_QUEUE_SERVICE is false"
             workers, scheduler = (HealthCheck(name=name, status=DISABLED, reason=off) for name in names)
-        elif roll.problem:
-            workers, scheduler = (HealthCheck(name=name, status=UNHEALTHY, reason=roll.problem) for name in names)
+        elif registered.problem:
+            workers, scheduler = (HealthCheck(name=name, status=UNHEALTHY, reason=registered.problem) for name in names)
         else:
-            workers = of_workers(roll.queues, roll.workers, roll.latency_ms)
-            scheduler = of_schedulers(roll.schedulers, roll.schedules, roll.latency_ms)
+            workers = of_workers(registered.queues, registered.workers, registered.latency_ms)
+            scheduler = of_schedulers(registered.schedulers, registered.schedules, registered.latency_ms)
         return workers, scheduler
 
     async def _check_storage(self, workers: Sequence[Worker]) -> HealthCheck:

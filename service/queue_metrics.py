@@ -24,36 +24,36 @@ _SHOWN: Final = tuple(state for state in State if state is not State.BLOCKED)
 class QueueMetrics(Collector):
     """Every service process shows the same: a query takes the maximum over them, not the sum."""
 
-    def __init__(self, roll: Registry, backlog: int) -> None:
-        self._roll = roll
+    def __init__(self, registry: Registry, backlog: int) -> None:
+        self._registry = registry
         self._backlog = backlog
         self._loop = asyncio.get_running_loop()
         self._last = Registered()
         self._until = 0.0
 
     def collect(self) -> Iterable[Metric]:
-        roll = self._read()
-        yield _gauge("qjobs_store_up", "Whether the store answers.", (), [((), float(not roll.problem))])
-        if not roll.problem:
-            yield from self._of_queues(roll.queues)
-            yield from _of_workers(self._roll.queues, roll.workers)
+        registered = self._read()
+        yield _gauge("qjobs_store_up", "Whether the store answers.", (), [((), float(not registered.problem))])
+        if not registered.problem:
+            yield from self._of_queues(registered.queues)
+            yield from _of_workers(self._registry.queues, registered.workers)
             yield _gauge(
                 "qjobs_schedule_overdue_seconds",
                 "How long the slot has been past that no scheduler has fired; 0 if all are fired.",
                 (),
-                [((), max(roll.schedules.overdue.values(), default=0.0))],
+                [((), max(registered.schedules.overdue.values(), default=0.0))],
             )
             yield _gauge(
                 "qjobs_schedule_broken",
                 "1 for a schedule that cannot fire; health says why.",
                 ("schedule",),
-                [((name,), 1.0) for name in roll.schedules.faults],
+                [((name,), 1.0) for name in registered.schedules.faults],
             )
 
     def _read(self) -> Registered:
         """Called by the thread that answers Prometheus; the store is asked on the service's own loop."""
         if time.monotonic() > self._until:
-            asked = asyncio.run_coroutine_threadsafe(self._roll.read(), self._loop)
+            asked = asyncio.run_coroutine_threadsafe(self._registry.read(), self._loop)
             try:
                 self._last = asked.result(PATIENCE_SECONDS)
             except FutureTimeoutError:

@@ -2,7 +2,7 @@
 
     SERVICERS = (Serving(DESCRIPTOR.services_by_name["Reports"], ReportsServicer, {"GetReport": Rule(Access.ADMIN)}),)
 
-Servicer that the contract declares as tasks (option `task`) need neither code nor rule: each enqueues its job.
+Calls that the contract declares as tasks (option `task`) need neither code nor rule: each enqueues its job.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,7 +15,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 
-from base.plugins import hooks
+from base.plugins import constants
+from contract.declarations import CatalogError
 from contract.errors import FieldProblem, RequestInvalidError
 from contract.tasks import Task, is_task, tasks_of
 from service.dependencies import Context, Dependencies
@@ -37,26 +38,46 @@ class Serving:
 
 
 def of_plugins(job_plugins: Sequence[str]) -> list[Serving]:
-    return [serving for module in hooks("servicers", job_plugins) for serving in module.SERVICERS]
+    return [serving for each in constants("servicers", "SERVICERS", job_plugins) for serving in each]
 
 
 def rules_by_path(served: Sequence[Serving]) -> dict[str, Rule]:
-    """The rule of each call. A method without one is a KeyError at start."""
-    return {
-        f"/{serving.service.full_name}/{method.name}": ENQUEUE if is_task(method) else serving.rules[method.name]
-        for serving in served
-        for method in serving.service.methods
-    }
+    """The rule of each call, by its path.
+
+    Raises:
+      CatalogError: two plugins serve one service, or a call that is no task has no rule.
+    """
+    rules: dict[str, Rule] = {}
+    problems = []
+    for serving in served:
+        for method in serving.service.methods:
+            path = f"/{serving.service.full_name}/{method.name}"
+            rule = ENQUEUE if is_task(method) else serving.rules.get(method.name)
+            if path in rules:
+                problems.append(f"{method.full_name} is served twice; let one plugin alone name its service")
+            elif rule is None:
+                problems.append(f"{method.full_name} has no rule; say in its Serving's `rules` who may call it")
+            else:
+                rules[path] = rule
+    if problems:
+        raise CatalogError(problems)
+    return rules
 
 
 def add_service(serving: Serving, deps: Dependencies, server: aio.Server) -> None:
-    """Adds a service to a server. Tasks whose job type no plugin brings are left out, and so UNIMPLEMENTED."""
+    """Adds a service to a server. Tasks of families that are not here are left out, and so UNIMPLEMENTED.
+
+    Raises:
+      CatalogError: a task does not fit its job type, or there is no code for a call that is no task.
+    """
     tasks = tasks_of(serving.service, deps.catalog)
     servicer = serving.servicer(deps) if serving.servicer is not None else None
     handlers: dict[str, Handler] = {}
     for method in serving.service.methods:
         if not is_task(method):
-            handlers[method.name] = _handler(method, getattr(servicer, method.name))
+            if (call := getattr(servicer, method.name, None)) is None:
+                raise CatalogError([f"{method.full_name} has no code: write a method of that name in its servicer"])
+            handlers[method.name] = _handler(method, call)
         elif method.name in tasks:
             handlers[method.name] = _handler(method, _call(tasks[method.name], deps))
     name = serving.service.full_name

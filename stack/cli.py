@@ -8,7 +8,7 @@ import sys
 import click
 
 from base.errors import StartError
-from base.plugins import PluginError, hooks, job_plugins
+from base.plugins import PluginError, constants, job_plugins
 from cli.commands import COMMANDS, WORKER_COMMANDS, Mount
 
 
@@ -137,7 +137,7 @@ def token(role: str, sub: str, name: str, ttl: int) -> None:
 
 
 with contextlib.suppress(PluginError):  # told by those commands that read the settings
-    for command in [command for module in hooks("commands", job_plugins()) for command in module.COMMANDS]:
+    for command in [command for each in constants("commands", "COMMANDS", job_plugins()) for command in each]:
         app.add_command(command)
 
 

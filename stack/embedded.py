@@ -1,7 +1,4 @@
-"""Servers that a stack brings along where no setting names one: Valkey, and those of plugins (their `servers` modules).
-
-SERVERS = (Embedded("postgres", "DATABASE_URL", Postgres),)
-"""
+"""Servers that a stack brings along where no setting names one: Valkey, and those in the `SERVERS` of plugins."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +7,7 @@ from pathlib import Path
 
 from qcollector.jobs.v1.job_pb2 import Caller
 
-from base.plugins import hooks
+from base.plugins import constants
 from base.settings import Settings
 from stack.folder import DataFolder
 from stack.part import Part
@@ -49,4 +46,4 @@ class Embedded:
 
 
 def embedded(settings: Settings) -> list[Embedded]:
-    return [server for module in hooks("servers", settings.job_plugins) for server in module.SERVERS]
+    return [server for each in constants("servers", "SERVERS", settings.job_plugins) for server in each]

@@ -10,8 +10,8 @@ from taskiq import TaskiqMessage, TaskiqMiddleware, TaskiqResult
 from taskiq.utils import maybe_awaitable
 
 from contract.catalog import JobType
-from workers.afterwards import AFTERWARDS_SECONDS, protect
 from workers.broker import JobBroker, message_of
+from workers.cleanup_scope import CLEANUP_SECONDS, protect
 from workers.dependencies import BoundHandler, bind
 from workers.running import RunningJob
 
@@ -38,7 +38,7 @@ class Calls:
             return await handler.call(payload, job)  # nobody would read a message or a result
         with anyio.CancelScope() as scope:
             return await self._watch(handler, message_of(job.envelope, job_type, payload, job), scope)
-        raise TimeoutError(f"clean-up and middlewares took longer than {AFTERWARDS_SECONDS:g} s after the handler")
+        raise TimeoutError(f"clean-up and middlewares took longer than {CLEANUP_SECONDS:g} s after the handler")
 
     async def _watch(self, handler: BoundHandler, message: TaskiqMessage, scope: anyio.CancelScope) -> Any:
         for middleware in self._before:

@@ -9,10 +9,10 @@ from taskiq import AsyncBroker, Context, TaskiqMessage, TaskiqState
 from taskiq_dependencies import DependencyGraph
 
 from contract.catalog import CatalogError
-from workers.afterwards import protect
+from workers.cleanup_scope import protect
+from workers.dependency_checks import problems_of
 from workers.handlers import Handler
-from workers.made import MadeForJob
-from workers.unmet import problems_of
+from workers.job_dependencies import JobDependencies
 
 
 class BoundHandler:
@@ -36,7 +36,7 @@ class BoundHandler:
         """What the handler answers to taskiq's message. Raises what it raises, or what a dependency raises."""
         if not self.each:
             return await self._in_time(message, {})
-        made = MadeForJob(self._graph, {**self._lasting, Context: Context(message, self._broker)})
+        made = JobDependencies(self._graph, {**self._lasting, Context: Context(message, self._broker)})
         try:
             answer = await self._in_time(message, await made.resolve_kwargs())
         except BaseException as error:

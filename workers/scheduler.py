@@ -19,7 +19,7 @@ from engine.firing import Firing
 from engine.presence import SCHEDULERS, Presence
 from engine.schedules import Schedules
 from engine.store import Store
-from workers.duties import SchedulerContext, duties
+from workers.duties import SchedulerContext, duties, keep_doing
 from workers.heartbeat import PRESENCE_SECONDS, until_reap
 from workers.identity import Identity
 from workers.metrics import ReapMetrics
@@ -33,7 +33,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def run(settings: Settings) -> None:
-    """Keeps context until SIGTERM or SIGINT. Any number of these processes may run."""
+    """Does its duties until SIGTERM or SIGINT. Any number of these processes may run."""
     logs.configure(settings, NAME)
     tracing.start(NAME)
     await run_until(settings, stop_event())
@@ -66,7 +66,7 @@ async def run_until(settings: Settings, stopping: asyncio.Event) -> None:
         async with pulse.beating(), exposed(settings, instruments.registry, Probes(pulse.problem, unready)):
             _log.info("scheduler_started", queues=list(catalog.queues))
             async with asyncio.TaskGroup() as group:
-                for duty in (*own, *(duty(context, stopping) for duty in duties(settings.job_plugins))):
+                for duty in (*own, *(keep_doing(duty, context, stopping) for duty in duties(settings.job_plugins))):
                     group.create_task(duty)
     finally:
         await store.close()

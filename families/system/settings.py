@@ -10,7 +10,7 @@ from families.files.settings import FileSettings
 
 
 class SystemSettings(FileSettings, EmailSettings):
-    """How the service keeps its context."""
+    """How backups and cleanup are done."""
 
     system_concurrency: Concurrency = 1
     backup_retention_days: float = Field(30, gt=0)

@@ -43,7 +43,7 @@ class CallInterceptor(aio.ServerInterceptor):
 
     def __init__(self, control: AdmissionControl, rules: Mapping[str, Rule]) -> None:
         """`rules` are by the method's path."""
-        self._gate = control
+        self._control = control
         self._rules = rules
         self._handlers: dict[str, Handler] = {}
 
@@ -63,13 +63,13 @@ class CallInterceptor(aio.ServerInterceptor):
         return handler
 
     def _guarded(self, method: str, handler: Handler) -> Handler:
-        passage = InterceptedMethod(self._gate, method, self._rules[method], handler)
+        guarded = InterceptedMethod(self._control, method, self._rules[method], handler)
         # Without a deserializer the bytes come as they are: gRPC would report malformed ones as a fault of the service.
         if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(passage.unary, None, handler.response_serializer)
+            return grpc.unary_unary_rpc_method_handler(guarded.unary, None, handler.response_serializer)
         if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(passage.stream, None, handler.response_serializer)
-        return grpc.stream_stream_rpc_method_handler(passage.duplex, None, handler.response_serializer)
+            return grpc.unary_stream_rpc_method_handler(guarded.stream, None, handler.response_serializer)
+        return grpc.stream_stream_rpc_method_handler(guarded.duplex, None, handler.response_serializer)
 
 
 log = structlog.get_logger()
@@ -93,29 +93,29 @@ class InterceptedMethod:
         self._decode = cast("Callable[[bytes], Message]", handler.request_deserializer)
 
     async def unary(self, raw: bytes, context: Context) -> Message:
-        async with _InterceptedCall(self, context) as visit:
-            await visit.admit()
+        async with _InterceptedCall(self, context) as call:
+            await call.admit()
             request = self._decoded(raw)
-            visit.request = request
+            call.request = request
             if not self.rule.checks:
                 check_or_raise(request, "")
             answer: Message = await cast("Any", self._handler.unary_unary)(request, context)
-            visit.answer = answer
+            call.answer = answer
             return answer
 
     async def stream(self, raw: bytes, context: Context) -> None:
-        async with _InterceptedCall(self, context) as visit:
-            principal = await visit.admit(await self._link(raw, visit))
+        async with _InterceptedCall(self, context) as call:
+            principal = await call.admit(await self._link(raw, call))
             request = self._decoded(raw)
-            visit.request = request
+            call.request = request
             check_or_raise(request, "")
             until = principal.expires if self.rule.lasting else math.inf  # a download ends by itself
             with self.control.limits.hold(principal):
                 await _send(cast("Any", self._handler.unary_stream)(request, context), context, until)
 
     async def duplex(self, raws: AsyncIterator[bytes], context: Context) -> None:
-        async with _InterceptedCall(self, context) as visit:
-            principal = await visit.admit()
+        async with _InterceptedCall(self, context) as call:
+            principal = await call.admit()
             # The answer begins at once: until then the gateway's bound on a request's arrival holds.
             await context.send_initial_metadata(())
             requests = self._requests(raws, principal.expires)
@@ -129,9 +129,9 @@ class InterceptedMethod:
                 raise TokenExpiredError(EXPIRED)
             yield self._decoded(raw)
 
-    async def _link(self, raw: bytes, visit: "_InterceptedCall") -> Link | None:
+    async def _link(self, raw: bytes, call: "_InterceptedCall") -> Link | None:
         """The signed link that a call without a token brings, where the method takes one."""
-        if not self.rule.by_link or visit.has_token:
+        if not self.rule.by_link or call.has_token:
             return None
         request = cast("DownloadResultRequest", self._decoded(raw))
         if not request.download_token:
@@ -167,15 +167,15 @@ async def _send(answers: AsyncIterator[Message], context: Context, until: float 
 
 
 class _InterceptedCall:
-    """One call on its way through a passage. Leaving it, by whatever way, answers the caller and the access log."""
+    """One call on its way through an intercepted method. Leaving it, by whatever way, answers the caller and the access log."""
 
     __slots__ = (
-        *("_authorization", "_began", "_caller", "_context", "_passage", "_request_id", "_span", "_trace"),
+        *("_authorization", "_began", "_caller", "_context", "_method", "_request_id", "_span", "_trace"),
         *("answer", "request"),
     )
 
-    def __init__(self, passage: InterceptedMethod, context: Context) -> None:
-        self._passage = passage
+    def __init__(self, method: InterceptedMethod, context: Context) -> None:
+        self._method = method
         self._context = context
         self._began = time.perf_counter()
         self._caller = ""
@@ -187,8 +187,8 @@ class _InterceptedCall:
         self.answer: Message | None = None
 
     async def __aenter__(self) -> Self:
-        self._passage.control.enter()
-        self._passage.metrics.open += 1
+        self._method.control.enter()
+        self._method.metrics.open += 1
         traceparent = tracestate = ""
         for key, value in self._context.invocation_metadata() or ():
             if key == "authorization":
@@ -203,7 +203,7 @@ class _InterceptedCall:
         if traceparent:
             self._trace = received(traceparent, tracestate)
         if tracing.active():
-            self._span = call_spans.begin(self._passage.path, self._trace)
+            self._span = call_spans.begin(self._method.path, self._trace)
             self._trace = self._span.trace
         return self
 
@@ -219,7 +219,7 @@ class _InterceptedCall:
           TokenMissingError, TokenInvalidError, TokenExpiredError: it is not known who calls.
           RoleInsufficientError: the method is not for this caller.
         """
-        control = self._passage.control
+        control = self._method.control
         if control.closing.is_set():
             raise shutting_down()
         if link is not None:
@@ -227,27 +227,27 @@ class _InterceptedCall:
         else:
             principal = await control.verifier.verify(self._authorization)
         self._caller = principal.id
-        require_role(self._passage.rule, principal)
+        require_role(self._method.rule, principal)
         bind_contextvars(request_id=self._request_id)
         if self._trace.traceparent:
             bind_contextvars(trace_id=self._trace.trace_id)
-        enter(Call(self._passage.method, self._request_id, self._trace, principal, control.closing, link))
-        if self._passage.rule.lasting:
+        enter(Call(self._method.method, self._request_id, self._trace, principal, control.closing, link))
+        if self._method.rule.lasting:
             control.lasting.add(_this_task())
         return principal
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        control = self._passage.control
+        control = self._method.control
         control.leave()
-        self._passage.metrics.open -= 1
-        if self._passage.rule.lasting:
+        self._method.metrics.open -= 1
+        if self._method.rule.lasting:
             control.lasting.discard(_this_task())
         if error is None:
             self._context.set_trailing_metadata((("x-request-id", self._request_id),))
             self._note("OK")
-        elif isinstance(error, asyncio.CancelledError) and self._passage.rule.lasting and control.closing.is_set():
+        elif isinstance(error, asyncio.CancelledError) and self._method.rule.lasting and control.closing.is_set():
             while _this_task().uncancel():
                 pass  # once for each cancel that the control has sent
             await self._refuse(shutting_down())
@@ -256,12 +256,12 @@ class _InterceptedCall:
         elif not isinstance(error, Exception) or self._context.done():
             self._note("CANCELLED")  # by the caller, who is gone
         else:
-            log.error("call_failed", method=self._passage.method, request_id=self._request_id, exc_info=error)
+            log.error("call_failed", method=self._method.method, request_id=self._request_id, exc_info=error)
             await self._refuse(JobServiceError(f"the service failed; its log tells more under {self._request_id}"))
 
     async def _refuse(self, error: JobServiceError) -> None:
         status = status_of(error)
-        self._passage.control.metrics.refused(reason_of(error))
+        self._method.control.metrics.refused(reason_of(error))
         self._note(code_of(error).name, status.message)
         await self._context.abort(
             code_of(error),
@@ -275,9 +275,9 @@ class _InterceptedCall:
 
     def _note(self, code: str, problem: str = "") -> None:
         seconds = time.perf_counter() - self._began
-        self._passage.metrics.ended(code, seconds)
+        self._method.metrics.ended(code, seconds)
         entry = Entry(
-            method=self._passage.method,
+            method=self._method.method,
             code=code,
             ms=round(seconds * 1000, 2),
             caller=self._caller,
@@ -289,11 +289,11 @@ class _InterceptedCall:
         )
         if self._span is not NO_SPAN:
             call_spans.end(self._span, entry)
-        access = self._passage.control.access
+        access = self._method.control.access
         if problem:
             entry.peer = self._context.peer()
             access.refused(entry)
-        elif self._passage.rule.changes:
+        elif self._method.rule.changes:
             access.changed(entry)
         else:
             access.looked(entry)

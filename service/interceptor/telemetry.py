@@ -71,7 +71,7 @@ class AccessLog:
 
 
 class MethodMetrics:
-    """One method's share, which its passage keeps at hand."""
+    """One method's share, which the intercepted method keeps at hand."""
 
     __slots__ = ("_calls", "_durations", "_method", "open")
 

@@ -12,7 +12,7 @@ from grpc import aio
 from qcollector.jobs.v1.job_pb2 import Job
 from rich.console import Console
 
-from base.plugins import hooks
+from base.plugins import constants
 from base.settings import Settings, load, settings_class
 from stack.demo.gateway import Gateway
 from stack.demo.progress import Bars, Display, Lines, bars
@@ -58,7 +58,7 @@ def demo() -> None:
 
 def samples(settings: Settings) -> list[Sample]:
     """One after the other, so that each can be seen: those of the families, and of the plugins that JOB_PLUGINS names."""
-    return [sample for module in hooks("demo", settings.job_plugins) for sample in module.SAMPLES]
+    return [sample for each in constants("demo", "SAMPLES", settings.job_plugins) for sample in each]
 
 
 def _own_settings(home: Path) -> Settings:

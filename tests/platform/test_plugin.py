@@ -8,9 +8,11 @@ import grpc
 import pytest
 from click.testing import CliRunner
 from google.protobuf.timestamp_pb2 import Timestamp
+from greetings import checks as greetings_checks
 from greetings.album import Album
 from greetings.settings import GreetingSettings
 from greetings.v1.greetings_pb2 import (
+    DESCRIPTOR,
     CountGreetingsRequest,
     Greet,
     Greeted,
@@ -23,17 +25,22 @@ from qcollector.jobs.v1.job_pb2 import JobOptions, JobState
 from qcollector.jobs.v1.job_queries_pb2 import DownloadResultRequest, GetJobRequest
 from qcollector.jobs.v1.overview_pb2 import CheckHealthRequest
 from qcollector.jobs.v1.payload_pb2 import JobPayload
+from testjobs import contract as testjobs_contract
 
 from base import plugins
-from base.plugins import HOOKS, PluginError, hooks
+from base.plugins import HOOKS, PluginError, constants, hooks, merged
 from base.resources import open_resources
 from base.settings import Settings, SettingsError, load, settings_class
 from contract.catalog import CatalogError, active_per_owner, concurrency, load_catalog
 from contract.errors import JobTypeUnknownError
 from engine.schedules import Schedules
 from engine.store import Store
+from service.health import Check
+from service.permissions import Access, Rule
+from service.serving import Serving, rules_by_path
 from tests.conftest import eventually
 from tests.service.conftest import Running, bearer, refused, serving
+from workers.duties import SchedulerContext
 from workers.handlers import load_handlers
 from workers.scheduler import run_until
 from workers.worker import work
@@ -201,12 +208,9 @@ def test_two_plugins_cannot_declare_one_variable(monkeypatch: pytest.MonkeyPatch
     class Other(Settings):
         greeting_word: str = "Salve"
 
-    class Module:
-        SETTINGS = Other
-
-    found = [*hooks("settings", PLUGINS), Module]
+    found = [*constants("settings", "SETTINGS", PLUGINS), Other]
     settings_class.cache_clear()
-    monkeypatch.setattr("base.settings.hooks", lambda *_: found)
+    monkeypatch.setattr("base.settings.constants", lambda *_: found)
     with pytest.raises(SettingsError, match=r"GREETING_WORD: .* declares it, and so does "):
         settings_class(PLUGINS)
     settings_class.cache_clear()
@@ -224,3 +228,85 @@ def test_a_payload_of_a_family_that_is_not_here_is_refused_as_unknown(monkeypatc
 def test_handlers_of_plugins_that_are_not_named_are_left_out() -> None:
     assert Greet.DESCRIPTOR.full_name in load_handlers(PLUGINS)
     assert Greet.DESCRIPTOR.full_name not in load_handlers(("testjobs",))
+
+
+def test_a_plugin_named_twice_takes_part_once() -> None:
+    assert len(hooks("servicers", ("greetings", "greetings"))) == len(hooks("servicers", ("greetings",)))
+
+
+def test_a_module_that_lacks_its_constant_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("greetings.health.CHECKS")
+    with pytest.raises(PluginError, match=r"greetings\.health has no CHECKS; define it"):
+        constants("health", "CHECKS", PLUGINS)
+
+
+def test_two_plugins_cannot_check_one_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("testjobs.contract.PAYLOAD_CHECKS", {Greet: None}, raising=False)
+    monkeypatch.setattr("base.plugins.hooks", lambda *_: [greetings_checks, testjobs_contract])
+    with pytest.raises(PluginError, match="two plugins have PAYLOAD_CHECKS for Greet; leave it to one"):
+        merged("checks", "PAYLOAD_CHECKS")
+
+
+SERVICE = DESCRIPTOR.services_by_name["GreetingService"]
+
+
+@pytest.mark.parametrize(
+    ("served", "problem"),
+    [
+        ([Serving(SERVICE)], "CountGreetings has no rule; say in its Serving's `rules`"),
+        ([Serving(SERVICE, rules={"CountGreetings": Rule(Access.ANYBODY)})] * 2, "CountGreetings is served twice"),
+    ],
+)
+def test_a_service_that_cannot_be_served_is_named_at_start(served: list[Serving], problem: str) -> None:
+    with pytest.raises(CatalogError, match=problem):
+        rules_by_path(served)
+
+
+async def test_a_call_without_code_is_named_at_start(
+    greeting_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("greetings.servicers.GreetingServicer.CountGreetings")
+    with pytest.raises(CatalogError, match="CountGreetings has no code: write a method of that name"):
+        async with serving(greeting_settings):
+            pass
+
+
+async def test_a_health_check_that_raises_is_one_fault_and_its_text_stays_in_the_log(
+    greeting_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr("greetings.health.CHECKS", (Check("greetings", "the plugin", broken),))
+    async with serving(greeting_settings) as service:
+        answer = await service.admin.jobs.CheckHealth(CheckHealthRequest())
+        found = {check.name: check for check in answer.checks}
+    assert (found["greetings"].status, found["store"].status) == ("degraded", "healthy")
+    assert "the plugin could not be checked" in answer.reason
+    assert "hunter2" not in str(answer)
+
+
+async def test_a_duty_that_fails_is_begun_anew_and_stops_no_schedule(
+    greeting_settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    async def broken(_context: SchedulerContext, stopping: asyncio.Event) -> None:
+        begun.append(1)
+        if len(begun) < 3:
+            raise RuntimeError("a duty's own fault")
+        await stopping.wait()
+
+    monkeypatch.setattr("workers.duties.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("greetings.duties.DUTIES", (broken,))
+    stopping = asyncio.Event()
+    scheduler = asyncio.create_task(run_until(greeting_settings, stopping))
+    await eventually(lambda: len(begun) == 3)
+
+    async def seeded() -> bool:
+        return any(one.record.name == "morning-greeting" for one in (await Schedules(store).all())[0])
+
+    await eventually(seeded)
+    assert not scheduler.done()
+    stopping.set()
+    await scheduler

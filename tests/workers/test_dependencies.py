@@ -17,7 +17,7 @@ from base.settings import Settings
 from contract.catalog import CatalogError
 from engine.jobs import JobRecord, State
 from tests.conftest import eventually
-from workers import afterwards, handlers
+from workers import cleanup_scope, handlers
 from workers.broker import JobBroker
 from workers.context import JobContext
 from workers.handlers import load_handlers
@@ -221,7 +221,7 @@ async def test_a_dependency_that_hides_an_error_does_not_make_its_job_good(broke
 async def test_a_clean_up_that_does_not_end_holds_no_slot_for_ever(
     broker_of: BrokerOf, desk: Desk, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(afterwards, "AFTERWARDS_SECONDS", 0.1)
+    monkeypatch.setattr(cleanup_scope, "CLEANUP_SECONDS", 0.1)
     log = Log()
 
     async def lasting() -> AsyncIterator[str]:

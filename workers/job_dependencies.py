@@ -12,10 +12,10 @@ from taskiq_dependencies.utils import isasynccontextmanager
 _log = structlog.get_logger(__name__)
 
 
-class MadeForJob(AsyncResolveContext):
+class JobDependencies(AsyncResolveContext):
     """Resolves as taskiq does, and closes all that it opened, last first, whatever fails on the way."""
 
-    def __init__(self, graph: DependencyGraph, known: dict[Any, Any], within: "MadeForJob | None" = None) -> None:
+    def __init__(self, graph: DependencyGraph, known: dict[Any, Any], within: "JobDependencies | None" = None) -> None:
         super().__init__(graph, within.main_graph if within else graph, known)
         if within:
             self.opened_dependencies = within.opened_dependencies
@@ -23,7 +23,7 @@ class MadeForJob(AsyncResolveContext):
     async def resolver(self, executed_func: Any, initial_cache: dict[Any, Any]) -> Any:
         """Opens one; a generator as the context manager that it stands for."""
         if isinstance(executed_func, DependencyGraph):
-            return await MadeForJob(executed_func, initial_cache, self).resolve_kwargs()
+            return await JobDependencies(executed_func, initial_cache, self).resolve_kwargs()
         opened: Any = executed_func
         if inspect.isasyncgen(executed_func):
             opened = asynccontextmanager(lambda: executed_func)()

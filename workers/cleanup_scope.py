@@ -4,7 +4,7 @@ from typing import Final
 
 import anyio
 
-AFTERWARDS_SECONDS: Final = 10.0
+CLEANUP_SECONDS: Final = 10.0
 """What it has: a job that was broken off must not hold its slot for ever."""
 
 
@@ -15,4 +15,4 @@ def protect(scope: anyio.CancelScope) -> None:
     scope of its own, and scopes are left in the order in which they were entered, the last one first.
     """
     scope.shield = True
-    scope.deadline = anyio.current_time() + AFTERWARDS_SECONDS
+    scope.deadline = anyio.current_time() + CLEANUP_SECONDS
